@@ -1,0 +1,65 @@
+use std::time::Duration;
+
+/// A boxed error, as the cause of another.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What kind of failure an error is; decides the HTTP status and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request is malformed (400).
+    BadRequest,
+    /// No valid credential (401).
+    Unauthenticated,
+    /// The credential lacks the right (403).
+    Forbidden,
+    /// The object does not exist, or its existence is none of the caller's business (404).
+    NotFound,
+    /// Collides with the present state (409).
+    Conflict,
+    /// Gone for good, such as a used one-time token (410).
+    Gone,
+    /// Larger than the limit (413).
+    TooLarge,
+    /// A kind of content that is not understood (415).
+    UnsupportedMedia,
+    /// Well-formed but not acceptable (422).
+    Invalid,
+    /// A limit or quota is used up (429).
+    TooManyRequests,
+    /// A fault of ours (500).
+    Internal,
+    /// The peer that we depend on failed (502).
+    Upstream,
+    /// Not able to serve just now (503).
+    Unavailable,
+    /// The peer that we depend on did not answer in time (504).
+    UpstreamTimeout,
+    /// No room left to store (507).
+    StorageFull,
+}
+
+/// An error that can be told to the caller.
+///
+/// Each domain has one `thiserror` enum that implements this. The `Display` text and the sources
+/// go to the log; only [`code`](Problem::code) and [`detail`](Problem::detail) leave the program.
+pub trait Problem: std::error::Error + Send + Sync + 'static {
+    /// The kind, from which the HTTP status follows.
+    fn kind(&self) -> ErrorKind;
+
+    /// A stable, documented name in `snake_case`, prefixed by nothing; clients match on it.
+    fn code(&self) -> &'static str;
+
+    /// One sentence in English for a person: what is wrong and what to do. Never a secret, a query
+    /// or a cause.
+    fn detail(&self) -> String;
+
+    /// When trying again makes sense.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Further members of the `problem+json` document, as a JSON object.
+    fn extensions(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::new()
+    }
+}

@@ -1,0 +1,16 @@
+//! Vocabulary that every other crate shares: ids, time, pages, secrets, permissions and the kinds
+//! of error. Does no IO and knows no domain.
+
+mod clock;
+mod error;
+mod id;
+mod page;
+mod permission;
+mod secret;
+
+pub use clock::Clock;
+pub use error::{BoxError, ErrorKind, Problem};
+pub use id::new_id;
+pub use page::{Cursor, CursorError, Page, PageRequest};
+pub use permission::{Permission, PermissionError, PermissionSet};
+pub use secret::Secret;

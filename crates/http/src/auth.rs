@@ -1,0 +1,108 @@
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use lyceum_core::PermissionSet;
+use uuid::Uuid;
+
+use crate::ApiError;
+
+/// What a caller proved its identity with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A person signed in with a browser or a program of ours.
+    Session(Uuid),
+    /// An application with an API key.
+    ApiKey(Uuid),
+}
+
+/// Where a request comes from, for sessions and audit.
+#[derive(Clone, Debug, Default)]
+pub struct ClientInfo {
+    /// The peer's address.
+    pub ip: Option<IpAddr>,
+    /// The `User-Agent` header, cut to 400 characters.
+    pub user_agent: Option<String>,
+}
+
+/// Who calls, with which rights.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The acting user; row-level security decides by this id.
+    pub user_id: Uuid,
+    /// All rights of this credential.
+    pub permissions: Arc<PermissionSet>,
+    /// What the identity was proved with.
+    pub credential: Credential,
+    /// Where the request comes from.
+    pub client: ClientInfo,
+}
+
+impl Caller {
+    /// Whether the caller has the right `resource:action`.
+    pub fn may(&self, resource: &str, action: &str) -> bool {
+        self.permissions.allows(resource, action)
+    }
+}
+
+/// Finds the caller of a request. The identity domain implements it; nothing else does.
+#[async_trait]
+pub trait Authenticator: Send + Sync {
+    /// The caller, or the reason why there is none. Judges the user's state at every call.
+    async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError>;
+}
+
+/// A right that handlers can ask for by type; made by [`rights!`](crate::rights).
+pub trait Right: Send + Sync + 'static {
+    /// What it is about, such as `conversation`.
+    const RESOURCE: &'static str;
+    /// What may be done, such as `read`.
+    const ACTION: &'static str;
+}
+
+/// Declares rights as types: `rights! { ConversationRead = "conversation", "read"; }`.
+#[macro_export]
+macro_rules! rights {
+    ($($(#[$meta:meta])* $name:ident = $resource:literal, $action:literal;)+) => {$(
+        $(#[$meta])*
+        #[doc = concat!("The right `", $resource, ":", $action, "`.")]
+        #[derive(Debug)]
+        pub struct $name;
+        impl $crate::Right for $name {
+            const RESOURCE: &'static str = $resource;
+            const ACTION: &'static str = $action;
+        }
+    )+};
+}
+
+/// The extractor that every guarded handler has in its signature: an authenticated caller that
+/// has the right `R`.
+pub struct Allow<R> {
+    /// The caller.
+    pub caller: Caller,
+    right: PhantomData<R>,
+}
+
+impl<R, S> FromRequestParts<S> for Allow<R>
+where
+    R: Right,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let authenticator = parts
+            .extensions
+            .get::<Arc<dyn Authenticator>>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("no authenticator is installed"))?;
+        let caller = authenticator.authenticate(parts).await?;
+        if !caller.may(R::RESOURCE, R::ACTION) {
+            return Err(ApiError::forbidden(R::RESOURCE, R::ACTION));
+        }
+        Ok(Self { caller, right: PhantomData })
+    }
+}

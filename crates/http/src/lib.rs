@@ -1,0 +1,13 @@
+//! What every HTTP surface of Lyceum shares: `problem+json` errors, the [`Caller`] with the right
+//! that a handler names, paging, server-sent events that can be resumed, and the one client for
+//! outgoing requests.
+
+mod auth;
+mod outgoing;
+mod paging;
+mod problem;
+
+pub use auth::{Allow, Authenticator, Caller, ClientInfo, Credential, Right};
+pub use outgoing::{Outgoing, OutgoingError, OutgoingPolicy};
+pub use paging::PageQuery;
+pub use problem::{ApiError, ApiJson, ProblemDocument};

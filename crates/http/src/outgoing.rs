@@ -1,0 +1,267 @@
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lyceum_core::{ErrorKind, Problem};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// Which private hosts outgoing requests may reach. An administrator's setting.
+#[derive(Clone, Debug, Default)]
+pub struct OutgoingPolicy {
+    /// Hosts (as written in a URL, with or without `:port`) that may be private, or `*`.
+    pub allowed_private_hosts: Vec<String>,
+}
+
+impl OutgoingPolicy {
+    fn opens(&self, host: &str, port: Option<u16>) -> bool {
+        self.allowed_private_hosts.iter().any(|allowed| {
+            allowed == "*"
+                || allowed.eq_ignore_ascii_case(host)
+                || port.is_some_and(|port| allowed.eq_ignore_ascii_case(&format!("{host}:{port}")))
+        })
+    }
+}
+
+/// The address is one that outgoing requests must not reach.
+#[derive(Debug, thiserror::Error)]
+pub enum OutgoingError {
+    /// Not `http` or `https`, or without a host, or with a password inside.
+    #[error("the address must be http or https with a host and without credentials")]
+    BadUrl,
+    /// The host is or resolves to a private address.
+    #[error("the address leads to a private network; an administrator can allow the host {0}")]
+    PrivateAddress(String),
+    /// The client could not be made.
+    #[error("the HTTP client could not be made")]
+    Client(#[source] reqwest::Error),
+}
+
+impl Problem for OutgoingError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            OutgoingError::Client(_) => ErrorKind::Internal,
+            _ => ErrorKind::Invalid,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            OutgoingError::BadUrl => "invalid_address",
+            OutgoingError::PrivateAddress(_) => "private_address",
+            OutgoingError::Client(_) => "internal",
+        }
+    }
+
+    fn detail(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// The one client for requests to hosts that people name. Resolves, judges every address, and
+/// connects to the very address that was judged; follows no redirect and reads no proxy setting.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    client: reqwest::Client,
+    policy: Arc<OutgoingPolicy>,
+}
+
+impl Outgoing {
+    /// A client under the given policy. Connecting takes at most 10 s.
+    pub fn new(policy: OutgoingPolicy) -> Result<Self, OutgoingError> {
+        let policy = Arc::new(policy);
+        #[expect(clippy::disallowed_methods, reason = "this is the outgoing client")]
+        let client = reqwest::Client::builder()
+            .dns_resolver(Arc::new(JudgingResolver { policy: policy.clone() }))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(30))
+            .tcp_nodelay(true)
+            .user_agent(concat!("lyceum/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(OutgoingError::Client)?;
+        Ok(Self { client, policy })
+    }
+
+    /// Judges the address as far as it can be without asking DNS. Call it when a person enters an
+    /// address; [`Outgoing::request`] does it again at every use.
+    pub fn judge(&self, url: &Url) -> Result<(), OutgoingError> {
+        if !matches!(url.scheme(), "http" | "https")
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return Err(OutgoingError::BadUrl);
+        }
+        let literal = match url.host() {
+            None => return Err(OutgoingError::BadUrl),
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.').to_ascii_lowercase();
+                let local = name == "localhost" || name.ends_with(".localhost");
+                return match local && !self.policy.opens(&name, url.port_or_known_default()) {
+                    true => Err(OutgoingError::PrivateAddress(name)),
+                    false => Ok(()),
+                };
+            }
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+        };
+        let host = literal.to_string();
+        if is_public(literal) || self.policy.opens(&host, url.port_or_known_default()) {
+            Ok(())
+        } else {
+            Err(OutgoingError::PrivateAddress(host))
+        }
+    }
+
+    /// A request to a judged address.
+    pub fn request(
+        &self,
+        method: http::Method,
+        url: Url,
+    ) -> Result<reqwest::RequestBuilder, OutgoingError> {
+        self.judge(&url)?;
+        Ok(self.client.request(method, url))
+    }
+}
+
+struct JudgingResolver {
+    policy: Arc<OutgoingPolicy>,
+}
+
+impl Resolve for JudgingResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.policy.clone();
+        Box::pin(async move {
+            let host = name.as_str().trim_end_matches('.').to_owned();
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            // The port is not known here, so a rule with a port opens the host's addresses; the
+            // URL itself was judged with its port before.
+            let opened = policy.allowed_private_hosts.iter().any(|allowed| {
+                let bare = allowed.rsplit_once(':').map_or(allowed.as_str(), |(host, _)| host);
+                allowed == "*" || bare.eq_ignore_ascii_case(&host)
+            });
+            let judged: Vec<SocketAddr> =
+                found.filter(|address| opened || is_public(address.ip())).collect();
+            if judged.is_empty() {
+                return Err(Box::new(OutgoingError::PrivateAddress(host)) as _);
+            }
+            Ok(Box::new(judged.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Whether an address belongs to the public Internet (RFC 6890 and what was added since).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            let special = matches!(
+                (a, b, c),
+                (0, ..)
+                    | (10, ..)
+                    | (100, 64..=127, _)
+                    | (127, ..)
+                    | (169, 254, _)
+                    | (172, 16..=31, _)
+                    | (192, 0, 0)
+                    | (192, 0, 2)
+                    | (192, 88, 99)
+                    | (192, 168, _)
+                    | (198, 18..=19, _)
+                    | (198, 51, 100)
+                    | (203, 0, 113)
+                    | (224..=255, ..)
+            );
+            !special
+        }
+        IpAddr::V6(v6) => {
+            if let Some(v4) = embedded_v4(v6) {
+                return is_public(IpAddr::V4(v4));
+            }
+            let s = v6.segments();
+            let global_unicast = (s[0] & 0xe000) == 0x2000;
+            let documentation = (s[0] == 0x2001 && s[1] == 0x0db8) || s[0] == 0x3fff;
+            let protocol = s[0] == 0x2001 && s[1] < 0x0200;
+            global_unicast && !documentation && !protocol
+        }
+    }
+}
+
+/// The IPv4 address inside a mapped, compatible, NAT64 or 6to4 IPv6 address.
+fn embedded_v4(v6: std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+    let s = v6.segments();
+    let v4 =
+        |high: u16, low: u16| std::net::Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match s {
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => Some(v4(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
+        [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(policy: &[&str], url: &str) -> bool {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let allowed_private_hosts = policy.iter().map(|&host| host.to_owned()).collect();
+        let outgoing = Outgoing::new(OutgoingPolicy { allowed_private_hosts }).unwrap();
+        outgoing.judge(&Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn private_addresses_are_refused_in_every_spelling() {
+        for url in [
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://017700000001/",
+            "http://0/",
+            "http://10.1.2.3/",
+            "http://169.254.169.254/latest",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[64:ff9b::a00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[fd00::1]/",
+            "http://[fe80::1]/",
+            "http://localhost/",
+            "http://LOCALHOST./",
+            "http://a.localhost/",
+            "http://100.64.0.1/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "http://user:pass@example.com/",
+        ] {
+            assert!(!judge(&[], url), "{url}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_pass() {
+        for url in ["https://api.openai.com/v1", "http://1.1.1.1/", "http://[2606:4700::1111]/"] {
+            assert!(judge(&[], url), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_administrator_opens_single_hosts_and_ports() {
+        assert!(judge(&["127.0.0.1:8080"], "http://127.0.0.1:8080/v1"));
+        assert!(!judge(&["127.0.0.1:8080"], "http://127.0.0.1:5432/"));
+        assert!(judge(&["localhost"], "http://localhost:1/"));
+        assert!(judge(&["*"], "http://10.0.0.1/"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_resolves_to_a_private_address_is_refused() {
+        let resolver = JudgingResolver { policy: Arc::default() };
+        let answer = resolver.resolve("localhost".parse().unwrap()).await;
+        assert!(answer.is_err());
+    }
+}

@@ -1,0 +1,201 @@
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use lyceum_core::{BoxError, ErrorKind, Problem};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// The body of every error answer (RFC 9457, `application/problem+json`).
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProblemDocument {
+    /// The HTTP status, repeated.
+    pub status: u16,
+    /// The status in words.
+    pub title: String,
+    /// A stable name that programs can match on.
+    pub code: String,
+    /// One sentence for a person.
+    pub detail: String,
+    /// Members that belong to this code.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub extensions: Map<String, Value>,
+}
+
+/// Any domain's error on its way to the client. Causes are logged here, once, and never sent.
+#[derive(Debug)]
+pub struct ApiError {
+    kind: ErrorKind,
+    code: &'static str,
+    detail: String,
+    retry_after: Option<Duration>,
+    extensions: Map<String, Value>,
+    source: Option<BoxError>,
+}
+
+impl ApiError {
+    /// An error of the given kind.
+    pub fn new(kind: ErrorKind, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { kind, code, detail, retry_after: None, extensions: Map::new(), source: None }
+    }
+
+    /// A malformed request (400).
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BadRequest, code, detail)
+    }
+
+    /// No valid credential (401).
+    pub fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unauthenticated, "unauthenticated", detail)
+    }
+
+    /// The right is missing (403); says which.
+    pub fn forbidden(resource: &str, action: &str) -> Self {
+        let detail = format!("You need the right {resource}:{action} for this.");
+        Self::new(ErrorKind::Forbidden, "forbidden", detail)
+    }
+
+    /// There is no such object for this caller (404).
+    pub fn not_found(what: &str) -> Self {
+        Self::new(ErrorKind::NotFound, "not_found", format!("There is no such {what}."))
+    }
+
+    /// A fault of ours (500); `cause` goes to the log.
+    pub fn internal(cause: impl Into<BoxError>) -> Self {
+        let detail = "Something went wrong on our side; the log has the cause.";
+        let mut error = Self::new(ErrorKind::Internal, "internal", detail);
+        error.source = Some(cause.into());
+        error
+    }
+
+    /// Adds a member to the document.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        status_of(self.kind)
+    }
+
+    /// The stable name.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The sentence for a person.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl<P: Problem> From<P> for ApiError {
+    fn from(problem: P) -> Self {
+        Self {
+            kind: problem.kind(),
+            code: problem.code(),
+            detail: problem.detail(),
+            retry_after: problem.retry_after(),
+            extensions: problem.extensions(),
+            source: Some(Box::new(problem)),
+        }
+    }
+}
+
+/// The one table from kinds to statuses.
+fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Gone => StatusCode::GONE,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            let cause = self.source.as_deref().map(chain);
+            tracing::error!(code = self.code, cause, "request failed");
+        }
+        let document = ProblemDocument {
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            code: self.code.to_owned(),
+            detail: self.detail,
+            extensions: self.extensions,
+        };
+        let mut response = (status, axum::Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        response
+    }
+}
+
+/// An error and its sources on one line.
+fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// A JSON body that is refused with `problem+json`.
+pub struct ApiJson<T>(pub T);
+
+impl<T, S> FromRequest<S> for ApiJson<T>
+where
+    T: DeserializeOwned,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(value)) => Ok(Self(value)),
+            Err(JsonRejection::JsonDataError(error)) => {
+                Err(ApiError::new(ErrorKind::Invalid, "invalid_field", error.body_text()))
+            }
+            Err(JsonRejection::JsonSyntaxError(error)) => {
+                Err(ApiError::bad_request("malformed_json", error.body_text()))
+            }
+            Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::new(
+                ErrorKind::UnsupportedMedia,
+                "content_type_not_json",
+                "Send the body as application/json.",
+            )),
+            Err(other) if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ApiError::new(
+                ErrorKind::TooLarge,
+                "body_too_large",
+                "The body is larger than this address accepts.",
+            )),
+            Err(other) => Err(ApiError::bad_request("unreadable_body", other.body_text())),
+        }
+    }
+}

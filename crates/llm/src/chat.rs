@@ -1,0 +1,212 @@
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::LlmError;
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions of the platform or the application (also OpenAI's `developer`).
+    #[serde(alias = "developer")]
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool that the model called.
+    Tool,
+}
+
+/// What a message says: text, or parts of several kinds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Content {
+    /// Plain text.
+    Text(String),
+    /// Text and images in order.
+    Parts(Vec<ContentPart>),
+}
+
+impl Content {
+    /// All text of the content, parts joined by a line break.
+    pub fn text(&self) -> String {
+        match self {
+            Content::Text(text) => text.clone(),
+            Content::Parts(parts) => {
+                let texts = parts.iter().filter_map(|part| match part {
+                    ContentPart::Text { text } => Some(text.as_str()),
+                    ContentPart::Other(_) => None,
+                });
+                texts.collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+}
+
+/// One part of a message, in OpenAI's form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ContentPart {
+    /// `{"type": "text", "text": …}`; the type is implied.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// Anything else (an image, a file), passed on as it came.
+    Other(Value),
+}
+
+/// One message of a conversation, in OpenAI's form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatMessage {
+    /// Who says it.
+    pub role: Role,
+    /// What is said; absent where an assistant only calls tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// Members that only some providers know (`name`, `tool_calls`, `tool_call_id` …).
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl ChatMessage {
+    /// A message of plain text.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self { role, content: Some(Content::Text(text.into())), extra: Map::new() }
+    }
+}
+
+/// What a model is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// The provider's own name of the model.
+    pub model: String,
+    /// The conversation so far, oldest first.
+    pub messages: Vec<ChatMessage>,
+    /// The most tokens to generate.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "max_completion_tokens")]
+    pub max_tokens: Option<u32>,
+    /// 0 (always the likeliest token) to 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f32>,
+    /// Nucleus sampling, within 0 and 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f32>,
+    /// Texts that end the answer; one string or a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Value>,
+    /// Repeats an answer where the provider can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Every other member, passed on as it came (`tools`, `response_format`, `user` …).
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl ChatRequest {
+    /// A request of `messages` to `model` with the provider's own defaults.
+    pub fn new(model: impl Into<String>, messages: Vec<ChatMessage>) -> Self {
+        Self {
+            model: model.into(),
+            messages,
+            max_tokens: None,
+            temperature: None,
+            top_p: None,
+            stop: None,
+            seed: None,
+            extra: Map::new(),
+        }
+    }
+}
+
+/// Tokens of one call, as the provider counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt, cached ones included.
+    pub prompt_tokens: u64,
+    /// Tokens generated, reasoning included.
+    pub completion_tokens: u64,
+    /// Of the prompt's tokens, those read from the provider's cache.
+    #[serde(default)]
+    pub cached_tokens: u64,
+    /// Of the generated tokens, those spent on reasoning.
+    #[serde(default)]
+    pub reasoning_tokens: u64,
+}
+
+impl Usage {
+    /// Prompt and completion together.
+    pub fn total_tokens(&self) -> u64 {
+        self.prompt_tokens + self.completion_tokens
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model was done.
+    Stop,
+    /// `max_tokens` or the context was used up.
+    Length,
+    /// The model calls tools.
+    ToolCalls,
+    /// The provider withheld the rest.
+    ContentFilter,
+    /// Another reason, by the provider's own name.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// A piece of a tool call; pieces with the same index belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCallDelta {
+    /// Which of the parallel calls.
+    pub index: u32,
+    /// The call's id, in its first piece.
+    pub id: Option<String>,
+    /// The function's name, in its first piece.
+    pub name: Option<String>,
+    /// A piece of the arguments' JSON text.
+    pub arguments: String,
+}
+
+/// What happens while an answer is generated. Every stream that does not fail ends with exactly
+/// one [`ChatEvent::Finished`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChatEvent {
+    /// The provider took the request.
+    Started {
+        /// The provider's id of the answer.
+        id: String,
+        /// The model that serves, by the provider's name.
+        model: String,
+    },
+    /// More of the answer.
+    Text(String),
+    /// More of the model's reasoning, where the provider shows it.
+    Reasoning(String),
+    /// More of a tool call.
+    ToolCall(ToolCallDelta),
+    /// The end.
+    Finished {
+        /// Why it ended.
+        reason: FinishReason,
+        /// The provider's count; `None` where it reports none.
+        usage: Option<Usage>,
+    },
+}
+
+/// An answer as it comes. Dropping the stream cancels the generation at the provider.
+pub type ChatStream = BoxStream<'static, Result<ChatEvent, LlmError>>;
+
+/// A model that answers messages.
+#[async_trait]
+pub trait ChatModel: Send + Sync {
+    /// Asks the model. Returns once the provider has accepted the request; an error before that
+    /// may be retried, one inside the stream may not.
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, LlmError>;
+}

@@ -1,0 +1,1 @@
+//! OpenAI wire format: request and reply types and the client.

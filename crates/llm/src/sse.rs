@@ -1,0 +1,1 @@
+//! Reading server-sent events from a byte stream.

@@ -1,0 +1,61 @@
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// A transaction in which somebody acts.
+pub type Tx = Transaction<'static, Postgres>;
+
+/// The connections of the program, all in the role `lyceum_app`, which row-level security binds.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: PgPool,
+}
+
+impl Db {
+    /// Connects with at most `max_connections`. Whatever role `options` sign in as, every
+    /// connection steps down to `lyceum_app`.
+    pub async fn connect(
+        options: PgConnectOptions,
+        max_connections: u32,
+    ) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::query("SET ROLE lyceum_app").execute(connection).await.map(drop)
+                })
+            })
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// The pool, for its figures and for listening; queries belong into a transaction below.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A transaction in which `user` acts: row-level security shows and accepts what is theirs.
+    pub async fn begin_as(&self, user: Uuid) -> Result<Tx, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SELECT set_config('app.current_user_id', $1::text, true)")
+            .bind(user.to_string())
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx)
+    }
+
+    /// A transaction of the platform itself, in the role `lyceum_maintenance`, which sees every
+    /// row: for signing in, for the ledger's writer and for scheduled work. Never for a handler
+    /// that serves one person's objects.
+    pub async fn begin_maintenance(&self) -> Result<Tx, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SET LOCAL ROLE lyceum_maintenance").execute(&mut *tx).await?;
+        Ok(tx)
+    }
+}

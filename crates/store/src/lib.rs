@@ -1,0 +1,19 @@
+//! Where everything is kept: the PostgreSQL pool and its acting-as transactions, the migrations,
+//! the audit log, encryption of secrets, the object store, and the private PostgreSQL cluster.
+//!
+//! Invariants: no query runs outside a transaction that states who acts; the program never acts as
+//! a role that bypasses row-level security.
+
+pub mod audit;
+pub mod cluster;
+mod crypto;
+mod db;
+mod error;
+mod migrate;
+mod objects;
+
+pub use crypto::{CryptoError, Keyring, Sealed};
+pub use db::{Db, Tx};
+pub use error::{StoreError, constraint};
+pub use migrate::migrate;
+pub use objects::{ObjectError, Objects, StoredObject};

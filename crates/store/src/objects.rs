@@ -1,0 +1,204 @@
+use std::path::Path as FsPath;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use lyceum_core::{BoxError, ErrorKind, Problem};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
+use sha2::{Digest as _, Sha256};
+
+/// Where files are kept, under paths that the server chooses.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredObject {
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+}
+
+/// Why an object could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// The sender's stream broke.
+    #[error("the upload broke off")]
+    Source(#[source] BoxError),
+    /// More bytes than allowed.
+    #[error("the file is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// No room left.
+    #[error("the object store is full")]
+    Full(#[source] object_store::Error),
+    /// There is no such object.
+    #[error("there is no such object")]
+    NotFound,
+    /// Anything else.
+    #[error("the object store failed")]
+    Store(#[source] object_store::Error),
+}
+
+impl From<object_store::Error> for ObjectError {
+    fn from(error: object_store::Error) -> Self {
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            return ObjectError::NotFound;
+        }
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(inner) = cause {
+            let io = inner.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            if matches!(
+                io,
+                Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+            ) {
+                return ObjectError::Full(error);
+            }
+            cause = inner.source();
+        }
+        ObjectError::Store(error)
+    }
+}
+
+impl Problem for ObjectError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            ObjectError::Source(_) => ErrorKind::BadRequest,
+            ObjectError::TooLarge { .. } => ErrorKind::TooLarge,
+            ObjectError::Full(_) => ErrorKind::StorageFull,
+            ObjectError::NotFound => ErrorKind::NotFound,
+            ObjectError::Store(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            ObjectError::Source(_) => "upload_interrupted",
+            ObjectError::TooLarge { .. } => "file_too_large",
+            ObjectError::Full(_) => "storage_full",
+            ObjectError::NotFound => "not_found",
+            ObjectError::Store(_) => "internal",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            ObjectError::Source(_) => "The upload broke off; nothing was stored.".to_owned(),
+            ObjectError::TooLarge { limit } => {
+                format!("The file is larger than the limit of {} MB.", limit / 1_000_000)
+            }
+            ObjectError::Full(_) => "The disk is full; nothing was stored.".to_owned(),
+            ObjectError::NotFound => "There is no such file.".to_owned(),
+            ObjectError::Store(_) => {
+                "Something went wrong on our side; the log has the cause.".to_owned()
+            }
+        }
+    }
+}
+
+impl Objects {
+    /// A store in a folder, which is made where it is missing.
+    pub fn folder(root: &FsPath) -> Result<Self, ObjectError> {
+        let create = |source: std::io::Error| {
+            ObjectError::from(object_store::Error::Generic {
+                store: "folder",
+                source: source.into(),
+            })
+        };
+        std::fs::create_dir_all(root).map_err(create)?;
+        let store = LocalFileSystem::new_with_prefix(root)?.with_automatic_cleanup(true);
+        Ok(Self { store: Arc::new(store) })
+    }
+
+    /// Stores the stream under `path`, or nothing at all. At most `limit` bytes.
+    pub async fn put<S, E>(
+        &self,
+        path: &str,
+        stream: S,
+        limit: u64,
+    ) -> Result<StoredObject, ObjectError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send,
+        E: Into<BoxError>,
+    {
+        let upload = self.store.put_multipart(&Path::from(path)).await?;
+        let mut writer = WriteMultipart::new(upload);
+        match copy(&mut writer, stream, limit).await {
+            Ok(stored) => {
+                writer.finish().await?;
+                Ok(stored)
+            }
+            Err(error) => {
+                if let Err(abort) = writer.abort().await {
+                    tracing::warn!(error = %abort, "an unfinished upload was not cleaned up");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The object as a stream.
+    pub async fn get(
+        &self,
+        path: &str,
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
+        let found = self.store.get(&Path::from(path)).await?;
+        Ok(found.into_stream().map_err(ObjectError::from).boxed())
+    }
+
+    /// Deletes the object; one that is not there is no error.
+    pub async fn delete(&self, path: &str) -> Result<(), ObjectError> {
+        match self.store.delete(&Path::from(path)).await.map_err(ObjectError::from) {
+            Err(ObjectError::NotFound) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Paths of all objects below `prefix`.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
+        let prefix = Path::from(prefix);
+        let found = self.store.list(Some(&prefix)).map_ok(|meta| meta.location.to_string());
+        Ok(found.try_collect().await?)
+    }
+
+    /// Deletes everything below `prefix`.
+    pub async fn delete_below(&self, prefix: &str) -> Result<(), ObjectError> {
+        for path in self.list(prefix).await? {
+            self.delete(&path).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn copy<S, E>(
+    writer: &mut WriteMultipart,
+    stream: S,
+    limit: u64,
+) -> Result<StoredObject, ObjectError>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send,
+    E: Into<BoxError>,
+{
+    let mut stream = std::pin::pin!(stream);
+    let mut hash = Sha256::new();
+    let mut size = 0u64;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| ObjectError::Source(error.into()))?;
+        size += chunk.len() as u64;
+        if size > limit {
+            return Err(ObjectError::TooLarge { limit });
+        }
+        hash.update(&chunk);
+        writer.wait_for_capacity(4).await?;
+        writer.put(chunk);
+    }
+    Ok(StoredObject { size, sha256: hash.finalize().into() })
+}
