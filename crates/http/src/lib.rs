@@ -3,11 +3,13 @@
 //! outgoing requests.
 
 mod auth;
+mod extract;
 mod outgoing;
 mod paging;
 mod problem;
 
 pub use auth::{Allow, Authenticator, Caller, ClientInfo, Credential, Right};
+pub use extract::{ApiPath, ApiQuery};
 pub use outgoing::{Outgoing, OutgoingError, OutgoingPolicy};
 pub use paging::PageQuery;
 pub use problem::{ApiError, ApiJson, ProblemDocument};

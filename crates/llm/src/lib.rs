@@ -15,4 +15,4 @@ pub use chat::{
 };
 pub use embedding::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, EmbeddingTask};
 pub use error::LlmError;
-pub use local::{LocalModel, LocalModels, ModelKind};
+pub use local::{LocalModel, LocalModels, ModelKind, TokenCounter};

@@ -1,8 +1,12 @@
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{ChatModel, EmbeddingModel};
+use crate::{
+    ChatModel, ChatRequest, ChatStream, EmbeddingModel, EmbeddingRequest, EmbeddingResponse,
+    LlmError,
+};
 
 /// What a local model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,13 @@ pub struct LocalModel {
     pub default: bool,
 }
 
+/// Counts tokens in the vocabulary of the local embedding model that is used where nobody chose.
+#[async_trait]
+pub trait TokenCounter: Send + Sync {
+    /// Tokens of each text, without the prefix and the ends that the model adds (E5: at most 8).
+    async fn count(&self, texts: &[String]) -> Result<Vec<usize>, LlmError>;
+}
+
 /// The local engine as the gateway sees it.
 #[derive(Clone)]
 pub struct LocalModels {
@@ -42,6 +53,50 @@ pub struct LocalModels {
     pub chat: Arc<dyn ChatModel>,
     /// Embeds for every local embedding model.
     pub embedding: Arc<dyn EmbeddingModel>,
+    /// Counts tokens, in batches.
+    pub tokens: Arc<dyn TokenCounter>,
     /// All models of the catalogue.
     pub catalogue: Arc<[LocalModel]>,
+}
+
+impl LocalModels {
+    /// Of a program that runs no local models: there are none, and every call says so.
+    pub fn absent() -> Self {
+        let absent = Arc::new(Absent);
+        Self {
+            chat: absent.clone(),
+            embedding: absent.clone(),
+            tokens: absent,
+            catalogue: Arc::new([]),
+        }
+    }
+}
+
+struct Absent;
+
+impl Absent {
+    fn refusal<T>() -> Result<T, LlmError> {
+        Err(LlmError::EngineUnavailable("local models are switched off".to_owned()))
+    }
+}
+
+#[async_trait]
+impl ChatModel for Absent {
+    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, LlmError> {
+        Self::refusal()
+    }
+}
+
+#[async_trait]
+impl EmbeddingModel for Absent {
+    async fn embed(&self, _: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        Self::refusal()
+    }
+}
+
+#[async_trait]
+impl TokenCounter for Absent {
+    async fn count(&self, _: &[String]) -> Result<Vec<usize>, LlmError> {
+        Self::refusal()
+    }
 }

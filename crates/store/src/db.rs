@@ -4,7 +4,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{StoreError, acting};
 
 /// A transaction in which somebody acts.
 pub type Tx = Transaction<'static, Postgres>;
@@ -22,6 +22,13 @@ impl Db {
         options: PgConnectOptions,
         max_connections: u32,
     ) -> Result<Self, StoreError> {
+        let db = Self::lazy(options, max_connections);
+        drop(db.pool.acquire().await?);
+        Ok(db)
+    }
+
+    /// The same, but connects only when it is first used.
+    pub fn lazy(options: PgConnectOptions, max_connections: u32) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
@@ -30,9 +37,8 @@ impl Db {
                     sqlx::query("SET ROLE lyceum_app").execute(connection).await.map(drop)
                 })
             })
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool })
+            .connect_lazy_with(options);
+        Self { pool }
     }
 
     /// The pool, for its figures and for listening; queries belong into a transaction below.
@@ -43,10 +49,14 @@ impl Db {
     /// A transaction in which `user` acts: row-level security shows and accepts what is theirs.
     pub async fn begin_as(&self, user: Uuid) -> Result<Tx, StoreError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query("SELECT set_config('app.current_user_id', $1::text, true)")
-            .bind(user.to_string())
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "SELECT set_config('app.current_user_id', $1, true),
+                    set_config('app.client_ip', $2, true)",
+        )
+        .bind(user.to_string())
+        .bind(acting::client_ip())
+        .execute(&mut *tx)
+        .await?;
         Ok(tx)
     }
 
@@ -55,7 +65,13 @@ impl Db {
     /// that serves one person's objects.
     pub async fn begin_maintenance(&self) -> Result<Tx, StoreError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query("SET LOCAL ROLE lyceum_maintenance").execute(&mut *tx).await?;
+        sqlx::query(
+            "SELECT set_config('role', 'lyceum_maintenance', true),
+                    set_config('app.client_ip', $1, true)",
+        )
+        .bind(acting::client_ip())
+        .execute(&mut *tx)
+        .await?;
         Ok(tx)
     }
 }

@@ -4,6 +4,7 @@
 //! Invariants: no query runs outside a transaction that states who acts; the program never acts as
 //! a role that bypasses row-level security.
 
+mod acting;
 pub mod audit;
 pub mod cluster;
 mod crypto;
@@ -12,6 +13,7 @@ mod error;
 mod migrate;
 mod objects;
 
+pub use acting::with_client_ip;
 pub use crypto::{CryptoError, Keyring, Sealed};
 pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};

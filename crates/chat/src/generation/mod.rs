@@ -1,0 +1,71 @@
+//! Answers: tasks of the server that retrieve, ask the model, and write what it says into the
+//! message's row. A request only starts one; subscribers only watch.
+
+pub(crate) mod buffer;
+mod checkpoint;
+mod citations;
+mod live;
+mod prompt;
+mod recover;
+mod run;
+mod settle;
+mod store;
+mod title;
+
+pub(crate) use live::{End, Live};
+pub(crate) use recover::{recover, watch};
+pub(crate) use title::first_words;
+
+use lyceum_http::Caller;
+use uuid::Uuid;
+
+use crate::messages::{MessageRole, store as messages};
+use crate::model::ModelConfig;
+use crate::{Chat, ChatError};
+
+/// What a generation is to do.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub user_id: Uuid,
+    pub api_key_id: Option<Uuid>,
+    pub conversation_id: Uuid,
+    /// The empty answer.
+    pub message_id: Uuid,
+    pub request_id: Uuid,
+    pub model: ModelConfig,
+    pub knowledge_bases: Vec<Uuid>,
+    /// Whether the conversation has its title from this very question.
+    pub makes_title: bool,
+}
+
+impl Chat {
+    /// Starts a generation that outlives the request.
+    pub(crate) fn start_generation(&self, plan: Plan) {
+        let generation =
+            self.inner.live.insert(plan.message_id, plan.conversation_id, plan.user_id);
+        let chat = self.clone();
+        self.inner.tasks.spawn(async move {
+            run::run(&chat, &plan, &generation).await;
+        });
+    }
+
+    /// Ends an answer, wherever it is written; its text so far stays.
+    pub(crate) async fn stop(&self, caller: &Caller, id: Uuid) -> Result<(), ChatError> {
+        let user = caller.user_id;
+        let mut tx = self.inner.db.begin_as(user).await?;
+        let link =
+            messages::link(&mut tx, user, id).await?.ok_or(ChatError::NotFound("message"))?;
+        if link.role != MessageRole::Assistant {
+            return Err(ChatError::NotAnAnswer);
+        }
+        if link.status.is_running() {
+            // Another node sees this at its next checkpoint.
+            store::request_stop(&mut tx, user, id, self.inner.clock.now()).await?;
+        }
+        tx.commit().await?;
+        if let Some(generation) = self.inner.live.get(id) {
+            generation.end(End::Stopped);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,274 @@
+use std::panic::AssertUnwindSafe;
+
+use futures::{FutureExt as _, StreamExt as _};
+use lyceum_core::Problem;
+use lyceum_http::ApiError;
+use lyceum_llm::{ChatEvent, ChatRequest, FinishReason};
+use serde_json::json;
+
+use super::buffer::Kind;
+use super::live::{End, Generation};
+use super::prompt::{Parts, Prompt, Turn};
+use super::{Plan, checkpoint, citations, settle, store, title};
+use crate::configs::store::Known;
+use crate::messages::{Context, ExplainedChunk, ExplainedRetrieval, Message, MessageRole};
+use crate::model::{CallContext, Purpose};
+use crate::{Chat, ChatError, Retrieval, RetrievedChunk};
+
+/// Messages read at a time while the history is fitted into the prompt.
+const HISTORY_PAGE: i64 = 30;
+
+/// How a generation ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Completed { reason: String },
+    Failed { code: String, detail: String },
+    Ended(End),
+}
+
+impl Outcome {
+    pub fn failed(problem: &impl Problem) -> Self {
+        Outcome::Failed { code: problem.code().to_owned(), detail: problem.detail() }
+    }
+
+    fn internal() -> Self {
+        let detail = "Something went wrong on our side; the log has the cause.";
+        Outcome::Failed { code: "internal".to_owned(), detail: detail.to_owned() }
+    }
+}
+
+impl From<ApiError> for Outcome {
+    fn from(error: ApiError) -> Self {
+        Outcome::Failed { code: error.code().to_owned(), detail: error.detail().to_owned() }
+    }
+}
+
+impl From<ChatError> for Outcome {
+    fn from(error: ChatError) -> Self {
+        if let ChatError::Store(cause) = &error {
+            tracing::error!(cause = ?cause, "a generation met a database fault");
+        }
+        Outcome::failed(&error)
+    }
+}
+
+/// What the end needs to know of the way there.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The passages in the prompt, in the order of their numbers.
+    pub sources: Vec<RetrievedChunk>,
+    /// Whether a model was asked, so that the ledger has the call.
+    pub asked: bool,
+    pub question: String,
+}
+
+/// Runs a generation to its end, whatever that is.
+pub(crate) async fn run(chat: &Chat, plan: &Plan, generation: &Generation) {
+    let mut progress = Progress::default();
+    let outcome = {
+        let answer = AssertUnwindSafe(answer(chat, plan, generation, &mut progress)).catch_unwind();
+        tokio::select! {
+            biased;
+            end = generation.ended() => Outcome::Ended(end),
+            () = chat.inner.shutdown.cancelled() => Outcome::Ended(End::Shutdown),
+            outcome = answer => match outcome {
+                Ok(Ok(outcome) | Err(outcome)) => outcome,
+                Err(_) => {
+                    tracing::error!(message_id = %plan.message_id, "a generation panicked");
+                    Outcome::internal()
+                }
+            },
+            end = checkpoint::keep(chat, plan, generation) => Outcome::Ended(end),
+        }
+    };
+    let completed = matches!(outcome, Outcome::Completed { .. });
+    settle::settle(chat, plan, generation, &progress, outcome).await;
+    chat.inner.live.remove(generation);
+    if completed && plan.makes_title {
+        title::improve(chat, plan, &progress.question, &generation.text().0).await;
+    }
+}
+
+async fn answer(
+    chat: &Chat,
+    plan: &Plan,
+    generation: &Generation,
+    progress: &mut Progress,
+) -> Result<Outcome, Outcome> {
+    let (question, settings) = beginning(chat, plan).await?;
+    progress.question.clone_from(&question.content);
+    let retrieval = retrieve(chat, plan, generation, &question.content).await?;
+    let max_tokens = settings.max_tokens.or(plan.model.max_tokens.and_then(|n| n.try_into().ok()));
+    let parts = Parts {
+        question: &question.content,
+        chunks: retrieval.as_ref().map(|retrieval| retrieval.chunks.as_slice()),
+        system_prompt: settings.system_prompt.as_deref(),
+        context_length: plan.model.context_length.and_then(|n| n.try_into().ok()),
+        max_tokens: max_tokens.and_then(|n| n.try_into().ok()),
+    };
+    let mut prompt = Prompt::new(&parts).map_err(|too_long| Outcome::Failed {
+        code: "context_length_exceeded".to_owned(),
+        detail: format!(
+            "The question has about {} tokens, but this model reads only {} at once. Shorten it, \
+             or choose a model with a larger context.",
+            too_long.tokens, too_long.limit
+        ),
+    })?;
+    add_history(chat, plan, &question, &mut prompt).await?;
+    if let Some(retrieval) = &retrieval {
+        let numbered = retrieval.chunks.iter().zip(&prompt.numbers);
+        progress.sources = numbered
+            .filter(|(_, number)| number.is_some())
+            .map(|(chunk, _)| chunk.clone())
+            .collect();
+        if !progress.sources.is_empty() {
+            generation.notice("citations", json!({ "items": citations::all(&progress.sources) }));
+        }
+    }
+    let context = Context {
+        question: question.content,
+        retrieval: retrieval.map(|retrieval| explained(retrieval, &prompt.numbers)),
+        prompt: prompt.explained(),
+    };
+    mark_streaming(chat, plan, &context).await?;
+    generation.notice("status", json!({ "status": "streaming" }));
+
+    let mut request = ChatRequest::new(plan.model.model.clone(), prompt.messages());
+    request.temperature = settings.temperature;
+    // A small local model may never end by itself; a provider has its own limit.
+    if max_tokens.is_some() || plan.model.provider == "local" {
+        request.max_tokens = u32::try_from(prompt.answer_tokens).ok();
+    }
+    progress.asked = true;
+    ask(chat, plan, generation, request).await
+}
+
+/// The question that is answered and the settings of its conversation.
+async fn beginning(chat: &Chat, plan: &Plan) -> Result<(Message, Known), ChatError> {
+    let mut tx = chat.inner.db.begin_as(plan.user_id).await?;
+    let pair = crate::messages::store::walk(&mut tx, plan.user_id, plan.message_id, 2).await?;
+    let settings =
+        crate::configs::store::known(&mut tx, plan.user_id, plan.conversation_id).await?;
+    tx.commit().await?;
+    let question = pair.into_iter().find(|message| message.role == MessageRole::User);
+    Ok((question.ok_or(ChatError::NotFound("question"))?, settings))
+}
+
+async fn retrieve(
+    chat: &Chat,
+    plan: &Plan,
+    generation: &Generation,
+    question: &str,
+) -> Result<Option<Retrieval>, Outcome> {
+    if plan.knowledge_bases.is_empty() {
+        return Ok(None);
+    }
+    let retriever = chat.inner.retriever.as_ref().ok_or(ChatError::NoRetriever)?;
+    generation.notice("status", json!({ "status": "pending", "stage": "retrieving" }));
+    let found =
+        retriever.retrieve(plan.user_id, &plan.knowledge_bases, question, plan.request_id).await?;
+    Ok(Some(found))
+}
+
+/// Adds the turns before the question, newest first, until the prompt is full. Turns without an
+/// answer are left out.
+async fn add_history(
+    chat: &Chat,
+    plan: &Plan,
+    question: &Message,
+    prompt: &mut Prompt,
+) -> Result<(), ChatError> {
+    let mut next = question.parent_id;
+    while let Some(last) = next {
+        let mut tx = chat.inner.db.begin_as(plan.user_id).await?;
+        let page = crate::messages::store::walk(&mut tx, plan.user_id, last, HISTORY_PAGE).await?;
+        tx.commit().await?;
+        next = page.first().and_then(|message| message.parent_id);
+        // The page holds whole turns, because its limit is even and answers follow questions.
+        let mut answer: Option<Message> = None;
+        for message in page.into_iter().rev() {
+            match message.role {
+                MessageRole::Assistant => answer = Some(message),
+                MessageRole::User => {
+                    let Some(answer) = answer.take().filter(|a| !a.content.trim().is_empty())
+                    else {
+                        continue;
+                    };
+                    let turn = Turn { question: message.content, answer: answer.content };
+                    if !prompt.push_older(turn) {
+                        return Ok(());
+                    }
+                }
+                MessageRole::System | MessageRole::Tool => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn explained(retrieval: Retrieval, numbers: &[Option<u32>]) -> ExplainedRetrieval {
+    let chunks = retrieval.chunks.into_iter().zip(numbers);
+    ExplainedRetrieval {
+        took_ms: retrieval.took_ms,
+        chunks: chunks.map(|(chunk, source)| ExplainedChunk { chunk, source: *source }).collect(),
+    }
+}
+
+async fn mark_streaming(chat: &Chat, plan: &Plan, context: &Context) -> Result<(), Outcome> {
+    let mut tx = chat.inner.db.begin_as(plan.user_id).await.map_err(ChatError::from)?;
+    let found = store::mark_streaming(&mut tx, plan, context, chat.inner.clock.now())
+        .await
+        .map_err(ChatError::from)?;
+    tx.commit().await.map_err(ChatError::from)?;
+    if found { Ok(()) } else { Err(Outcome::Ended(End::Deleted)) }
+}
+
+/// Asks the model and takes down what it says.
+async fn ask(
+    chat: &Chat,
+    plan: &Plan,
+    generation: &Generation,
+    request: ChatRequest,
+) -> Result<Outcome, Outcome> {
+    let context = CallContext {
+        user_id: plan.user_id,
+        api_key_id: plan.api_key_id,
+        purpose: Purpose::Chat,
+        conversation_id: Some(plan.conversation_id),
+        message_id: Some(plan.message_id),
+        request_id: plan.request_id,
+    };
+    let stream = chat.inner.gateway.chat(context, &plan.model, request).await;
+    let mut stream = stream.map_err(|error| Outcome::failed(&error))?;
+    while let Some(event) = stream.next().await {
+        match event.map_err(|error| Outcome::failed(&error))? {
+            ChatEvent::Text(text) => generation.say(Kind::Answer, &text),
+            ChatEvent::Reasoning(text) => generation.say(Kind::Reasoning, &text),
+            ChatEvent::Started { .. } | ChatEvent::ToolCall(_) => {}
+            ChatEvent::Finished { reason, .. } => return Ok(finished(generation, &reason)),
+        }
+        if generation.is_full() {
+            return Ok(Outcome::Completed { reason: "length".to_owned() });
+        }
+    }
+    Err(Outcome::internal())
+}
+
+fn finished(generation: &Generation, reason: &FinishReason) -> Outcome {
+    let reason = match reason {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::ToolCalls => "tool_calls",
+        FinishReason::ContentFilter => "content_filter",
+        FinishReason::Other(other) => other,
+    };
+    if generation.text().0.trim().is_empty() {
+        let detail = match reason {
+            "content_filter" => "The provider withheld the answer.".to_owned(),
+            "length" => "The model used up its tokens before it answered.".to_owned(),
+            _ => "The model gave an empty answer; try again.".to_owned(),
+        };
+        return Outcome::Failed { code: "empty_answer".to_owned(), detail };
+    }
+    Outcome::Completed { reason: reason.chars().filter(|c| *c != '\0').take(50).collect() }
+}

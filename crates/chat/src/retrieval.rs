@@ -1,0 +1,66 @@
+use async_trait::async_trait;
+use lyceum_http::ApiError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What chat needs of the knowledge bases; the server wires it.
+#[async_trait]
+pub trait Retriever: Send + Sync {
+    /// Finds passages for the question, under the user's own rights. Unknown or foreign bases are
+    /// an error.
+    async fn retrieve(
+        &self,
+        user: Uuid,
+        knowledge_bases: &[Uuid],
+        question: &str,
+        request_id: Uuid,
+    ) -> Result<Retrieval, ApiError>;
+
+    /// Whether the user may ask these bases; called before they are attached to a conversation.
+    async fn check(&self, _user: Uuid, _knowledge_bases: &[Uuid]) -> Result<(), ApiError> {
+        Ok(())
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Retrieval {
+    /// Passages, best first, those included that were dropped in the end.
+    pub chunks: Vec<RetrievedChunk>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// One passage that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RetrievedChunk {
+    /// The chunk.
+    pub chunk_id: Uuid,
+    /// Its document.
+    pub document_id: Uuid,
+    /// The document's knowledge base.
+    pub knowledge_base_id: Uuid,
+    /// The document's title.
+    pub document_title: String,
+    /// The passage.
+    pub content: String,
+    /// The page it begins on, counted from 1, where the document has pages.
+    pub page: Option<i32>,
+    /// Where it begins in the document's text, in characters.
+    pub start_offset: i32,
+    /// Where it ends.
+    pub end_offset: i32,
+    /// The fused score; higher is better.
+    pub score: f64,
+    /// Its place in the search by meaning, from 1; absent if not found there.
+    pub dense_rank: Option<i32>,
+    /// The similarity of meaning, -1 to 1.
+    pub dense_score: Option<f32>,
+    /// Its place in the search by words, from 1; absent if not found there.
+    pub text_rank: Option<i32>,
+    /// Whether it was good enough to be used.
+    pub kept: bool,
+    /// Its length in tokens of the embedding model.
+    pub token_count: i32,
+}

@@ -1,0 +1,117 @@
+use lyceum_core::new_id;
+use serde_json::{Value, json};
+
+use crate::support::{App, Step, chunk};
+
+#[tokio::test]
+async fn marked_sources_become_citations_and_everything_is_explained() {
+    let App { client, node, .. } = &App::new().await;
+    let chunks = vec![
+        chunk("Handbook", "Leave is 15 days.", true),
+        chunk("Gossip", "Leave is endless.", false),
+        chunk("Annex", "Leave can be\n carried over.", true),
+    ];
+    let base = node.retriever.base(chunks.clone());
+    let id = client.conversation(json!({ "knowledge_base_ids": [base, base] })).await;
+    assert_eq!(
+        client.get(&format!("/conversations/{id}")).await["knowledge_base_ids"],
+        json!([base])
+    );
+    node.model.will([Step::Say("It can be carried over "), Step::Say("[2]. Not [3].")]);
+    let (_, answer) = client.ask(&id, json!({ "content": "How much leave?" })).await;
+    let events = client.events(&answer, None).await.all().await;
+    let done = &events.last().unwrap().data["message"];
+    let citation = json!({
+        "index": 2, "chunk_id": chunks[2].chunk_id, "document_id": chunks[2].document_id,
+        "document_title": "Annex", "page": 2, "start_offset": 10, "end_offset": 20,
+        "snippet": "Leave can be carried over.", "cited": true,
+    });
+    assert_eq!(done["citations"], json!([citation]));
+    if let Some(last) = events.iter().rfind(|event| event.name == "citations") {
+        assert_eq!(last.data["items"], done["citations"]);
+    }
+    assert_eq!(*node.retriever.questions.lock().unwrap(), ["How much leave?"]);
+
+    let why = client.get(&format!("/messages/{answer}/explanation")).await;
+    assert_eq!(why["question"], "How much leave?");
+    assert_eq!(why["retrieval"]["took_ms"], 5);
+    let sources: Vec<&Value> =
+        why["retrieval"]["chunks"].as_array().unwrap().iter().map(|c| &c["source"]).collect();
+    assert_eq!(sources, [&json!(1), &Value::Null, &json!(2)]);
+    assert_eq!(why["retrieval"]["chunks"][1]["content"], "Leave is endless.");
+    assert_eq!(why["retrieval"]["chunks"][1]["kept"], false);
+    let prompt = why["prompt"].as_array().unwrap();
+    assert_eq!(prompt.len(), 2);
+    let question = prompt[1]["content"].as_str().unwrap();
+    assert!(question.contains("[1] Handbook, page 2\nLeave is 15 days."), "{question}");
+    assert!(question.ends_with("Question: How much leave?"));
+    assert!(!question.contains("endless"));
+    assert_eq!(why["model"], "scripted");
+    assert_eq!(why["prompt_tokens"], 11);
+    assert!(why["latency_ms"].is_i64());
+    assert!(why["request_id"].is_string());
+    let calls = client.get("/usage/calls").await;
+    assert_eq!(calls["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_marks_names_its_best_sources() {
+    let App { client, node, .. } = &App::new().await;
+    let chunks = (0..5).map(|n| chunk("制度", &format!("第{n}条"), true)).collect();
+    let base = node.retriever.base(chunks);
+    let id = client.conversation(json!({})).await;
+    node.model.will([Step::Say("年假十五天。")]);
+    let body = json!({ "content": "年假几天？", "knowledge_base_ids": [base] });
+    let (_, answer) = client.ask(&id, body).await;
+    let done = client.done(&answer).await;
+    let citations = done["citations"].as_array().unwrap();
+    let indices: Vec<i64> = citations.iter().map(|c| c["index"].as_i64().unwrap()).collect();
+    assert_eq!(indices, [1, 2, 3]);
+    assert!(citations.iter().all(|citation| citation["cited"] == false));
+    let prompt = node.model.last_prompt();
+    assert!(prompt[0].1.contains("请用中文回答"));
+    assert!(prompt[1].1.contains("[5] 制度，第 2 页\n第4条"));
+    // The base stays with the conversation.
+    client.answer(&id, "还有呢？").await;
+    assert_eq!(node.retriever.questions.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_found_is_said_to_the_model() {
+    let App { client, node, .. } = &App::new().await;
+    let base = node.retriever.base(vec![chunk("Noise", "irrelevant", false)]);
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    let done = client.answer(&id, "What about the moon?").await;
+    assert_eq!(done["citations"], json!([]));
+    let prompt = node.model.last_prompt();
+    assert!(prompt[0].1.contains("No passage of the knowledge base matches"));
+    assert_eq!(prompt[1].1, "What about the moon?");
+}
+
+#[tokio::test]
+async fn a_base_that_went_away_is_an_error_of_the_answer() {
+    let App { client, node, .. } = &App::new().await;
+    let base = node.retriever.base(vec![]);
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    node.retriever.bases.lock().unwrap().clear();
+    let failed = client.answer(&id, "anyone?").await;
+    assert_eq!(failed["error"]["code"], "not_found");
+    let id = failed["id"].as_str().unwrap();
+    let path = format!("/messages/{id}/explanation");
+    client.call("GET", &path, None).await.expect_problem(409, "not_explained_yet");
+}
+
+#[tokio::test]
+async fn unknown_bases_and_models_are_refused_before_anything_is_written() {
+    let App { client, .. } = &App::new().await;
+    let id = client.conversation(json!({})).await;
+    let path = format!("/conversations/{id}/messages");
+    let unknown = json!({ "content": "x", "knowledge_base_ids": [new_id()] });
+    client.call("POST", &path, Some(unknown)).await.expect_problem(404, "not_found");
+    let unknown = json!({ "content": "x", "model_config_id": new_id() });
+    assert_eq!(client.call("POST", &path, Some(unknown)).await.status, 404);
+    let many: Vec<_> = (0..21).map(|_| new_id()).collect();
+    let many = json!({ "content": "x", "knowledge_base_ids": many });
+    client.call("POST", &path, Some(many)).await.expect_problem(422, "too_many_knowledge_bases");
+    assert_eq!(client.get(&format!("/conversations/{id}")).await["message_count"], 0);
+}

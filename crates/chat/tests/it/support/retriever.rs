@@ -1,0 +1,67 @@
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use lyceum_chat::{Retrieval, RetrievedChunk, Retriever};
+use lyceum_core::new_id;
+use lyceum_http::ApiError;
+use uuid::Uuid;
+
+/// Finds what it is given, in the bases that it is given.
+#[derive(Default)]
+pub struct ScriptedRetriever {
+    pub bases: Mutex<Vec<Uuid>>,
+    pub chunks: Mutex<Vec<RetrievedChunk>>,
+    pub questions: Mutex<Vec<String>>,
+}
+
+impl ScriptedRetriever {
+    /// A base with these passages.
+    pub fn base(&self, chunks: Vec<RetrievedChunk>) -> Uuid {
+        let base = new_id();
+        self.bases.lock().unwrap().push(base);
+        *self.chunks.lock().unwrap() = chunks;
+        base
+    }
+}
+
+#[async_trait]
+impl Retriever for ScriptedRetriever {
+    async fn retrieve(
+        &self,
+        user: Uuid,
+        knowledge_bases: &[Uuid],
+        question: &str,
+        _request_id: Uuid,
+    ) -> Result<Retrieval, ApiError> {
+        self.check(user, knowledge_bases).await?;
+        self.questions.lock().unwrap().push(question.to_owned());
+        Ok(Retrieval { chunks: self.chunks.lock().unwrap().clone(), took_ms: 5 })
+    }
+
+    async fn check(&self, _user: Uuid, knowledge_bases: &[Uuid]) -> Result<(), ApiError> {
+        let known = self.bases.lock().unwrap();
+        match knowledge_bases.iter().all(|base| known.contains(base)) {
+            true => Ok(()),
+            false => Err(ApiError::not_found("knowledge base")),
+        }
+    }
+}
+
+pub fn chunk(title: &str, content: &str, kept: bool) -> RetrievedChunk {
+    RetrievedChunk {
+        chunk_id: new_id(),
+        document_id: new_id(),
+        knowledge_base_id: new_id(),
+        document_title: title.to_owned(),
+        content: content.to_owned(),
+        page: Some(2),
+        start_offset: 10,
+        end_offset: 20,
+        score: 0.5,
+        dense_rank: Some(1),
+        dense_score: Some(0.9),
+        text_rank: None,
+        kept,
+        token_count: 4,
+    }
+}

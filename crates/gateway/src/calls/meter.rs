@@ -1,0 +1,179 @@
+use std::time::Instant;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use lyceum_core::Problem as _;
+use lyceum_llm::{LlmError, ModelKind, Usage};
+use rust_decimal::Decimal;
+
+use super::{CallContext, prompt_of_body, tokens_of};
+use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
+use crate::{GatewayError, ModelConfig};
+
+/// Measures one call and sees to it that it is recorded exactly once: by [`Meter::complete`], by
+/// [`Meter::fail`], or, if it is dropped before either (the caller went away), as cancelled.
+pub(crate) struct Meter {
+    ledger: Ledger,
+    row: Option<LedgerRow>,
+    kind: ModelKind,
+    price: Price,
+    started: Instant,
+    first_token_ms: Option<i32>,
+    estimate: Usage,
+    usage: Option<Usage>,
+    /// The request as sent, to estimate its tokens from if nobody counts them.
+    body: Option<Bytes>,
+}
+
+impl Meter {
+    pub(crate) fn start(
+        ledger: Ledger,
+        context: CallContext,
+        model: &ModelConfig,
+        now: DateTime<Utc>,
+        prompt_tokens: u64,
+    ) -> Self {
+        let row = LedgerRow {
+            id: lyceum_core::new_id(),
+            created_at: now,
+            user_id: context.user_id,
+            api_key_id: context.api_key_id,
+            provider_config_id: model.provider_config_id,
+            model_config_id: Some(model.id),
+            provider: model.provider.clone(),
+            requested_model: storable(&model.model, 200),
+            served_model: None,
+            purpose: context.purpose,
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            cached_tokens: 0,
+            reasoning_tokens: 0,
+            cost: None,
+            estimated: false,
+            status: CallStatus::Cancelled,
+            error_code: None,
+            latency_ms: 0,
+            first_token_ms: None,
+            conversation_id: context.conversation_id,
+            message_id: context.message_id,
+            request_id: context.request_id,
+        };
+        Self {
+            ledger,
+            row: Some(row),
+            kind: model.kind,
+            price: model.price,
+            started: Instant::now(),
+            first_token_ms: None,
+            estimate: Usage { prompt_tokens, ..Usage::default() },
+            usage: None,
+            body: None,
+        }
+    }
+
+    /// Keeps the request's body, from which the prompt is estimated only if it must be.
+    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// The provider named the model that serves.
+    pub(crate) fn served_by(&mut self, model: &str) {
+        if let Some(row) = self.row.as_mut().filter(|_| !model.is_empty()) {
+            row.served_model = Some(storable(model, 200));
+        }
+    }
+
+    /// More of the answer came.
+    pub(crate) fn text(&mut self, text: &str) {
+        if self.first_token_ms.is_none() && !text.is_empty() {
+            self.first_token_ms = Some(millis(self.started));
+        }
+        self.estimate.completion_tokens += tokens_of(text);
+    }
+
+    /// More reasoning came.
+    pub(crate) fn reasoning(&mut self, text: &str) {
+        self.text(text);
+        self.estimate.reasoning_tokens += tokens_of(text);
+    }
+
+    /// The provider's own count, as soon as it is known.
+    pub(crate) fn counted(&mut self, usage: Usage) {
+        self.usage = Some(usage);
+    }
+
+    /// No answer came. Where the provider refused the request or was not reached, it cost nothing;
+    /// otherwise it may have worked on it.
+    pub(crate) fn refused(&mut self, error: &LlmError) {
+        let unknown = matches!(
+            error,
+            LlmError::Timeout(_) | LlmError::BrokenStream(_) | LlmError::Malformed(_)
+        );
+        if !unknown {
+            self.usage = Some(Usage::default());
+        }
+    }
+
+    /// The answer is whole. Returns when it is in the ledger.
+    pub(crate) async fn complete(mut self, usage: Option<Usage>) -> Result<(), GatewayError> {
+        self.usage = usage.or(self.usage);
+        match self.close(CallStatus::Completed, None) {
+            Some(receipt) => receipt.committed().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The call failed. Returns the error to report once the failure is in the ledger.
+    pub(crate) async fn fail(mut self, error: GatewayError) -> GatewayError {
+        if let Some(receipt) = self.close(CallStatus::Failed, Some(error.code())) {
+            // The caller is told of a failure in any case; the ledger keeps the row and logs.
+            drop(receipt.committed().await);
+        }
+        error
+    }
+
+    fn close(&mut self, status: CallStatus, error_code: Option<&str>) -> Option<Receipt> {
+        let mut row = self.row.take()?;
+        if let Some(body) = self.body.take().filter(|_| self.usage.is_none()) {
+            self.estimate.prompt_tokens = prompt_of_body(&body);
+        }
+        let usage = self.usage.unwrap_or(self.estimate);
+        row.status = status;
+        row.error_code = error_code.map(|code| storable(code, 50));
+        row.estimated = self.usage.is_none();
+        row.prompt_tokens = count(usage.prompt_tokens);
+        row.completion_tokens = count(usage.completion_tokens);
+        row.cached_tokens = count(usage.cached_tokens);
+        row.reasoning_tokens = count(usage.reasoning_tokens);
+        row.cost = self.price.cost(self.kind, &usage).filter(|cost| *cost < max_cost());
+        row.latency_ms = millis(self.started);
+        row.first_token_ms = self.first_token_ms;
+        Some(self.ledger.record(row))
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        // The receipt is dropped: nobody waits, the row is written all the same.
+        drop(self.close(CallStatus::Cancelled, None));
+    }
+}
+
+/// The column is numeric(18,9).
+fn max_cost() -> Decimal {
+    Decimal::from(1_000_000_000)
+}
+
+fn millis(since: Instant) -> i32 {
+    i32::try_from(since.elapsed().as_millis()).unwrap_or(i32::MAX)
+}
+
+fn count(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
+}
+
+/// A text that PostgreSQL takes: without NUL, cut to `limit` characters.
+fn storable(text: &str, limit: usize) -> String {
+    text.chars().filter(|c| *c != '\0').take(limit).collect()
+}

@@ -1,0 +1,150 @@
+//! Calls to models: every one is admitted, metered and recorded here.
+
+mod meter;
+mod stream;
+mod tokens;
+
+use lyceum_http::{Outgoing, OutgoingError};
+use lyceum_llm::openai::HttpSend;
+use lyceum_llm::{
+    ChatModel as _, ChatRequest, EmbeddingModel as _, EmbeddingRequest, EmbeddingResponse,
+    LlmError, ModelKind,
+};
+use url::Url;
+use uuid::Uuid;
+
+pub use stream::MeteredStream;
+
+pub(crate) use meter::Meter;
+use tokens::{prompt_of_body, tokens_of};
+
+use crate::models::Target;
+use crate::{Gateway, GatewayError, ModelConfig, Purpose};
+
+/// Who calls and what for; goes into the ledger row.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// Whose call it is.
+    pub user_id: Uuid,
+    /// The API key it came with.
+    pub api_key_id: Option<Uuid>,
+    /// What for.
+    pub purpose: Purpose,
+    /// The conversation it belongs to.
+    pub conversation_id: Option<Uuid>,
+    /// The message it answers.
+    pub message_id: Option<Uuid>,
+    /// The request that it serves; one request may make several calls.
+    pub request_id: Uuid,
+}
+
+impl CallContext {
+    /// A call of `user` that belongs to no conversation, under a new request id.
+    pub fn new(user_id: Uuid, purpose: Purpose) -> Self {
+        Self {
+            user_id,
+            api_key_id: None,
+            purpose,
+            conversation_id: None,
+            message_id: None,
+            request_id: lyceum_core::new_id(),
+        }
+    }
+}
+
+/// The outgoing client as the provider clients see it.
+pub(crate) struct Http {
+    outgoing: Outgoing,
+}
+
+impl Http {
+    pub(crate) fn new(outgoing: Outgoing) -> Self {
+        Self { outgoing }
+    }
+}
+
+impl HttpSend for Http {
+    fn request(&self, method: http::Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError> {
+        self.outgoing.request(method, url).map_err(|error| match error {
+            OutgoingError::Client(error) => LlmError::Internal(Box::new(error)),
+            refused => LlmError::Connect(refused.to_string()),
+        })
+    }
+}
+
+impl Gateway {
+    /// Asks the model. The stream's last event comes after the call's ledger row is committed;
+    /// dropping the stream cancels the call at the provider and records it as cancelled.
+    pub async fn chat(
+        &self,
+        context: CallContext,
+        model: &ModelConfig,
+        mut request: ChatRequest,
+    ) -> Result<MeteredStream, GatewayError> {
+        model.expect(ModelKind::Chat)?;
+        self.admit(&context)?;
+        model.apply_defaults(&mut request);
+        let prompt = tokens::prompt_of_messages(&request.messages);
+        let mut meter = self.meter(context, model, prompt);
+        let asked = match &model.target {
+            Target::Local => self.inner.local.chat.chat(request).await,
+            Target::OpenAi(client) => client.chat(request).await,
+        };
+        match asked {
+            Ok(events) => Ok(MeteredStream::new(events, meter)),
+            Err(error) => {
+                meter.refused(&error);
+                Err(meter.fail(error.into()).await)
+            }
+        }
+    }
+
+    /// Embeds all texts or none.
+    pub async fn embed(
+        &self,
+        context: CallContext,
+        model: &ModelConfig,
+        mut request: EmbeddingRequest,
+    ) -> Result<EmbeddingResponse, GatewayError> {
+        model.expect(ModelKind::Embedding)?;
+        self.admit(&context)?;
+        request.model.clone_from(&model.model);
+        let prompt = request.input.iter().map(|text| tokens_of(text)).sum();
+        let mut meter = self.meter(context, model, prompt);
+        let asked = match &model.target {
+            Target::Local => self.inner.local.embedding.embed(request).await,
+            Target::OpenAi(client) => client.embed(request).await,
+        };
+        match asked {
+            Ok(response) => {
+                meter.served_by(&response.model);
+                meter.complete(response.usage).await?;
+                Ok(response)
+            }
+            Err(error) => {
+                meter.refused(&error);
+                Err(meter.fail(error.into()).await)
+            }
+        }
+    }
+
+    /// Lets the call through or refuses it before it costs anything.
+    pub(crate) fn admit(&self, context: &CallContext) -> Result<(), GatewayError> {
+        self.inner.limits.admit(context, std::time::Instant::now())
+    }
+
+    pub(crate) fn meter(
+        &self,
+        context: CallContext,
+        model: &ModelConfig,
+        prompt_tokens: u64,
+    ) -> Meter {
+        Meter::start(
+            self.inner.ledger.clone(),
+            context,
+            model,
+            self.inner.clock.now(),
+            prompt_tokens,
+        )
+    }
+}

@@ -1,0 +1,70 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
+use lyceum_llm::{ChatEvent, ChatStream, LlmError};
+
+use super::Meter;
+use crate::GatewayError;
+
+/// An answer as it comes, metered. Ends with exactly one [`ChatEvent::Finished`] or with an error;
+/// by then the call is in the ledger.
+pub struct MeteredStream {
+    events: BoxStream<'static, Result<ChatEvent, GatewayError>>,
+}
+
+impl MeteredStream {
+    pub(super) fn new(events: ChatStream, meter: Meter) -> Self {
+        Self { events: metered(events, meter) }
+    }
+}
+
+impl Stream for MeteredStream {
+    type Item = Result<ChatEvent, GatewayError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_next_unpin(context)
+    }
+}
+
+fn metered(
+    mut events: ChatStream,
+    mut meter: Meter,
+) -> BoxStream<'static, Result<ChatEvent, GatewayError>> {
+    async_stream::stream! {
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(ChatEvent::Finished { reason, usage }) => {
+                    match meter.complete(usage).await {
+                        Ok(()) => yield Ok(ChatEvent::Finished { reason, usage }),
+                        Err(error) => yield Err(error),
+                    }
+                    return;
+                }
+                Ok(event) => {
+                    observe(&mut meter, &event);
+                    yield Ok(event);
+                }
+                Err(error) => {
+                    drop(events);
+                    yield Err(meter.fail(error.into()).await);
+                    return;
+                }
+            }
+        }
+        let error = LlmError::BrokenStream("it ended without an end".to_owned());
+        yield Err(meter.fail(error.into()).await);
+    }
+    .boxed()
+}
+
+fn observe(meter: &mut Meter, event: &ChatEvent) {
+    match event {
+        ChatEvent::Started { model, .. } => meter.served_by(model),
+        ChatEvent::Text(text) => meter.text(text),
+        ChatEvent::Reasoning(text) => meter.reasoning(text),
+        ChatEvent::ToolCall(call) => meter.text(&call.arguments),
+        ChatEvent::Finished { .. } => {}
+    }
+}

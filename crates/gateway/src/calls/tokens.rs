@@ -1,0 +1,79 @@
+//! Estimates of token counts, for calls whose provider sent none. Deliberately on the high side.
+
+use lyceum_llm::{ChatMessage, Content, ContentPart};
+use serde_json::Value;
+
+/// Tokens that a message costs beside its text.
+const PER_MESSAGE: u64 = 4;
+/// Tokens taken for an image or a file.
+const PER_ATTACHMENT: u64 = 1000;
+
+/// About as many tokens as a text has: four ASCII characters make one, any other character is one.
+pub(crate) fn tokens_of(text: &str) -> u64 {
+    let ascii = text.bytes().filter(u8::is_ascii).count();
+    let other = text.chars().count() - ascii;
+    (ascii.div_ceil(4) + other) as u64
+}
+
+/// Tokens of a prompt.
+pub(crate) fn prompt_of_messages(messages: &[ChatMessage]) -> u64 {
+    let of_content = |content: &Content| match content {
+        Content::Text(text) => tokens_of(text),
+        Content::Parts(parts) => parts
+            .iter()
+            .map(|part| match part {
+                ContentPart::Text { text } => tokens_of(text),
+                ContentPart::Other(_) => PER_ATTACHMENT,
+            })
+            .sum(),
+    };
+    messages.iter().map(|m| PER_MESSAGE + m.content.as_ref().map_or(0, of_content)).sum()
+}
+
+/// Tokens of a request to `/v1` that is passed on as it came: of its `messages` or its `input`.
+pub(crate) fn prompt_of_body(body: &[u8]) -> u64 {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return 0 };
+    let messages = body.get("messages").and_then(Value::as_array);
+    let of_messages: u64 = messages
+        .into_iter()
+        .flatten()
+        .map(|message| PER_MESSAGE + message.get("content").map_or(0, of_value))
+        .sum();
+    of_messages + body.get("input").map_or(0, of_value)
+}
+
+fn of_value(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => tokens_of(text),
+        Value::Array(items) => items.iter().map(of_value).sum(),
+        Value::Object(part) => match part.get("text") {
+            Some(text) => of_value(text),
+            None => PER_ATTACHMENT,
+        },
+        // A token of an embedding request that was tokenised by the caller.
+        Value::Number(_) => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chinese_counts_by_character_and_english_by_four() {
+        assert_eq!(tokens_of(""), 0);
+        assert_eq!(tokens_of("hello"), 2);
+        assert_eq!(tokens_of("你好吗"), 3);
+        assert_eq!(tokens_of("ok 你好"), 3);
+    }
+
+    #[test]
+    fn a_body_is_counted_by_its_texts() {
+        let body = br#"{"messages":[{"role":"user","content":[{"type":"text","text":"abcdefgh"},
+            {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAAAAAAAAAAAAAA"}}]}]}"#;
+        assert_eq!(prompt_of_body(body), PER_MESSAGE + 2 + PER_ATTACHMENT);
+        assert_eq!(prompt_of_body(br#"{"input":["abcd",[1,2,3]]}"#), 4);
+        assert_eq!(prompt_of_body(b"not json"), 0);
+    }
+}

@@ -1,0 +1,188 @@
+use std::time::Duration;
+
+use lyceum_core::{ErrorKind, Problem};
+use lyceum_http::OutgoingError;
+use lyceum_llm::{LlmError, ModelKind};
+use lyceum_store::{CryptoError, StoreError};
+use serde_json::{Map, Value};
+
+/// What can go wrong with providers, models and calls.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// There is no such object for this caller.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// No model of this name can be used by the caller.
+    #[error("no model named {requested}")]
+    UnknownModel {
+        /// The name asked for.
+        requested: String,
+        /// The names that would do.
+        available: Vec<String>,
+    },
+    /// The model is for something else.
+    #[error("{model} is not a {wanted:?} model")]
+    WrongKind {
+        /// The model's name.
+        model: String,
+        /// What was wanted.
+        wanted: ModelKind,
+    },
+    /// Nobody chose a model and none is built in.
+    #[error("no {0:?} model is available")]
+    NoModel(ModelKind),
+    /// A built-in model whose file is missing.
+    #[error("the model {0} is not installed")]
+    NotInstalled(String),
+    /// The provider did not answer.
+    #[error(transparent)]
+    Llm(#[from] LlmError),
+    /// The call could not be written to the ledger, so its answer is withheld.
+    #[error("the ledger cannot be written")]
+    Ledger {
+        /// Whether because the disk is full.
+        storage_full: bool,
+    },
+    /// The caller's requests per minute are used up.
+    #[error("the limit of requests per minute is reached")]
+    Limited {
+        /// When the next one is let through.
+        retry_after: Duration,
+    },
+    /// A field's value is not acceptable.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which field.
+        field: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Another provider or model of the same owner has the name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// The base URL may not be reached.
+    #[error(transparent)]
+    Address(#[from] OutgoingError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key cannot be sealed or opened.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+impl From<sqlx::Error> for GatewayError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl GatewayError {
+    /// An unacceptable value of a field.
+    pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), reason: reason.into() }
+    }
+}
+
+fn name(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Chat => "chat",
+        ModelKind::Embedding => "embedding",
+    }
+}
+
+impl Problem for GatewayError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            GatewayError::NotFound(_) | GatewayError::UnknownModel { .. } => ErrorKind::NotFound,
+            GatewayError::WrongKind { .. } => ErrorKind::BadRequest,
+            GatewayError::NoModel(_) | GatewayError::NotInstalled(_) => ErrorKind::Unavailable,
+            GatewayError::Llm(error) => error.kind(),
+            GatewayError::Ledger { storage_full: true } => ErrorKind::StorageFull,
+            GatewayError::Ledger { storage_full: false } => ErrorKind::Unavailable,
+            GatewayError::Limited { .. } => ErrorKind::TooManyRequests,
+            GatewayError::Invalid { .. } => ErrorKind::Invalid,
+            GatewayError::NameTaken => ErrorKind::Conflict,
+            GatewayError::Address(error) => error.kind(),
+            GatewayError::Store(error) => error.kind(),
+            GatewayError::Crypto(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            GatewayError::NotFound(_) => "not_found",
+            GatewayError::UnknownModel { .. } => "model_not_found",
+            GatewayError::WrongKind { .. } => "wrong_model_kind",
+            GatewayError::NoModel(_) => "no_model",
+            GatewayError::NotInstalled(_) => "model_not_installed",
+            GatewayError::Llm(error) => error.code(),
+            GatewayError::Ledger { .. } => "ledger_unavailable",
+            GatewayError::Limited { .. } => "rate_limited",
+            GatewayError::Invalid { .. } => "invalid_field",
+            GatewayError::NameTaken => "name_taken",
+            GatewayError::Address(error) => error.code(),
+            GatewayError::Store(error) => error.code(),
+            GatewayError::Crypto(CryptoError::UnknownKey(_)) => "secret_key_missing",
+            GatewayError::Crypto(_) => "internal",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            GatewayError::NotFound(what) => format!("There is no such {what}."),
+            GatewayError::UnknownModel { requested, available } if available.is_empty() => {
+                format!("There is no model '{requested}'; none is available to you.")
+            }
+            GatewayError::UnknownModel { requested, available } => {
+                format!("There is no model '{requested}'. Available: {}.", available.join(", "))
+            }
+            GatewayError::WrongKind { model, wanted } => {
+                format!("'{model}' is not a model for {}.", name(*wanted))
+            }
+            GatewayError::NoModel(kind) => {
+                format!("No {} model is available; add a provider or install one.", name(*kind))
+            }
+            GatewayError::NotInstalled(model) => {
+                format!("The file of the built-in model '{model}' is not installed.")
+            }
+            GatewayError::Llm(error) => error.detail(),
+            GatewayError::Ledger { storage_full: true } => {
+                "The disk is full, so the call cannot be recorded; it was ended.".to_owned()
+            }
+            GatewayError::Ledger { storage_full: false } => {
+                "The call cannot be recorded at the moment; it was ended. Try again soon."
+                    .to_owned()
+            }
+            GatewayError::Limited { .. } => "Too many requests per minute; slow down.".to_owned(),
+            GatewayError::Invalid { field, reason } => format!("{field}: {reason}"),
+            GatewayError::NameTaken => "The name is in use; choose another.".to_owned(),
+            GatewayError::Address(error) => error.detail(),
+            GatewayError::Store(error) => error.detail(),
+            GatewayError::Crypto(CryptoError::UnknownKey(_)) => {
+                "The key file no longer holds the key that sealed this secret; enter it again."
+                    .to_owned()
+            }
+            GatewayError::Crypto(_) => {
+                "Something went wrong on our side; the log has the cause.".to_owned()
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            GatewayError::Llm(error) => error.retry_after(),
+            GatewayError::Limited { retry_after } => Some(*retry_after),
+            GatewayError::Ledger { .. } => Some(Duration::from_secs(5)),
+            _ => None,
+        }
+    }
+
+    fn extensions(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        if let GatewayError::Invalid { field, .. } = self {
+            members.insert("field".to_owned(), field.clone().into());
+        }
+        members
+    }
+}

@@ -1,0 +1,87 @@
+use lyceum_llm::{ModelKind, Usage};
+use rust_decimal::Decimal;
+
+/// What 1,000,000 tokens of a model cost, in US dollars. `None` is unknown, not free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Price {
+    /// Tokens of the prompt.
+    pub input: Option<Decimal>,
+    /// Tokens generated.
+    pub output: Option<Decimal>,
+    /// Tokens of the prompt read from the provider's cache; as `input` where unknown.
+    pub cached_input: Option<Decimal>,
+    /// Tokens embedded; as `input` where unknown.
+    pub embedding: Option<Decimal>,
+}
+
+impl Price {
+    /// The price of what runs on our own machine.
+    pub const FREE: Self = Self {
+        input: Some(Decimal::ZERO),
+        output: Some(Decimal::ZERO),
+        cached_input: Some(Decimal::ZERO),
+        embedding: Some(Decimal::ZERO),
+    };
+
+    /// The cost of a call; unknown as soon as one part that was used has no price.
+    pub(crate) fn cost(&self, kind: ModelKind, usage: &Usage) -> Option<Decimal> {
+        let cached = usage.cached_tokens.min(usage.prompt_tokens);
+        let fresh = usage.prompt_tokens - cached;
+        let fresh_price = match kind {
+            ModelKind::Chat => self.input,
+            ModelKind::Embedding => self.embedding.or(self.input),
+        };
+        let parts = [
+            (fresh, fresh_price),
+            (cached, self.cached_input.or(self.input)),
+            (usage.completion_tokens, self.output),
+        ];
+        let mut sum = Decimal::ZERO;
+        for (tokens, price) in parts.into_iter().filter(|(tokens, _)| *tokens > 0) {
+            sum = sum.checked_add(price?.checked_mul(Decimal::from(tokens))?)?;
+        }
+        Some((sum / Decimal::from(1_000_000)).round_dp(9))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(prompt: u64, cached: u64, completion: u64) -> Usage {
+        Usage {
+            prompt_tokens: prompt,
+            completion_tokens: completion,
+            cached_tokens: cached,
+            reasoning_tokens: 0,
+        }
+    }
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let price = Price {
+            input: Some("2.5".parse().unwrap()),
+            output: Some("10".parse().unwrap()),
+            cached_input: Some("1.25".parse().unwrap()),
+            embedding: None,
+        };
+        let cost = price.cost(ModelKind::Chat, &usage(1000, 400, 100));
+        assert_eq!(cost, Some("0.003".parse().unwrap()));
+        let cost = price.cost(ModelKind::Embedding, &usage(1000, 0, 0));
+        assert_eq!(cost, Some("0.0025".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_unknown_price_is_not_nothing() {
+        let price = Price { input: Some(Decimal::ONE), ..Price::default() };
+        assert_eq!(price.cost(ModelKind::Chat, &usage(10, 0, 5)), None);
+        assert_eq!(Price::default().cost(ModelKind::Chat, &usage(1, 0, 0)), None);
+        assert_eq!(Price::default().cost(ModelKind::Chat, &usage(0, 0, 0)), Some(Decimal::ZERO));
+    }
+
+    #[test]
+    fn counts_beyond_all_reason_do_not_panic() {
+        let price = Price { input: Some(Decimal::MAX), ..Price::FREE };
+        assert_eq!(price.cost(ModelKind::Chat, &usage(u64::MAX, 0, u64::MAX)), None);
+    }
+}

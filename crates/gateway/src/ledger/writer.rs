@@ -1,0 +1,208 @@
+//! The one task that writes the ledger.
+
+use std::time::Duration;
+
+use lyceum_store::Db;
+use sqlx::{Connection as _, PgConnection};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Answer, CallStatus, LedgerFailure, LedgerRow, Message, store};
+
+/// The most rows of one commit.
+const MAX_BATCH: usize = 512;
+/// The longest that one commit may take before its calls are told.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two tries to write what was left over.
+const RETRY: Duration = Duration::from_secs(1);
+/// The most rows that wait in memory for a database that is gone.
+const MAX_BACKLOG: usize = 100_000;
+
+struct Writer {
+    db: Db,
+    connection: Option<PgConnection>,
+    backlog: Vec<LedgerRow>,
+    retry_at: Instant,
+}
+
+/// Commits rows in batches: whatever came in while the last batch was being committed makes the
+/// next. Ends when every [`Ledger`](super::Ledger) is gone and all is written.
+pub(super) async fn run(db: Db, mut receiver: UnboundedReceiver<Message>) {
+    let mut writer = Writer { db, connection: None, backlog: Vec::new(), retry_at: Instant::now() };
+    loop {
+        let first = if writer.backlog.is_empty() {
+            receiver.recv().await
+        } else {
+            match tokio::time::timeout_at(writer.retry_at, receiver.recv()).await {
+                Ok(message) => message,
+                Err(_) => {
+                    writer.retry_backlog().await;
+                    continue;
+                }
+            }
+        };
+        let Some(first) = first else { break };
+        let mut rows = Vec::new();
+        let mut flushes = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
+            match message {
+                Message::Row(row, answer) => rows.push((*row, answer)),
+                Message::Flush(done) => flushes.push(done),
+            }
+            if rows.len() < MAX_BATCH {
+                next = receiver.try_recv().ok();
+            }
+        }
+        writer.write(rows, flushes).await;
+    }
+    writer.retry_backlog().await;
+}
+
+impl Writer {
+    async fn write(&mut self, rows: Vec<(LedgerRow, Answer)>, flushes: Vec<oneshot::Sender<()>>) {
+        if !rows.is_empty() {
+            let batch: Vec<&LedgerRow> = rows.iter().map(|(row, _)| row).collect();
+            match self.commit(&batch).await {
+                Ok(()) => {
+                    for (_, answer) in rows {
+                        // A caller that went away does not wait for it.
+                        let _ = answer.send(Ok(()));
+                    }
+                }
+                Err(error) if is_data_error(&error) => self.write_singly(rows).await,
+                Err(error) => self.postpone(rows, &error),
+            }
+        }
+        if !flushes.is_empty() && !self.backlog.is_empty() {
+            self.retry_backlog().await;
+        }
+        for done in flushes {
+            let _ = done.send(());
+        }
+    }
+
+    /// One try, and a second on a new connection: the old one may have died while it was idle.
+    async fn commit(&mut self, rows: &[&LedgerRow]) -> Result<(), sqlx::Error> {
+        match self.attempt(rows).await {
+            Err(error) if is_connection_lost(&error) => self.attempt(rows).await,
+            result => result,
+        }
+    }
+
+    async fn attempt(&mut self, rows: &[&LedgerRow]) -> Result<(), sqlx::Error> {
+        // Taken out, so that a connection in an unknown state is never used again.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.db).await?,
+        };
+        let written = tokio::time::timeout(COMMIT_TIMEOUT, store::insert(&mut connection, rows));
+        match written.await {
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+            Ok(Ok(())) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                if !is_connection_lost(&error) {
+                    self.connection = Some(connection);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A row that the table refuses must not take the others with it.
+    async fn write_singly(&mut self, rows: Vec<(LedgerRow, Answer)>) {
+        for (row, answer) in rows {
+            match self.commit(&[&row]).await {
+                Ok(()) => {
+                    let _ = answer.send(Ok(()));
+                }
+                Err(error) if is_data_error(&error) => {
+                    tracing::error!(%error, ?row, "a ledger row was refused");
+                    let _ = answer.send(Err(LedgerFailure { storage_full: false }));
+                }
+                Err(error) => self.postpone(vec![(row, answer)], &error),
+            }
+        }
+    }
+
+    /// Tells the callers that their calls are not recorded, and keeps the rows, as failed ones,
+    /// until they can be written: their tokens were spent all the same.
+    fn postpone(&mut self, rows: Vec<(LedgerRow, Answer)>, error: &sqlx::Error) {
+        let code = error.as_database_error().and_then(|error| error.code());
+        let failure = LedgerFailure { storage_full: code.as_deref() == Some("53100") };
+        let waiting = self.backlog.len() + rows.len();
+        tracing::error!(%error, rows = rows.len(), waiting, "the ledger cannot be written");
+        for (mut row, answer) in rows {
+            if answer.send(Err(failure)).is_ok() {
+                row.status = CallStatus::Failed;
+                row.error_code = Some("ledger_unavailable".to_owned());
+            }
+            match self.backlog.len() < MAX_BACKLOG {
+                true => self.backlog.push(row),
+                false => tracing::error!(?row, "a ledger row is given up"),
+            }
+        }
+        self.retry_at = Instant::now() + RETRY;
+    }
+
+    async fn retry_backlog(&mut self) {
+        self.retry_at = Instant::now() + RETRY;
+        while !self.backlog.is_empty() {
+            let batch: Vec<LedgerRow> = self.backlog.iter().take(MAX_BATCH).cloned().collect();
+            let references: Vec<&LedgerRow> = batch.iter().collect();
+            match self.commit(&references).await {
+                Ok(()) => {}
+                Err(error) if is_data_error(&error) => self.retry_singly(&batch).await,
+                Err(error) => {
+                    tracing::warn!(%error, waiting = self.backlog.len(), "the ledger is still away");
+                    return;
+                }
+            }
+            self.backlog.drain(..batch.len());
+        }
+    }
+
+    async fn retry_singly(&mut self, rows: &[LedgerRow]) {
+        for row in rows {
+            if let Err(error) = self.commit(&[row]).await {
+                tracing::error!(%error, ?row, "a ledger row is given up");
+            }
+        }
+    }
+}
+
+/// A connection of the writer's own that stays in the maintenance role, so that a batch is one
+/// statement and one commit.
+async fn connect(db: &Db) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = db.pool().acquire().await?.detach();
+    match sqlx::query("SET ROLE lyceum_maintenance").execute(&mut connection).await {
+        Ok(_) => Ok(connection),
+        Err(error) => {
+            drop(connection.close().await);
+            Err(error)
+        }
+    }
+}
+
+/// Whether the connection is no more (or never was) rather than the statement refused: class 08,
+/// or the server ends it (57P01 to 57P05).
+fn is_connection_lost(error: &sqlx::Error) -> bool {
+    match error.as_database_error() {
+        None => true,
+        Some(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+        }
+    }
+}
+
+/// Whether the row itself is at fault (class 22, data; class 23, constraints).
+fn is_data_error(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}

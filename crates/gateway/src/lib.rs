@@ -1,0 +1,205 @@
+//! The gateway: providers and their keys, models, prices, the ledger, and the one way to a model,
+//! for conversations ([`Gateway::chat`]) and for applications (`/v1`, OpenAI's protocol).
+//!
+//! Invariants:
+//! - No answer ends before its ledger row is committed. A call that cannot be recorded ends with an
+//!   error. Cancelled and broken calls have their row, too, with estimated tokens.
+//! - A provider's key leaves the database only into a request to that provider's own address: it is
+//!   never answered, logged or audited, and a changed address wants the key anew.
+//! - Requests to addresses that people name go through [`Outgoing`] only, judged at every use.
+//! - Who may use a provider is decided by `gateway.can_user_access_provider` in the database.
+//! - An unknown price is no price: the cost is then NULL, never 0.
+
+mod calls;
+mod error;
+mod fields;
+mod ledger;
+mod limits;
+mod models;
+mod providers;
+mod usage;
+mod v1;
+
+use std::sync::Arc;
+
+use lyceum_core::Clock;
+use lyceum_http::Outgoing;
+use lyceum_llm::{LocalModels, ModelKind};
+use lyceum_store::{Db, Keyring};
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+pub use calls::{CallContext, MeteredStream};
+pub use error::GatewayError;
+pub use ledger::{CallRecord, Price, Purpose};
+pub use models::ModelConfig;
+
+use calls::Http;
+use ledger::Ledger;
+use limits::Limits;
+use models::Catalogues;
+
+lyceum_http::rights! {
+    ProviderRead = "provider", "read";
+    ProviderWrite = "provider", "write";
+    ModelRead = "model", "read";
+    ModelWrite = "model", "write";
+    InferenceCreate = "inference", "create";
+    UsageRead = "usage", "read";
+}
+
+/// Adding and changing what the whole organisation uses. Not an action on `provider`, because
+/// everybody has `provider:*` for their own.
+pub(crate) const ORGANIZATION_PROVIDER: (&str, &str) = ("organization_provider", "manage");
+/// Seeing everybody's usage.
+pub(crate) const USAGE_READ_ALL: (&str, &str) = ("usage", "read_all");
+
+/// Settings of the gateway.
+#[derive(Clone, Copy, Debug)]
+pub struct GatewaySettings {
+    /// Calls per minute of one API key, or of one user in the browser; unlimited where `None`.
+    pub requests_per_minute: Option<u32>,
+    /// The largest body that `/v1` accepts, in bytes.
+    pub max_body_bytes: usize,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self { requests_per_minute: None, max_body_bytes: 20 * 1024 * 1024 }
+    }
+}
+
+/// The gateway. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    keyring: Keyring,
+    outgoing: Outgoing,
+    http: Arc<Http>,
+    local: LocalModels,
+    clock: Clock,
+    ledger: Ledger,
+    catalogues: Catalogues,
+    limits: Limits,
+    settings: GatewaySettings,
+}
+
+impl Gateway {
+    /// A gateway with the usual settings. Writes the built-in models into the database, so that
+    /// conversations can refer to them, and starts the ledger's writer.
+    pub async fn new(
+        db: Db,
+        keyring: Keyring,
+        outgoing: Outgoing,
+        local: LocalModels,
+        clock: Clock,
+    ) -> Result<Self, GatewayError> {
+        Self::with_settings(db, keyring, outgoing, local, clock, GatewaySettings::default()).await
+    }
+
+    /// A gateway with the given settings.
+    pub async fn with_settings(
+        db: Db,
+        keyring: Keyring,
+        outgoing: Outgoing,
+        local: LocalModels,
+        clock: Clock,
+        settings: GatewaySettings,
+    ) -> Result<Self, GatewayError> {
+        let gateway = Self::unregistered(db, keyring, outgoing, local, clock, settings);
+        gateway.register_local_models().await?;
+        Ok(gateway)
+    }
+
+    /// A gateway that has not touched the database yet; [`Gateway::register_local_models`] has to
+    /// follow before it serves.
+    pub fn unregistered(
+        db: Db,
+        keyring: Keyring,
+        outgoing: Outgoing,
+        local: LocalModels,
+        clock: Clock,
+        settings: GatewaySettings,
+    ) -> Self {
+        let inner = Inner {
+            http: Arc::new(Http::new(outgoing.clone())),
+            ledger: Ledger::start(db.clone()),
+            catalogues: Catalogues::new(),
+            limits: Limits::new(settings.requests_per_minute),
+            db,
+            keyring,
+            outgoing,
+            local,
+            clock,
+            settings,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Writes the built-in models into the database, so that conversations can refer to them.
+    pub async fn register_local_models(&self) -> Result<(), GatewayError> {
+        models::register_local(&self.inner.db, &self.inner.local, self.inner.clock.now()).await
+    }
+
+    /// Waits until every call made so far is in the ledger. Call it last when the program stops.
+    pub async fn flush(&self) {
+        self.inner.ledger.flush().await;
+    }
+
+    /// What the ledger says of the call that answered a request of `user`.
+    pub async fn call_record(
+        &self,
+        user: Uuid,
+        request_id: Uuid,
+    ) -> Result<Option<CallRecord>, GatewayError> {
+        let mut tx = self.inner.db.begin_as(user).await?;
+        ledger::find(&mut tx, user, request_id).await
+    }
+
+    /// The chat model that `user` means: the named one, else their default, else the
+    /// organisation's, else the built-in one.
+    pub async fn resolve_chat_model(
+        &self,
+        user: Uuid,
+        model_config_id: Option<Uuid>,
+    ) -> Result<ModelConfig, GatewayError> {
+        let catalogue = self.catalogue(user).await?;
+        match model_config_id {
+            Some(id) => catalogue.by_id(id, ModelKind::Chat),
+            None => catalogue.default_of(ModelKind::Chat),
+        }
+    }
+
+    /// The embedding model of this name or id that `user` may use.
+    pub async fn embedding_model(
+        &self,
+        user: Uuid,
+        name_or_id: &str,
+    ) -> Result<ModelConfig, GatewayError> {
+        self.catalogue(user).await?.by_name(name_or_id, ModelKind::Embedding)
+    }
+
+    /// The embedding model where nobody named one: the user's default, else the organisation's,
+    /// else the built-in one.
+    pub async fn default_embedding_model(&self, user: Uuid) -> Result<ModelConfig, GatewayError> {
+        self.catalogue(user).await?.default_of(ModelKind::Embedding)
+    }
+}
+
+/// The routes below `/api/v1`.
+pub fn router(gateway: Gateway) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .merge(providers::router())
+        .merge(models::router())
+        .merge(usage::router())
+        .with_state(gateway)
+}
+
+/// The routes below `/v1`, in OpenAI's form.
+pub fn v1_router(gateway: Gateway) -> OpenApiRouter {
+    v1::router().with_state(gateway)
+}

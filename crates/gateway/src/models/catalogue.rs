@@ -1,0 +1,257 @@
+//! What one user may call, kept for seconds so that a call needs no query.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use lyceum_llm::openai::{HttpSend, OpenAiClient, Timeouts};
+use lyceum_llm::{LocalModel, ModelKind};
+use lyceum_store::Sealed;
+use moka::future::Cache;
+use rust_decimal::prelude::ToPrimitive as _;
+use serde_json::{Map, Value};
+use url::Url;
+use uuid::Uuid;
+
+use super::store::{self, UsableRow};
+use super::{ModelConfig, Target};
+use crate::providers::SEALED_IN;
+use crate::{Gateway, GatewayError, Price};
+
+/// How long another node's changes may go unnoticed; our own are noticed at once.
+const TIME_TO_LIVE: Duration = Duration::from_secs(5);
+
+/// The catalogues of the users that called lately.
+pub(crate) struct Catalogues {
+    kept: Cache<Uuid, Arc<Catalogue>>,
+    changes: AtomicU64,
+}
+
+impl Catalogues {
+    pub(crate) fn new() -> Self {
+        let kept = Cache::builder().max_capacity(10_000).time_to_live(TIME_TO_LIVE).build();
+        Self { kept, changes: AtomicU64::new(0) }
+    }
+
+    /// After any change of providers, models or prices.
+    pub(crate) fn forget(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.kept.invalidate_all();
+    }
+}
+
+/// The models that one user may call: their own first, then the shared ones, each by name.
+pub(crate) struct Catalogue {
+    models: Vec<ModelConfig>,
+    /// The defaults of either kind, the strongest claim first.
+    defaults: Vec<(Claim, Uuid)>,
+}
+
+/// Why a model is a default; the first one wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Chosen,
+    Organization,
+    BuiltIn,
+}
+
+impl Catalogue {
+    /// All models of the user.
+    pub(crate) fn models(&self) -> &[ModelConfig] {
+        &self.models
+    }
+
+    pub(crate) fn by_id(&self, id: Uuid, kind: ModelKind) -> Result<ModelConfig, GatewayError> {
+        let model = self.models.iter().find(|model| model.id == id);
+        let model = model.ok_or(GatewayError::NotFound("model"))?;
+        model.expect(kind)?;
+        Ok(model.clone())
+    }
+
+    /// By id, by its name, or by the provider's name of it, in this order.
+    pub(crate) fn by_name(
+        &self,
+        requested: &str,
+        kind: ModelKind,
+    ) -> Result<ModelConfig, GatewayError> {
+        let id = requested.parse::<Uuid>().ok();
+        let found = self
+            .models
+            .iter()
+            .find(|model| Some(model.id) == id)
+            .or_else(|| self.models.iter().find(|model| model.name == requested))
+            .or_else(|| self.models.iter().find(|model| model.model == requested));
+        let Some(model) = found else {
+            let usable = self.models.iter().filter(|model| model.kind == kind && model.available);
+            return Err(GatewayError::UnknownModel {
+                requested: requested.chars().take(100).collect(),
+                available: usable.map(|model| model.name.clone()).collect(),
+            });
+        };
+        model.expect(kind)?;
+        Ok(model.clone())
+    }
+
+    /// The user's choice, else the organisation's, else the built-in one, else any that works.
+    pub(crate) fn default_of(&self, kind: ModelKind) -> Result<ModelConfig, GatewayError> {
+        let usable = |(_, id): &(Claim, Uuid)| {
+            self.models.iter().find(|m| m.id == *id && m.kind == kind && m.available)
+        };
+        self.defaults
+            .iter()
+            .find_map(usable)
+            .or_else(|| self.models.iter().rev().find(|m| m.kind == kind && m.available))
+            .cloned()
+            .ok_or(GatewayError::NoModel(kind))
+    }
+}
+
+impl Gateway {
+    /// What `user` may call.
+    pub(crate) async fn catalogue(&self, user: Uuid) -> Result<Arc<Catalogue>, GatewayError> {
+        let catalogues = &self.inner.catalogues;
+        if let Some(found) = catalogues.kept.get(&user).await {
+            return Ok(found);
+        }
+        let changes = catalogues.changes.load(Ordering::SeqCst);
+        let loaded = Arc::new(self.load(user).await?);
+        // What was read before a change must not be kept after it.
+        if catalogues.changes.load(Ordering::SeqCst) == changes {
+            catalogues.kept.insert(user, loaded.clone()).await;
+        }
+        Ok(loaded)
+    }
+
+    async fn load(&self, user: Uuid) -> Result<Catalogue, GatewayError> {
+        let mut tx = self.inner.db.begin_as(user).await?;
+        let rows = store::usable(&mut tx, user, self.inner.clock.now()).await?;
+        tx.commit().await?;
+        let mut catalogue =
+            Catalogue { models: Vec::with_capacity(rows.len()), defaults: Vec::new() };
+        let mut clients: HashMap<Uuid, Option<OpenAiClient>> = HashMap::new();
+        for row in rows {
+            let kind = kind_of(&row.kind);
+            let local = self.inner.local.catalogue.iter().find(|model| model.id == row.model);
+            let (target, available) = match row.provider_config_id {
+                None => (Target::Local, local.is_some_and(|model| model.installed)),
+                Some(id) => {
+                    let client = clients.entry(id).or_insert_with(|| self.client_of(id, &row));
+                    let Some(client) = client else { continue };
+                    (Target::OpenAi(client.clone()), true)
+                }
+            };
+            let built_in = row.provider_config_id.is_none();
+            let claims = [
+                (row.chosen, Claim::Chosen),
+                (row.is_default, Claim::Organization),
+                (built_in && local.is_some_and(|model| model.default), Claim::BuiltIn),
+            ];
+            let held = claims.into_iter().filter(|(holds, _)| *holds);
+            catalogue.defaults.extend(held.map(|(_, claim)| (claim, row.id)));
+            catalogue.models.push(config_of(row, kind, local, target, available));
+        }
+        catalogue.defaults.sort_unstable();
+        Ok(catalogue)
+    }
+
+    /// The client of a provider config; `None`, logged, where its key can't be opened.
+    fn client_of(&self, id: Uuid, row: &UsableRow) -> Option<OpenAiClient> {
+        let sealed = match (&row.encrypted_key, &row.key_id) {
+            (Some(bytes), Some(key_id)) => {
+                Some(Sealed { bytes: bytes.clone(), key_id: key_id.clone() })
+            }
+            _ => None,
+        };
+        let opened = sealed.map(|sealed| self.inner.keyring.open(SEALED_IN, id, &sealed));
+        let key = match opened.transpose() {
+            Ok(key) => key,
+            Err(error) => {
+                tracing::error!(provider_config = %id, %error, "a provider's key cannot be opened");
+                return None;
+            }
+        };
+        let url = row.base_url.as_deref().and_then(|url| Url::parse(url).ok())?;
+        let config = row.config.as_ref().and_then(Value::as_object);
+        Some(client(self.inner.http.clone(), url, key, config))
+    }
+}
+
+/// A client with the settings of a provider config.
+pub(crate) fn client(
+    http: Arc<dyn HttpSend>,
+    base_url: Url,
+    key: Option<lyceum_core::Secret>,
+    config: Option<&Map<String, Value>>,
+) -> OpenAiClient {
+    let number = |name: &str| config?.get(name)?.as_u64();
+    let text = |name: &str| config?.get(name)?.as_str();
+    let usual = Timeouts::default();
+    let mut client = OpenAiClient::new(http, base_url, key).with_timeouts(Timeouts {
+        first_byte: number("first_byte_timeout_seconds")
+            .map_or(usual.first_byte, Duration::from_secs),
+        idle: number("idle_timeout_seconds").map_or(usual.idle, Duration::from_secs),
+    });
+    if let Some(texts) = number("embedding_batch_size").and_then(|n| usize::try_from(n).ok()) {
+        client = client.with_embedding_batch(texts);
+    }
+    for (setting, header) in
+        [("organization", "openai-organization"), ("project", "openai-project")]
+    {
+        if let Some(value) = text(setting).and_then(|value| HeaderValue::from_str(value).ok()) {
+            client = client.with_header(HeaderName::from_static(header), value);
+        }
+    }
+    client
+}
+
+fn config_of(
+    row: UsableRow,
+    kind: ModelKind,
+    local: Option<&LocalModel>,
+    target: Target,
+    available: bool,
+) -> ModelConfig {
+    let local = local.filter(|_| row.provider_config_id.is_none());
+    let options = match row.options {
+        Value::Object(options) => options,
+        _ => Map::new(),
+    };
+    ModelConfig {
+        id: row.id,
+        name: row.name,
+        provider_config_id: row.provider_config_id,
+        model: row.model,
+        kind,
+        max_tokens: row.max_tokens,
+        temperature: row.temperature.and_then(|temperature| temperature.to_f32()),
+        context_length: row
+            .context_length
+            .or_else(|| local.and_then(|model| i32::try_from(model.context_length).ok())),
+        dimensions: row
+            .dimensions
+            .or_else(|| local.and_then(|model| i32::try_from(model.dimensions?).ok())),
+        options: Arc::new(options),
+        price: match row.provider.as_str() {
+            "local" => Price::FREE,
+            _ => Price {
+                input: row.input_price,
+                output: row.output_price,
+                cached_input: row.cached_input_price,
+                embedding: row.embedding_price,
+            },
+        },
+        provider: row.provider,
+        available,
+        target,
+    }
+}
+
+/// The kind in a row; a CHECK leaves no third.
+pub(super) fn kind_of(text: &str) -> ModelKind {
+    match text {
+        "embedding" => ModelKind::Embedding,
+        _ => ModelKind::Chat,
+    }
+}

@@ -1,0 +1,274 @@
+//! Adding, changing and deleting models.
+
+use lyceum_core::new_id;
+use lyceum_http::{ApiError, Caller};
+use lyceum_llm::ModelKind;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::FromPrimitive as _;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::RESERVED;
+use super::http::{CreateModel, ModelView, Prices, UpdateModel};
+use super::store::{self, ListedRow, ModelValues, NewModel};
+use crate::{Gateway, GatewayError, ORGANIZATION_PROVIDER, Price, fields, providers};
+
+/// The most bytes of a model's options.
+const MAX_OPTIONS: usize = 16 * 1024;
+
+impl Gateway {
+    /// The models that the caller may use or manages.
+    pub(super) async fn list_models(
+        &self,
+        caller: &Caller,
+    ) -> Result<Vec<ModelView>, GatewayError> {
+        let mut tx = self.inner.db.begin_as(caller.user_id).await?;
+        let rows = store::list(&mut tx, caller.user_id, None, self.inner.clock.now()).await?;
+        tx.commit().await?;
+        self.views(caller, rows).await
+    }
+
+    pub(super) async fn create_model(
+        &self,
+        caller: &Caller,
+        body: CreateModel,
+    ) -> Result<ModelView, ApiError> {
+        let now = self.inner.clock.now();
+        let user = caller.user_id;
+        let prices = body.prices();
+        let mut tx = self.inner.db.begin_as(user).await?;
+        let provider = providers::find(&mut tx, user, body.provider_config_id).await?;
+        check_editable(caller, provider.owner_id)?;
+        let model = fields::text("model", &body.model, 200)?;
+        let new = NewModel {
+            id: new_id(),
+            provider: provider.provider,
+            provider_config_id: provider.id,
+            owner_id: provider.owner_id,
+            name: fields::text("name", body.name.as_deref().unwrap_or(&model), 100)?,
+            model,
+            kind: kind_name(body.kind.into()),
+            max_tokens: body.max_tokens,
+            temperature: body.temperature.map(temperature).transpose()?,
+            context_length: body.context_length,
+            dimensions: body.dimensions,
+            options: options(body.options.unwrap_or_default())?,
+            created_by: user,
+            now,
+        };
+        store::insert(&mut tx, &new).await.map_err(|error| fields::refused(error, "provider"))?;
+        self.settle(&mut tx, caller, new.id, body.is_default, None, prices).await?;
+        tx.commit().await.map_err(GatewayError::from)?;
+        self.inner.catalogues.forget();
+        Ok(self.model_view(caller, new.id).await?)
+    }
+
+    pub(super) async fn update_model(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        body: UpdateModel,
+    ) -> Result<ModelView, ApiError> {
+        let user = caller.user_id;
+        let mut tx = self.inner.db.begin_as(user).await?;
+        let row = store::list(&mut tx, user, Some(id), self.inner.clock.now()).await?;
+        let row = row.into_iter().next().ok_or(GatewayError::NotFound("model"))?;
+        if body.changes_the_model() {
+            check_editable(caller, row.owner_id)?;
+            let values = merged(&row, &body)?;
+            let written = store::update(&mut tx, user, id, &values).await;
+            if !written.map_err(|error| fields::refused(error, "model"))? {
+                return Err(GatewayError::NotFound("model").into());
+            }
+        } else if !row.usable {
+            return Err(GatewayError::NotFound("model").into());
+        }
+        let prices = body.prices();
+        let UpdateModel { is_default, is_organization_default, .. } = body;
+        self.settle(&mut tx, caller, id, is_default, is_organization_default, prices).await?;
+        tx.commit().await.map_err(GatewayError::from)?;
+        self.inner.catalogues.forget();
+        Ok(self.model_view(caller, id).await?)
+    }
+
+    pub(super) async fn delete_model(&self, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
+        let user = caller.user_id;
+        let now = self.inner.clock.now();
+        let mut tx = self.inner.db.begin_as(user).await?;
+        let row = store::list(&mut tx, user, Some(id), now).await?;
+        let row = row.into_iter().next().ok_or(GatewayError::NotFound("model"))?;
+        check_editable(caller, row.owner_id)?;
+        if row.provider_config_id.is_none() {
+            let reason = "a built-in model cannot be deleted; set is_active to false instead";
+            return Err(GatewayError::invalid("id", reason).into());
+        }
+        if store::delete(&mut tx, user, Some(id), None, now).await? == 0 {
+            return Err(GatewayError::NotFound("model").into());
+        }
+        tx.commit().await.map_err(GatewayError::from)?;
+        self.inner.catalogues.forget();
+        Ok(())
+    }
+
+    /// The defaults and the price, which live beside the model.
+    async fn settle(
+        &self,
+        tx: &mut sqlx::PgConnection,
+        caller: &Caller,
+        id: Uuid,
+        is_default: Option<bool>,
+        is_organization_default: Option<bool>,
+        prices: Prices,
+    ) -> Result<(), ApiError> {
+        let now = self.inner.clock.now();
+        let user = caller.user_id;
+        let row = store::list(tx, user, Some(id), now).await?;
+        let row = row.into_iter().next().ok_or(GatewayError::NotFound("model"))?;
+        match is_default {
+            Some(true) => store::choose(tx, user, &row.kind, id, now).await?,
+            Some(false) => store::unchoose(tx, user, id).await?,
+            None => {}
+        }
+        if let Some(is_default) = is_organization_default {
+            if row.owner_id.is_some() {
+                let reason = "only a shared model can be everybody's default";
+                return Err(GatewayError::invalid("is_organization_default", reason).into());
+            }
+            check_editable(caller, None)?;
+            store::set_organization_default(tx, id, &row.kind, is_default).await?;
+        }
+        if let Some(price) = prices.over(&row)? {
+            check_editable(caller, row.owner_id)?;
+            if row.provider_config_id.is_none() {
+                let reason = "a built-in model costs nothing";
+                return Err(GatewayError::invalid("input_price", reason).into());
+            }
+            store::insert_price(tx, &row, &price, user, now).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn model_view(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<ModelView, GatewayError> {
+        let mut tx = self.inner.db.begin_as(caller.user_id).await?;
+        let rows = store::list(&mut tx, caller.user_id, Some(id), self.inner.clock.now()).await?;
+        tx.commit().await?;
+        let views = self.views(caller, rows).await?;
+        views.into_iter().next().ok_or(GatewayError::NotFound("model"))
+    }
+
+    async fn views(
+        &self,
+        caller: &Caller,
+        rows: Vec<ListedRow>,
+    ) -> Result<Vec<ModelView>, GatewayError> {
+        let catalogue = self.catalogue(caller.user_id).await?;
+        let default = |kind| catalogue.default_of(kind).ok().map(|model| model.id);
+        let defaults = [default(ModelKind::Chat), default(ModelKind::Embedding)];
+        let shared = caller.may(ORGANIZATION_PROVIDER.0, ORGANIZATION_PROVIDER.1);
+        let visible = rows
+            .into_iter()
+            .filter(|row| row.usable || row.owner_id == Some(caller.user_id) || shared);
+        let view = |row: ListedRow| {
+            let local = self.inner.local.catalogue.iter().find(|model| model.id == row.model);
+            let editable = row.owner_id == Some(caller.user_id) || shared;
+            ModelView::new(row, local, &defaults, editable)
+        };
+        Ok(visible.map(view).collect())
+    }
+}
+
+/// Whether the caller may change what belongs to `owner` (`None`: the organisation).
+pub(crate) fn check_editable(caller: &Caller, owner: Option<Uuid>) -> Result<(), ApiError> {
+    let (resource, action) = ORGANIZATION_PROVIDER;
+    match owner {
+        Some(owner) if owner == caller.user_id => Ok(()),
+        Some(_) => Err(ApiError::not_found("provider")),
+        None if caller.may(resource, action) => Ok(()),
+        None => Err(ApiError::forbidden(resource, action)),
+    }
+}
+
+pub(super) fn kind_name(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Chat => "chat",
+        ModelKind::Embedding => "embedding",
+    }
+}
+
+fn temperature(value: f64) -> Result<Decimal, GatewayError> {
+    let out_of_range = || GatewayError::invalid("temperature", "must be within 0 and 2");
+    if !(0.0..=2.0).contains(&value) {
+        return Err(out_of_range());
+    }
+    Decimal::from_f64(value).map(|value| value.round_dp(3)).ok_or_else(out_of_range)
+}
+
+fn options(options: Map<String, Value>) -> Result<Value, GatewayError> {
+    if let Some(name) = options.keys().find(|name| RESERVED.contains(&name.as_str())) {
+        return Err(GatewayError::invalid("options", format!("'{name}' cannot be set here")));
+    }
+    let options = Value::Object(options);
+    let text = options.to_string();
+    if text.len() > MAX_OPTIONS || text.contains("\\u0000") {
+        return Err(GatewayError::invalid("options", "are too long or hold a NUL character"));
+    }
+    Ok(options)
+}
+
+fn merged(row: &ListedRow, body: &UpdateModel) -> Result<ModelValues, GatewayError> {
+    Ok(ModelValues {
+        name: match &body.name {
+            Some(name) => fields::text("name", name, 100)?,
+            None => row.name.clone(),
+        },
+        model: match &body.model {
+            Some(_) if row.provider_config_id.is_none() => {
+                return Err(GatewayError::invalid("model", "of a built-in model is fixed"));
+            }
+            Some(model) => fields::text("model", model, 200)?,
+            None => row.model.clone(),
+        },
+        max_tokens: body.max_tokens.unwrap_or(row.max_tokens),
+        temperature: match body.temperature {
+            Some(value) => value.map(temperature).transpose()?,
+            None => row.temperature,
+        },
+        context_length: body.context_length.unwrap_or(row.context_length),
+        dimensions: body.dimensions.unwrap_or(row.dimensions),
+        options: match &body.options {
+            Some(value) => options(value.clone())?,
+            None => row.options.clone(),
+        },
+        is_active: body.is_active.unwrap_or(row.is_active),
+    })
+}
+
+impl Prices {
+    /// The price that these give over the present one; `None` where they change nothing.
+    fn over(&self, row: &ListedRow) -> Result<Option<Price>, GatewayError> {
+        let given = [
+            ("input_price", self.input),
+            ("output_price", self.output),
+            ("cached_input_price", self.cached_input),
+            ("embedding_price", self.embedding),
+        ];
+        for (field, price) in given {
+            if price.is_some_and(|p| p.is_sign_negative() || p > Decimal::from(1_000_000)) {
+                return Err(GatewayError::invalid(field, "must be within 0 and 1000000"));
+            }
+        }
+        if given.iter().all(|(_, price)| price.is_none()) {
+            return Ok(None);
+        }
+        Ok(Some(Price {
+            input: self.input.or(row.input_price),
+            output: self.output.or(row.output_price),
+            cached_input: self.cached_input.or(row.cached_input_price),
+            embedding: self.embedding.or(row.embedding_price),
+        }))
+    }
+}

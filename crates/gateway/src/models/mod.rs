@@ -1,0 +1,112 @@
+//! Models: those of provider configs and the built-in ones, who may use them, and which one a name
+//! or nothing at all means.
+
+mod catalogue;
+mod change;
+mod http;
+mod local;
+mod store;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use lyceum_llm::openai::OpenAiClient;
+use lyceum_llm::{ChatRequest, ModelKind};
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+pub(crate) use catalogue::{Catalogues, client};
+pub(crate) use change::check_editable;
+pub(crate) use http::router;
+pub(crate) use local::register as register_local;
+
+use crate::{GatewayError, Price};
+
+/// A model that somebody may use, ready to be called.
+#[derive(Clone)]
+pub struct ModelConfig {
+    /// The row's id.
+    pub id: Uuid,
+    /// The name that people and `/v1` use.
+    pub name: String,
+    /// The provider's name, such as `openai` or `local`.
+    pub provider: String,
+    /// The account at the provider; `None` for a built-in model.
+    pub provider_config_id: Option<Uuid>,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// What it is for.
+    pub kind: ModelKind,
+    /// The most tokens of an answer where the request names none.
+    pub max_tokens: Option<i32>,
+    /// The temperature where the request names none.
+    pub temperature: Option<f32>,
+    /// Tokens of prompt and answer together.
+    pub context_length: Option<i32>,
+    /// Length of the vectors.
+    pub dimensions: Option<i32>,
+    /// Further members of each request.
+    pub options: Arc<Map<String, Value>>,
+    /// The price in force.
+    pub price: Price,
+    /// Whether it can be called now; a built-in model's file may be missing.
+    pub available: bool,
+    pub(crate) target: Target,
+}
+
+/// How a model is reached.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// Through the engine's ports.
+    Local,
+    /// Through the OpenAI protocol.
+    OpenAi(OpenAiClient),
+}
+
+impl ModelConfig {
+    /// Refuses a model of another kind, or one that is not installed.
+    pub(crate) fn expect(&self, kind: ModelKind) -> Result<(), GatewayError> {
+        if self.kind != kind {
+            return Err(GatewayError::WrongKind { model: self.name.clone(), wanted: kind });
+        }
+        match self.available {
+            true => Ok(()),
+            false => Err(GatewayError::NotInstalled(self.name.clone())),
+        }
+    }
+
+    /// Fills in what the request leaves open.
+    pub(crate) fn apply_defaults(&self, request: &mut ChatRequest) {
+        request.model.clone_from(&self.model);
+        let limit = self.max_tokens.and_then(|limit| u32::try_from(limit).ok());
+        request.max_tokens = request.max_tokens.or(limit);
+        request.temperature = request.temperature.or(self.temperature);
+        for (name, value) in self.options.iter() {
+            let typed = match name.as_str() {
+                "top_p" => request.top_p.is_some(),
+                "stop" => request.stop.is_some(),
+                "seed" => request.seed.is_some(),
+                _ => false,
+            };
+            if !typed && !RESERVED.contains(&name.as_str()) {
+                request.extra.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+    }
+}
+
+/// Deletes the models of a provider config that is being deleted.
+pub(crate) async fn delete_models_of(
+    connection: &mut PgConnection,
+    user: Uuid,
+    provider_config_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), GatewayError> {
+    store::delete(connection, user, None, Some(provider_config_id), now).await?;
+    Ok(())
+}
+
+/// Members of a request that `options` can't set: they have fields of their own or are ours.
+pub(crate) const RESERVED: [&str; 7] =
+    ["model", "messages", "input", "stream", "stream_options", "max_tokens", "temperature"];

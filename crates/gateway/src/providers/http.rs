@@ -1,0 +1,275 @@
+use axum::Json;
+use axum::extract::{Path, State};
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use lyceum_core::Secret;
+use lyceum_http::{Allow, ApiError, ApiJson, ProblemDocument};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::store;
+use crate::fields::present;
+use crate::{Gateway, GatewayError, ProviderRead, ProviderWrite};
+
+pub(crate) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(list_provider_catalogue))
+        .routes(routes!(list_providers, create_provider))
+        .routes(routes!(get_provider, update_provider, delete_provider))
+        .routes(routes!(test_provider))
+        .routes(routes!(list_provider_models))
+}
+
+/// A kind of provider.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct CatalogueEntry {
+    /// The name that `POST /providers` takes.
+    name: String,
+    display_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_base_url: Option<String>,
+    requires_api_key: bool,
+    /// JSON Schema of `config`.
+    #[schema(value_type = Object)]
+    config_schema: Value,
+    /// Whether this version can use it.
+    is_active: bool,
+}
+
+/// All kinds of provider.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct ProviderCatalogue {
+    items: Vec<CatalogueEntry>,
+}
+
+/// Whose a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ProviderScope)]
+pub(crate) enum Scope {
+    /// The caller's own.
+    Personal,
+    /// The organisation's.
+    Organization,
+}
+
+impl Scope {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Scope::Personal => "personal",
+            Scope::Organization => "organization",
+        }
+    }
+}
+
+/// An account at a provider. Its key is never shown.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ProviderView {
+    pub(super) id: Uuid,
+    pub(super) provider: String,
+    pub(super) name: String,
+    pub(super) scope: Scope,
+    pub(super) base_url: String,
+    /// The end of the key, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) api_key_hint: Option<String>,
+    #[schema(value_type = Object)]
+    pub(super) config: Value,
+    pub(super) is_active: bool,
+    /// Whether the caller may change it.
+    pub(super) editable: bool,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
+}
+
+/// The providers that the caller may use or manages.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct ProvidersView {
+    items: Vec<ProviderView>,
+}
+
+/// A provider to be set up.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateProvider {
+    /// A name of the catalogue.
+    pub(super) provider: String,
+    /// 1 to 100 characters, unique among the owner's.
+    pub(super) name: String,
+    pub(super) scope: Scope,
+    /// Where its API begins, mostly ending in `/v1`; the catalogue's where absent.
+    pub(super) base_url: Option<String>,
+    /// The key; kept encrypted and never shown again.
+    #[schema(value_type = Option<String>)]
+    pub(super) api_key: Option<Secret>,
+    /// Settings by the catalogue's `config_schema`.
+    #[schema(value_type = Option<Object>)]
+    pub(super) config: Option<Map<String, Value>>,
+}
+
+/// Changes of a provider. Absent members stay.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateProvider {
+    pub(super) name: Option<String>,
+    /// An address at another host wants the key again.
+    pub(super) base_url: Option<String>,
+    /// A new key; `null` removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub(super) api_key: Option<Option<Secret>>,
+    #[schema(value_type = Option<Object>)]
+    pub(super) config: Option<Map<String, Value>>,
+    pub(super) is_active: Option<bool>,
+}
+
+/// How a provider took a trial request.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = ProviderTest)]
+pub(super) struct TestView {
+    /// Whether it can be used.
+    pub(super) ok: bool,
+    /// What happened and what to do about it.
+    pub(super) detail: String,
+    /// A stable name of the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<String>,
+    pub(super) latency_ms: u32,
+}
+
+/// A model that a provider lists.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct ListedModel {
+    id: String,
+}
+
+/// The models that a provider lists.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct ListedModels {
+    items: Vec<ListedModel>,
+}
+
+/// Lists the kinds of provider with the settings that each takes.
+#[utoipa::path(get, path = "/providers/catalogue", tag = "providers",
+    responses((status = 200, body = ProviderCatalogue)))]
+async fn list_provider_catalogue(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderRead>,
+) -> Result<Json<ProviderCatalogue>, ApiError> {
+    let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
+    let rows = store::catalogue(&mut tx).await?;
+    let items = rows.into_iter().map(|row| CatalogueEntry {
+        name: row.name,
+        display_name: row.display_name,
+        default_base_url: row.default_base_url,
+        requires_api_key: row.requires_api_key,
+        config_schema: row.config_schema,
+        is_active: row.is_active,
+    });
+    Ok(Json(ProviderCatalogue { items: items.collect() }))
+}
+
+/// Lists the providers that the caller may use or manages.
+#[utoipa::path(get, path = "/providers", tag = "providers",
+    responses((status = 200, body = ProvidersView)))]
+async fn list_providers(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderRead>,
+) -> Result<Json<ProvidersView>, ApiError> {
+    let items = gateway.list_providers(&allow.caller).await?;
+    Ok(Json(ProvidersView { items }))
+}
+
+/// Sets up a provider. One for the organisation needs the right organization_provider:manage.
+#[utoipa::path(post, path = "/providers", tag = "providers", request_body = CreateProvider,
+    responses((status = 201, body = ProviderView),
+              (status = 409, description = "The name is taken", body = ProblemDocument),
+              (status = 422, body = ProblemDocument)))]
+async fn create_provider(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderWrite>,
+    ApiJson(body): ApiJson<CreateProvider>,
+) -> Result<(StatusCode, Json<ProviderView>), ApiError> {
+    let view = gateway.create_provider(&allow.caller, body).await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Shows a provider.
+#[utoipa::path(get, path = "/providers/{id}", tag = "providers",
+    params(("id" = Uuid, Path, description = "The provider's id")),
+    responses((status = 200, body = ProviderView), (status = 404, body = ProblemDocument)))]
+async fn get_provider(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderRead>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<ProviderView>, ApiError> {
+    let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
+    let row = store::find(&mut tx, allow.caller.user_id, id).await?;
+    Ok(Json(ProviderView::new(row, &allow.caller)))
+}
+
+/// Changes a provider.
+#[utoipa::path(patch, path = "/providers/{id}", tag = "providers", request_body = UpdateProvider,
+    params(("id" = Uuid, Path, description = "The provider's id")),
+    responses((status = 200, body = ProviderView), (status = 404, body = ProblemDocument),
+              (status = 409, description = "The name is taken", body = ProblemDocument),
+              (status = 422, body = ProblemDocument)))]
+async fn update_provider(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderWrite>,
+    Path(id): Path<Uuid>,
+    ApiJson(body): ApiJson<UpdateProvider>,
+) -> Result<Json<ProviderView>, ApiError> {
+    Ok(Json(gateway.update_provider(&allow.caller, id, body).await?))
+}
+
+/// Deletes a provider with its models and forgets its key.
+#[utoipa::path(delete, path = "/providers/{id}", tag = "providers",
+    params(("id" = Uuid, Path, description = "The provider's id")),
+    responses((status = 204), (status = 404, body = ProblemDocument)))]
+async fn delete_provider(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderWrite>,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, ApiError> {
+    gateway.delete_provider(&allow.caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tries the provider and says in words what is wrong.
+#[utoipa::path(post, path = "/providers/{id}/test", tag = "providers",
+    params(("id" = Uuid, Path, description = "The provider's id")),
+    responses((status = 200, body = TestView), (status = 404, body = ProblemDocument)))]
+async fn test_provider(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderWrite>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<TestView>, ApiError> {
+    Ok(Json(gateway.test_provider(&allow.caller, id).await?))
+}
+
+/// Asks the provider which models it has.
+#[utoipa::path(get, path = "/providers/{id}/models", tag = "providers",
+    params(("id" = Uuid, Path, description = "The provider's id")),
+    responses((status = 200, body = ListedModels), (status = 404, body = ProblemDocument),
+              (status = 502, description = "The provider failed", body = ProblemDocument)))]
+async fn list_provider_models(
+    State(gateway): State<Gateway>,
+    allow: Allow<ProviderRead>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<ListedModels>, ApiError> {
+    // An unknown path at the provider is its fault or the base URL's, not an unknown object here.
+    let ids = match gateway.provider_models(&allow.caller, id).await {
+        Err(GatewayError::Llm(lyceum_llm::LlmError::UnknownModel(message))) => {
+            let error = lyceum_llm::LlmError::Provider { status: 404, message };
+            return Err(GatewayError::Llm(error).into());
+        }
+        other => other?,
+    };
+    let items = ids.into_iter().map(|id| ListedModel { id }).collect();
+    Ok(Json(ListedModels { items }))
+}

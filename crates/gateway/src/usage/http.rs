@@ -1,0 +1,246 @@
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use chrono::{DateTime, Utc};
+use lyceum_core::{Cursor, Page};
+use lyceum_http::{Allow, ApiError, PageQuery, ProblemDocument};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::store::{self, CallRow, SumRow};
+use crate::{Gateway, USAGE_READ_ALL, UsageRead};
+
+pub(crate) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(summarize_usage))
+        .routes(routes!(list_calls))
+        .routes(routes!(get_call))
+}
+
+/// By what calls are summed up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum GroupBy {
+    /// Days in UTC.
+    #[default]
+    Day,
+    Model,
+    Provider,
+    User,
+    Purpose,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SummaryQuery {
+    /// The first moment; 30 days before `to` where absent.
+    from: Option<DateTime<Utc>>,
+    /// The moment after the last; now where absent.
+    to: Option<DateTime<Utc>>,
+    /// By what to sum up; `day` where absent.
+    #[serde(default)]
+    group_by: GroupBy,
+    /// Only this user's calls. Others' need the right usage:read_all.
+    user_id: Option<Uuid>,
+}
+
+/// Sums over some calls.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct UsageSum {
+    /// The group: a day, a model, a user's id …
+    key: String,
+    /// A name for people, where the key is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    calls: i64,
+    prompt_tokens: i64,
+    completion_tokens: i64,
+    /// US dollars, of the calls whose price is known; absent where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Decimal>,
+    /// Calls whose price is unknown and that `cost` leaves out.
+    unpriced_calls: i64,
+    errors: i64,
+}
+
+impl From<SumRow> for UsageSum {
+    fn from(row: SumRow) -> Self {
+        Self {
+            key: row.key,
+            label: row.label,
+            calls: row.calls,
+            prompt_tokens: row.prompt_tokens,
+            completion_tokens: row.completion_tokens,
+            cost: row.cost.map(|cost| cost.normalize()),
+            unpriced_calls: row.unpriced_calls,
+            errors: row.errors,
+        }
+    }
+}
+
+/// Usage, by group and altogether.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct UsageSummary {
+    items: Vec<UsageSum>,
+    total: UsageSum,
+}
+
+/// Sums up the caller's calls, or everybody's for those with the right usage:read_all.
+#[utoipa::path(get, path = "/usage/summary", tag = "usage",
+    responses((status = 200, body = UsageSummary)))]
+async fn summarize_usage(
+    State(gateway): State<Gateway>,
+    allow: Allow<UsageRead>,
+    Query(query): Query<SummaryQuery>,
+) -> Result<Json<UsageSummary>, ApiError> {
+    let filter = gateway.usage_filter(&allow.caller, query.from, query.to, query.user_id)?;
+    let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
+    let items = store::summary(&mut tx, &filter, query.group_by).await?;
+    let total = store::total(&mut tx, &filter).await?;
+    let items = items.into_iter().map(UsageSum::from).collect();
+    Ok(Json(UsageSummary { items, total: total.into() }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CallsQuery {
+    /// The first moment; 30 days before `to` where absent.
+    from: Option<DateTime<Utc>>,
+    /// The moment after the last; now where absent.
+    to: Option<DateTime<Utc>>,
+    /// Only this user's calls. Others' need the right usage:read_all.
+    user_id: Option<Uuid>,
+    /// Only calls that this model served.
+    model: Option<String>,
+    /// Only calls at this provider.
+    provider: Option<String>,
+    /// Only calls for this purpose.
+    purpose: Option<String>,
+    /// `completed`, `cancelled` or `failed`.
+    status: Option<String>,
+    /// Rows wanted, 1 to 200; 50 by default.
+    limit: Option<i64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// One call in the ledger.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct UsageCall {
+    id: Uuid,
+    created_at: DateTime<Utc>,
+    user_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_config_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_config_id: Option<Uuid>,
+    purpose: String,
+    provider: String,
+    /// The model that served, or the one asked for.
+    model: String,
+    requested_model: String,
+    prompt_tokens: i64,
+    completion_tokens: i64,
+    cached_tokens: i64,
+    reasoning_tokens: i64,
+    /// US dollars; absent where the price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Decimal>,
+    /// Whether the tokens are an estimate, because the provider sent no count.
+    estimated: bool,
+    /// `completed`, `cancelled` or `failed`.
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<String>,
+    latency_ms: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_token_ms: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<Uuid>,
+    request_id: Uuid,
+}
+
+impl From<CallRow> for UsageCall {
+    fn from(row: CallRow) -> Self {
+        Self {
+            id: row.id,
+            created_at: row.created_at,
+            user_id: row.user_id,
+            user: row.username,
+            api_key_id: row.api_key_id,
+            provider_config_id: row.provider_config_id,
+            model_config_id: row.model_config_id,
+            purpose: row.purpose,
+            provider: row.provider,
+            model: row.served_model.unwrap_or_else(|| row.requested_model.clone()),
+            requested_model: row.requested_model,
+            prompt_tokens: row.prompt_tokens,
+            completion_tokens: row.completion_tokens,
+            cached_tokens: row.cached_tokens,
+            reasoning_tokens: row.reasoning_tokens,
+            cost: row.cost.map(|cost| cost.normalize()),
+            estimated: row.estimated,
+            status: row.status,
+            error_code: row.error_code,
+            latency_ms: row.latency_ms,
+            first_token_ms: row.first_token_ms,
+            conversation_id: row.conversation_id,
+            message_id: row.message_id,
+            request_id: row.request_id,
+        }
+    }
+}
+
+/// A page of calls, newest first.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct UsageCallPage {
+    items: Vec<UsageCall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Lists the caller's calls, or everybody's for those with the right usage:read_all.
+#[utoipa::path(get, path = "/usage/calls", tag = "usage",
+    responses((status = 200, body = UsageCallPage)))]
+async fn list_calls(
+    State(gateway): State<Gateway>,
+    allow: Allow<UsageRead>,
+    Query(query): Query<CallsQuery>,
+) -> Result<Json<UsageCallPage>, ApiError> {
+    let page = PageQuery { limit: query.limit, cursor: query.cursor }.request()?;
+    let mut filter = gateway.usage_filter(&allow.caller, query.from, query.to, query.user_id)?;
+    filter.model = query.model;
+    filter.provider = query.provider;
+    filter.purpose = query.purpose;
+    filter.status = query.status;
+    let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
+    let rows = store::calls(&mut tx, &filter, &page).await?;
+    let cursor = |row: &CallRow| Cursor { at: row.created_at, id: row.id };
+    let page = Page::from_rows(rows, page.limit, cursor).map(UsageCall::from);
+    Ok(Json(UsageCallPage { items: page.items, next_cursor: page.next_cursor }))
+}
+
+/// Shows one call.
+#[utoipa::path(get, path = "/usage/calls/{id}", tag = "usage",
+    params(("id" = Uuid, Path, description = "The call's id")),
+    responses((status = 200, body = UsageCall), (status = 404, body = ProblemDocument)))]
+async fn get_call(
+    State(gateway): State<Gateway>,
+    allow: Allow<UsageRead>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<UsageCall>, ApiError> {
+    let caller = &allow.caller;
+    let all = caller.may(USAGE_READ_ALL.0, USAGE_READ_ALL.1);
+    let mut tx = gateway.inner.db.begin_as(caller.user_id).await?;
+    let row = store::call(&mut tx, id, (!all).then_some(caller.user_id)).await?;
+    row.map(|row| Json(row.into())).ok_or_else(|| ApiError::not_found("call"))
+}

@@ -1,0 +1,118 @@
+use std::collections::BTreeMap;
+
+use axum::body::Body as HttpBody;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use lyceum_llm::ModelKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::Failure;
+use crate::ModelConfig;
+use crate::models::RESERVED;
+
+/// A request's JSON object, its members left as they came.
+pub(super) struct Body(BTreeMap<String, Box<RawValue>>);
+
+/// Reads a body of at most `limit` bytes.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: HttpBody,
+    limit: usize,
+) -> Result<Body, Failure> {
+    let too_large = || {
+        let message = format!("The body is larger than {limit} bytes.");
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|n| n > limit as u64) {
+        return Err(too_large());
+    }
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(inner) = cause {
+            if inner.is::<http_body_util::LengthLimitError>() {
+                return too_large();
+            }
+            cause = inner.source();
+        }
+        Failure::bad_request("unreadable_body", "The body broke off.")
+    })?;
+    Body::from_bytes(&bytes)
+}
+
+impl Body {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Failure> {
+        serde_json::from_slice(bytes).map(Self).map_err(|error| {
+            let message = format!("The body is not a JSON object: {error}.");
+            Failure::bad_request("malformed_json", message)
+        })
+    }
+
+    /// A member of the given type; `null` counts as absent.
+    pub(super) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let Some(raw) = self.0.get(name) else { return Ok(None) };
+        serde_json::from_str::<Option<T>>(raw.get()).map_err(|error| {
+            Failure::bad_request("invalid_field", format!("'{name}' is not valid: {error}."))
+        })
+    }
+
+    /// The model asked for.
+    pub(super) fn model(&self) -> Result<String, Failure> {
+        let model = self.get::<String>("model")?;
+        model.ok_or_else(|| Failure::bad_request("missing_field", "'model' is required."))
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|raw| raw.get() != "null")
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: impl Serialize) -> Result<(), Failure> {
+        let raw = to_raw_value(&value).map_err(|_| {
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong.")
+        })?;
+        self.0.insert(name.to_owned(), raw);
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Names the provider's model and fills in what the model's settings say.
+    pub(super) fn aim_at(&mut self, model: &ModelConfig) -> Result<(), Failure> {
+        self.set("model", &model.model)?;
+        if model.kind == ModelKind::Chat {
+            // Only OpenAI's own newer models refuse the older name.
+            let limit =
+                if model.provider == "openai" { "max_completion_tokens" } else { "max_tokens" };
+            let limited = self.has("max_tokens") || self.has("max_completion_tokens");
+            if let Some(tokens) = model.max_tokens.filter(|_| !limited) {
+                self.set(limit, tokens)?;
+            }
+            if let Some(temperature) = model.temperature.filter(|_| !self.has("temperature")) {
+                self.set("temperature", temperature)?;
+            }
+        }
+        for (name, value) in model.options.iter() {
+            if !self.has(name) && !RESERVED.contains(&name.as_str()) {
+                self.set(name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn to_bytes(&self) -> Result<Bytes, Failure> {
+        serde_json::to_vec(&self.0).map(Bytes::from).map_err(|_| {
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong.")
+        })
+    }
+
+    /// The whole request as a typed value.
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.to_bytes()?).map_err(|error| {
+            Failure::bad_request("invalid_request", format!("The request is not valid: {error}."))
+        })
+    }
+}

@@ -1,0 +1,53 @@
+use axum::extract::{Request, State};
+use axum::response::Response;
+use lyceum_llm::ModelKind;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Failure, context, forward, local, read_request};
+use crate::Gateway;
+use crate::models::Target;
+
+#[derive(Default, Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: Option<bool>,
+}
+
+/// Answers messages, streamed or not, as OpenAI's chat completions do. Members that this program
+/// does not know are passed on to the provider.
+#[utoipa::path(post, path = "/chat/completions", tag = "openai",
+    request_body = Object,
+    responses((status = 200, description = "A completion, or its stream as server-sent events", body = Object),
+              (status = 401, description = "In OpenAI's form", body = Object),
+              (status = 404, description = "Unknown model, in OpenAI's form", body = Object),
+              (status = 413, description = "In OpenAI's form", body = Object)))]
+pub(super) async fn create_chat_completion(
+    State(gateway): State<Gateway>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (caller, mut body) = read_request(&gateway, request).await?;
+    let model = body.model()?;
+    let streamed = body.get::<bool>("stream")?.unwrap_or(false);
+    let with_usage = body.get::<StreamOptions>("stream_options")?.unwrap_or_default();
+    let with_usage = with_usage.include_usage.unwrap_or(false);
+    if !matches!(body.get::<Value>("messages")?, Some(Value::Array(messages)) if !messages.is_empty())
+    {
+        let message = "'messages' must be a list of at least one message.";
+        return Err(Failure::bad_request("invalid_field", message));
+    }
+    let model = gateway.catalogue(caller.user_id).await?.by_name(&model, ModelKind::Chat)?;
+    let context = context(&caller);
+    match &model.target {
+        Target::Local => local::chat(&gateway, context, &model, body, streamed, with_usage).await,
+        Target::OpenAi(client) => {
+            gateway.admit(&context)?;
+            body.aim_at(&model)?;
+            let call = forward::Call { gateway: &gateway, context, model: &model, client };
+            match streamed {
+                true => call.stream(body, with_usage).await,
+                false => call.whole("chat/completions", body).await,
+            }
+        }
+    }
+}

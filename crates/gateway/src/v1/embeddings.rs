@@ -1,0 +1,118 @@
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use lyceum_llm::openai::{EmbeddingData, EmbeddingList, EmbeddingVector, WireUsage};
+use lyceum_llm::{EmbeddingRequest, EmbeddingTask, ModelKind, Usage};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::body::Body;
+use super::{Failure, context, describe, forward, read_request};
+use crate::models::Target;
+use crate::{CallContext, Gateway, ModelConfig};
+
+/// The most texts of one request to a built-in model.
+const MAX_TEXTS: usize = 2048;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Input {
+    One(String),
+    Many(Vec<String>),
+    Other(IgnoredAny),
+}
+
+/// Turns texts into vectors, as OpenAI's embeddings do.
+#[utoipa::path(post, path = "/embeddings", tag = "openai",
+    request_body = Object,
+    responses((status = 200, description = "The vectors", body = Object),
+              (status = 400, description = "In OpenAI's form", body = Object),
+              (status = 401, description = "In OpenAI's form", body = Object),
+              (status = 404, description = "Unknown model, in OpenAI's form", body = Object)))]
+pub(super) async fn create_embedding(
+    State(gateway): State<Gateway>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (caller, mut body) = read_request(&gateway, request).await?;
+    let model = body.model()?;
+    if !body.has("input") {
+        return Err(Failure::bad_request("missing_field", "'input' is required."));
+    }
+    let model = gateway.catalogue(caller.user_id).await?.by_name(&model, ModelKind::Embedding)?;
+    let context = context(&caller);
+    match &model.target {
+        Target::Local => local(&gateway, context, &model, &body).await,
+        Target::OpenAi(client) => {
+            gateway.admit(&context)?;
+            body.aim_at(&model)?;
+            let call = forward::Call { gateway: &gateway, context, model: &model, client };
+            call.whole("embeddings", body).await
+        }
+    }
+}
+
+async fn local(
+    gateway: &Gateway,
+    context: CallContext,
+    model: &ModelConfig,
+    body: &Body,
+) -> Result<Response, Failure> {
+    let input = texts(body)?;
+    let base64 = match body.get::<String>("encoding_format")?.as_deref() {
+        None | Some("float") => false,
+        Some("base64") => true,
+        Some(_) => {
+            let message = "'encoding_format' must be 'float' or 'base64'.";
+            return Err(Failure::bad_request("invalid_field", message));
+        }
+    };
+    // Not OpenAI's: models trained with prefixes tell questions from passages.
+    let task = body.get::<EmbeddingTask>("input_type")?.unwrap_or(EmbeddingTask::Passage);
+    let dimensions = body.get::<u32>("dimensions")?;
+    let own = model.dimensions.and_then(|length| u32::try_from(length).ok());
+    if let (Some(wanted), Some(own)) = (dimensions, own)
+        && wanted != own
+    {
+        let message = format!("'{}' gives vectors of {own} dimensions only.", model.name);
+        return Err(Failure::bad_request("invalid_field", message));
+    }
+    let request_id = context.request_id;
+    let request = EmbeddingRequest { model: model.model.clone(), input, task, dimensions: None };
+    let answer = gateway.embed(context, model, request).await?;
+    let data = answer.embeddings.into_iter().enumerate().map(|(index, vector)| EmbeddingData {
+        object: "embedding".into(),
+        index: Some(index),
+        embedding: EmbeddingVector::encode(vector, base64),
+    });
+    let usage = answer.usage.unwrap_or(Usage::default());
+    let list = EmbeddingList {
+        object: "list".into(),
+        data: data.collect(),
+        model: answer.model,
+        usage: Some(WireUsage::from(usage)),
+    };
+    let mut response = Json(list).into_response();
+    describe(response.headers_mut(), request_id, model);
+    Ok(response)
+}
+
+fn texts(body: &Body) -> Result<Vec<String>, Failure> {
+    let refuse = |message: &str| Err(Failure::bad_request("invalid_input", message));
+    let texts = match body.get::<Input>("input")? {
+        Some(Input::One(text)) => vec![text],
+        Some(Input::Many(texts)) => texts,
+        Some(Input::Other(_)) | None => {
+            return refuse(
+                "'input' must be a string or a list of strings. Built-in models take no lists of \
+                 tokens; with LangChain set check_embedding_ctx_length=False.",
+            );
+        }
+    };
+    if texts.is_empty() || texts.len() > MAX_TEXTS {
+        return refuse("'input' must hold 1 to 2048 strings.");
+    }
+    match texts.iter().any(String::is_empty) {
+        true => refuse("'input' must not hold an empty string."),
+        false => Ok(texts),
+    }
+}

@@ -1,0 +1,264 @@
+//! Passing a request on to an OpenAI-compatible provider and its answer back, unread but for the
+//! usage.
+
+use axum::body::Body as HttpBody;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{HeaderValue, header};
+use lyceum_llm::openai::{CompletionChunk, Frame, Frames, OpenAiClient, WireUsage};
+use lyceum_llm::{LlmError, Usage};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body::Body;
+use super::{Failure, describe};
+use crate::calls::Meter;
+use crate::{CallContext, Gateway, GatewayError, ModelConfig};
+
+/// One call to be passed on.
+pub(super) struct Call<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) context: CallContext,
+    pub(super) model: &'a ModelConfig,
+    pub(super) client: &'a OpenAiClient,
+}
+
+/// What is read of an answer that is not streamed.
+#[derive(Deserialize)]
+struct Glance {
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    usage: Option<WireUsage>,
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    choices: Option<Vec<GlanceChoice>>,
+}
+
+#[derive(Deserialize)]
+struct GlanceChoice {
+    #[serde(default)]
+    message: Option<GlanceMessage>,
+}
+
+#[derive(Deserialize)]
+struct GlanceMessage {
+    #[serde(default)]
+    content: Option<String>,
+}
+
+impl Call<'_> {
+    /// Passes on a request whose answer comes in one piece.
+    pub(super) async fn whole(self, path: &str, body: Body) -> Result<Response, Failure> {
+        let sent = body.to_bytes()?;
+        let request_id = self.context.request_id;
+        let mut meter = self.gateway.meter(self.context, self.model, 0).with_body(sent.clone());
+        let answer = match self.client.post(path, sent).await {
+            Ok(response) => self.client.read(response).await,
+            Err(error) => Err(error),
+        };
+        let (answer, glance) = match answer.and_then(|answer| glance(self.client, answer)) {
+            Ok(answer) => answer,
+            Err(error) => {
+                meter.refused(&error);
+                return Err(meter.fail(error.into()).await.into());
+            }
+        };
+        meter.served_by(glance.model.as_deref().unwrap_or_default());
+        let texts = glance.choices.iter().flatten().filter_map(|choice| choice.message.as_ref());
+        for text in texts.filter_map(|message| message.content.as_deref()) {
+            meter.text(text);
+        }
+        meter.complete(glance.usage.as_ref().map(Usage::from)).await?;
+        let mut response = Response::new(HttpBody::from(answer));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        describe(response.headers_mut(), request_id, self.model);
+        Ok(response)
+    }
+
+    /// Passes on a request whose answer is streamed.
+    pub(super) async fn stream(
+        self,
+        mut body: Body,
+        with_usage: bool,
+    ) -> Result<Response, Failure> {
+        let asked = body.to_bytes()?;
+        body.set("stream_options", json!({ "include_usage": true }))?;
+        let request_id = self.context.request_id;
+        let sent = body.to_bytes()?;
+        let mut meter = self.gateway.meter(self.context, self.model, 0).with_body(sent.clone());
+        let mut answer = self.client.post("chat/completions", sent).await;
+        // Older servers know no stream_options.
+        if let Err(LlmError::Rejected(words)) = &answer
+            && words.contains("stream_options")
+            && !with_usage
+        {
+            body = Body::from_bytes(&asked)?;
+            body.remove("stream_options");
+            answer = self.client.post("chat/completions", body.to_bytes()?).await;
+        }
+        let frames = match answer {
+            Ok(response) => self.client.frames(response),
+            Err(error) => {
+                meter.refused(&error);
+                return Err(meter.fail(error.into()).await.into());
+            }
+        };
+        let relay = Relay {
+            client: self.client.clone(),
+            meter,
+            held: Vec::new(),
+            ended: false,
+            with_usage,
+        };
+        let mut response = Response::new(HttpBody::from_stream(relay.run(frames)));
+        stream_headers(&mut response);
+        describe(response.headers_mut(), request_id, self.model);
+        Ok(response)
+    }
+}
+
+fn glance(client: &OpenAiClient, answer: Bytes) -> Result<(Bytes, Glance), LlmError> {
+    let glance: Glance = serde_json::from_slice(&answer).map_err(|error| {
+        LlmError::Malformed(format!("not the JSON of the OpenAI protocol ({error})"))
+    })?;
+    match &glance.error {
+        Some(error) if !error.is_null() => Err(client.member_error(error)),
+        _ => Ok((answer, glance)),
+    }
+}
+
+/// The headers of every stream of events.
+pub(super) fn stream_headers(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+/// One event with `data`.
+pub(super) fn event(data: &str) -> Bytes {
+    // Data never holds a line break: it is JSON on one line or was joined from several lines.
+    let mut text = String::with_capacity(data.len() + 8);
+    for line in data.split('\n') {
+        text.push_str("data: ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push('\n');
+    text.into()
+}
+
+/// A stream on its way through.
+struct Relay {
+    client: OpenAiClient,
+    meter: Meter,
+    /// The end of the answer, kept back until the call is in the ledger.
+    held: Vec<Bytes>,
+    ended: bool,
+    with_usage: bool,
+}
+
+impl Relay {
+    fn run(
+        mut self,
+        mut frames: Frames,
+    ) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+        async_stream::stream! {
+            let mut done = false;
+            let failure = loop {
+                let data = match frames.next().await {
+                    Some(Ok(Frame::Data(data))) => data,
+                    Some(Ok(Frame::Done)) => {
+                        done = true;
+                        break None;
+                    }
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                };
+                match self.pass(&data) {
+                    Ok(ready) => {
+                        for piece in ready {
+                            yield Ok(piece);
+                        }
+                    }
+                    Err(error) => break Some(error),
+                }
+            };
+            drop(frames);
+            let early = || LlmError::BrokenStream("the provider ended it early".to_owned());
+            // Once the model has said why it ended, a connection that breaks takes nothing away.
+            let failure = match failure {
+                Some(LlmError::BrokenStream(_) | LlmError::Timeout(_)) if self.ended => None,
+                failure => failure.or_else(|| (!done && !self.ended).then(early)),
+            };
+            let Relay { meter, held, .. } = self;
+            let closing = match failure {
+                Some(error) => Err(meter.fail(error.into()).await),
+                None => meter.complete(None).await,
+            };
+            match closing {
+                Ok(()) => {
+                    for piece in held {
+                        yield Ok(piece);
+                    }
+                    yield Ok(event("[DONE]"));
+                }
+                Err(error) => yield Ok(error_event(error)),
+            }
+        }
+    }
+
+    /// Reads one event for the ledger; returns what may be passed on now.
+    fn pass(&mut self, data: &str) -> Result<Vec<Bytes>, LlmError> {
+        let chunk: CompletionChunk = serde_json::from_str(data).map_err(|error| {
+            LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
+        })?;
+        if let Some(error) = chunk.error.as_ref().filter(|error| !error.is_null()) {
+            return Err(self.client.member_error(error));
+        }
+        self.meter.served_by(&chunk.model);
+        if let Some(usage) = &chunk.usage {
+            self.meter.counted(usage.into());
+        }
+        let mut more = false;
+        let mut ends = false;
+        for choice in &chunk.choices {
+            let delta = &choice.delta;
+            for text in [&delta.content].into_iter().flatten() {
+                self.meter.text(text);
+                more |= !text.is_empty();
+            }
+            for text in [&delta.reasoning_content, &delta.reasoning].into_iter().flatten() {
+                self.meter.reasoning(text);
+                more |= !text.is_empty();
+            }
+            for call in &delta.tool_calls {
+                self.meter.text(&call.function.arguments);
+                more = true;
+            }
+            ends |= choice.finish_reason.is_some();
+        }
+        self.ended |= ends;
+        // The closing usage is ours; the caller gets it if they asked for it.
+        if chunk.choices.is_empty() && chunk.usage.is_some() && !self.with_usage {
+            return Ok(Vec::new());
+        }
+        if ends || (self.ended && !more) {
+            self.held.push(event(data));
+            return Ok(Vec::new());
+        }
+        // Another choice goes on after one has ended.
+        let mut ready = std::mem::take(&mut self.held);
+        ready.push(event(data));
+        Ok(ready)
+    }
+}
+
+/// A failure after the stream has begun.
+pub(super) fn error_event(error: GatewayError) -> Bytes {
+    event(&Failure::from(error).document().to_string())
+}

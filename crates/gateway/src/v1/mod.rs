@@ -1,0 +1,79 @@
+//! OpenAI's protocol for applications: `/v1/chat/completions`, `/v1/embeddings`, `/v1/models`.
+//! Requests to OpenAI-compatible providers are passed on with as little reading as the ledger needs;
+//! built-in models answer through the engine's ports.
+
+mod body;
+mod chat;
+mod embeddings;
+mod failure;
+mod forward;
+mod list;
+mod local;
+
+use axum::extract::{FromRequestParts, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use lyceum_http::{Allow, Caller, Credential};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::{CallContext, Gateway, InferenceCreate, ModelConfig, Purpose};
+use failure::Failure;
+
+pub(crate) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(chat::create_chat_completion))
+        .routes(routes!(embeddings::create_embedding))
+        .routes(routes!(list::list_openai_models))
+        .routes(routes!(list::get_openai_model))
+}
+
+/// The caller, if they may use models; else the refusal in OpenAI's form.
+struct Admitted(Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Admitted {
+    type Rejection = Failure;
+
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        state: &S,
+    ) -> Result<Self, Failure> {
+        let allow = Allow::<InferenceCreate>::from_request_parts(parts, state).await?;
+        Ok(Self(allow.caller))
+    }
+}
+
+/// Splits a request into its caller and its body.
+async fn read_request(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<(Caller, body::Body), Failure> {
+    let (mut parts, body) = request.into_parts();
+    let Admitted(caller) = Admitted::from_request_parts(&mut parts, &()).await?;
+    let limit = gateway.inner.settings.max_body_bytes;
+    let body = body::read(&parts.headers, body, limit).await?;
+    Ok((caller, body))
+}
+
+fn context(caller: &Caller) -> CallContext {
+    let mut context = CallContext::new(caller.user_id, Purpose::Api);
+    if let Credential::ApiKey(id) = caller.credential {
+        context.api_key_id = Some(id);
+    }
+    context
+}
+
+/// What every answer says of itself.
+fn describe(headers: &mut HeaderMap, request_id: Uuid, model: &ModelConfig) {
+    let text = |value: &str| HeaderValue::from_str(value).ok();
+    let described = [
+        ("x-request-id", text(&request_id.to_string())),
+        ("x-lyceum-model", text(&model.model)),
+        ("x-lyceum-provider", text(&model.provider)),
+    ];
+    for (name, value) in described {
+        if let Some(value) = value {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use futures::StreamExt as _;
+use lyceum_core::Problem as _;
+use lyceum_gateway::{CallContext, GatewayError, Purpose};
+use lyceum_llm::{
+    ChatEvent, ChatMessage, ChatRequest, EmbeddingRequest, EmbeddingTask, FinishReason, Role,
+};
+use uuid::Uuid;
+
+use crate::world::World;
+
+fn question(text: &str) -> ChatRequest {
+    ChatRequest::new("overwritten", vec![ChatMessage::text(Role::User, text)])
+}
+
+async fn ask(
+    world: &World,
+    user: Uuid,
+    model: Option<Uuid>,
+    context: CallContext,
+) -> Result<(String, FinishReason), GatewayError> {
+    let model = world.gateway.resolve_chat_model(user, model).await?;
+    let mut stream = world.gateway.chat(context, &model, question("one two three")).await?;
+    let mut text = String::new();
+    while let Some(event) = stream.next().await {
+        match event? {
+            ChatEvent::Text(more) => text.push_str(&more),
+            ChatEvent::Finished { reason, .. } => return Ok((text, reason)),
+            _ => {}
+        }
+    }
+    panic!("the stream ended without an end");
+}
+
+#[tokio::test]
+async fn an_answered_call_is_in_the_ledger_when_its_end_is_handed_out() {
+    let world = World::new().await;
+    let user = world.user("ada").await;
+    let context = CallContext::new(user, Purpose::Chat);
+    let request_id = context.request_id;
+    let (text, reason) = ask(&world, user, None, context).await.unwrap();
+    assert_eq!((text.as_str(), reason), ("You said: one two three", FinishReason::Stop));
+    // Without waiting for anything.
+    let record = world.gateway.call_record(user, request_id).await.unwrap().unwrap();
+    assert_eq!((record.prompt_tokens, record.completion_tokens), (3, 5));
+    assert_eq!((record.provider.as_str(), record.model.as_str()), ("local", "local-chat"));
+    assert_eq!(record.cost, Some(rust_decimal::Decimal::ZERO.round_dp(9)));
+    assert!(record.first_token_ms.is_some() && !record.estimated);
+    // And nobody else's.
+    let other = world.user("bob").await;
+    assert_eq!(world.gateway.call_record(other, request_id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn every_fault_is_a_clear_error_and_a_row() {
+    let world = World::new().await;
+    let user = world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    // model, error code, and whether tokens may have been used
+    let faults = [
+        ("status-401", Some("provider_unauthorized"), false),
+        ("status-404", Some("provider_unknown_model"), false),
+        ("status-400", Some("provider_rejected"), false),
+        ("status-429", Some("provider_rate_limited"), false),
+        ("status-500", Some("provider_failed"), false),
+        ("cut", Some("provider_stream_broken"), true),
+        ("garbage", Some("provider_malformed"), true),
+        ("half-frame", Some("provider_stream_broken"), true),
+        ("stream-error", Some("provider_failed"), true),
+        ("hang", Some("provider_timeout"), true),
+        ("stall", Some("provider_timeout"), true),
+        ("no-usage", None, true),
+        ("no-done", None, false),
+    ];
+    for (model, code, estimated) in faults {
+        let id = world.model("ada", &provider, model, "chat").await.parse().unwrap();
+        let context = CallContext::new(user, Purpose::Chat);
+        let outcome = ask(&world, user, Some(id), context).await;
+        match (code, &outcome) {
+            (None, Ok((text, _))) => assert_eq!(text, "You said: one two three", "{model}"),
+            (Some(code), Err(error)) => assert_eq!(error.code(), code, "{model}: {error}"),
+            _ => panic!("{model}: {outcome:?}"),
+        }
+        let rows = world.ledger().await;
+        let row = rows.last().unwrap();
+        assert_eq!(row.model, model);
+        assert_eq!(row.error_code.as_deref(), code, "{row:?}");
+        assert_eq!(row.status, if code.is_some() { "failed" } else { "completed" }, "{row:?}");
+        assert_eq!(row.estimated, estimated, "{row:?}");
+        assert_eq!(row.prompt_tokens > 0, estimated || code.is_none(), "{row:?}");
+    }
+    assert_eq!(world.ledger().await.len(), faults.len());
+}
+
+#[tokio::test]
+async fn dropping_the_stream_cancels_at_the_provider_and_is_recorded() {
+    let world = World::new().await;
+    let user = world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let id = world.model("ada", &provider, "gated", "chat").await.parse().unwrap();
+    let model = world.gateway.resolve_chat_model(user, Some(id)).await.unwrap();
+    let context = CallContext::new(user, Purpose::Chat);
+    let mut stream = world.gateway.chat(context, &model, question("one two")).await.unwrap();
+    world.upstream.release(2);
+    let mut texts = 0;
+    while texts < 2 {
+        texts += usize::from(matches!(stream.next().await.unwrap().unwrap(), ChatEvent::Text(_)));
+    }
+    drop(stream);
+    world.upstream.wait_for(|upstream| upstream.abandoned() == 1).await;
+    let rows = world.ledger().await;
+    let row = rows.last().unwrap();
+    assert_eq!((row.status.as_str(), row.estimated), ("cancelled", true), "{row:?}");
+    assert!(row.completion_tokens > 0 && row.prompt_tokens > 0, "{row:?}");
+    // The price of this provider was never given: unknown, not nothing.
+    assert_eq!(row.cost, None);
+}
+
+#[tokio::test]
+async fn embeddings_come_in_order_and_are_recorded() {
+    let world = World::new().await;
+    let user = world.user("ada").await;
+    let model = world.gateway.embedding_model(user, "local-embedding").await.unwrap();
+    assert_eq!(model.dimensions, Some(8));
+    let request = |input: &[&str]| EmbeddingRequest {
+        model: String::new(),
+        input: input.iter().map(|&text| text.to_owned()).collect(),
+        task: EmbeddingTask::Query,
+        dimensions: None,
+    };
+    let context = || CallContext::new(user, Purpose::Retrieval);
+    let many: Vec<String> = (0..150).map(|n| format!("text number {n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let all = world.gateway.embed(context(), &model, request(&many)).await.unwrap();
+    let one = world.gateway.embed(context(), &model, request(&many[149..])).await.unwrap();
+    assert_eq!(all.embeddings.len(), 150);
+    assert_eq!(all.embeddings[149], one.embeddings[0]);
+    let rows = world.ledger().await;
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[0].prompt_tokens, rows[0].purpose.as_str()), (450, "retrieval"));
+    // A chat model is no embedding model.
+    let wrong = world.gateway.embedding_model(user, "local-chat").await;
+    assert_eq!(wrong.err().unwrap().code(), "wrong_model_kind");
+}

@@ -1,0 +1,11 @@
+//! The gateway against a real PostgreSQL and an upstream provider with every fault.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod calls;
+mod ledger;
+mod models;
+mod providers;
+mod usage;
+mod v1;
+mod world;

@@ -1,0 +1,152 @@
+use axum::http::StatusCode;
+use lyceum_core::Problem as _;
+use serde_json::{Value, json};
+
+use crate::world::{KEY, World};
+
+async fn default_of(world: &World, who: &str) -> String {
+    let (_, models) = world.send(who, "GET", "/api/v1/models", Value::Null).await;
+    let items = models["items"].as_array().unwrap();
+    let default = |m: &&Value| m["is_default"] == true && m["kind"] == "chat";
+    let found: Vec<&Value> = items.iter().filter(default).collect();
+    assert_eq!(found.len(), 1, "{models}");
+    found[0]["name"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_default_is_ones_own_then_the_organizations_then_the_built_in() {
+    let world = World::new().await;
+    let ada = world.user("ada").await;
+    world.admin("root").await;
+    assert_eq!(default_of(&world, "ada").await, "local-chat");
+
+    let body = json!({"provider": "openai", "name": "Company", "scope": "organization",
+        "base_url": world.upstream.base_url, "api_key": KEY});
+    let (status, provider) = world.send("root", "POST", "/api/v1/providers", body).await;
+    assert_eq!(status, StatusCode::CREATED, "{provider}");
+    let id = world.model("root", provider["id"].as_str().unwrap(), "ok", "chat").await;
+    let patch = json!({"is_organization_default": true});
+    let path = format!("/api/v1/models/{id}");
+    assert_eq!(world.send("root", "PATCH", &path, patch.clone()).await.0, StatusCode::OK);
+    assert_eq!(default_of(&world, "ada").await, "ok");
+
+    // A user may choose a shared model for themselves, but not change it.
+    let mine = world.provider("ada", "mine").await;
+    let own = world.model("ada", &mine, "slow", "chat").await;
+    let own = format!("/api/v1/models/{own}");
+    assert_eq!(world.send("ada", "PATCH", &own, json!({"is_default": true})).await.0, 200);
+    assert_eq!(default_of(&world, "ada").await, "slow");
+    assert_eq!(world.send("ada", "PATCH", &path, json!({"is_default": true})).await.0, 200);
+    assert_eq!(default_of(&world, "ada").await, "ok");
+    assert_eq!(default_of(&world, "root").await, "ok");
+    for forbidden in [json!({"name": "x"}), patch, json!({"input_price": "1"})] {
+        let (status, answer) = world.send("ada", "PATCH", &path, forbidden).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
+    }
+    assert_eq!(world.send("ada", "DELETE", &path, Value::Null).await.0, StatusCode::FORBIDDEN);
+
+    // What is deleted is nobody's default any more, at once.
+    assert_eq!(world.send("root", "DELETE", &path, Value::Null).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(default_of(&world, "ada").await, "local-chat");
+    let model = world.gateway.resolve_chat_model(ada, Some(id.parse().unwrap())).await;
+    assert_eq!(model.err().unwrap().code(), "not_found");
+}
+
+#[tokio::test]
+async fn values_out_of_range_are_named() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let base = json!({"provider_config_id": provider, "model": "ok", "kind": "chat"});
+    for (field, value) in [
+        ("temperature", json!(2.1)),
+        ("temperature", json!(-1)),
+        ("max_tokens", json!(0)),
+        ("name", json!("")),
+        ("name", json!("x".repeat(101))),
+        ("model", json!("a\u{0}b")),
+        ("options", json!({"stream": true})),
+        ("input_price", json!("-1")),
+        ("context_length", json!(-5)),
+    ] {
+        let mut body = base.clone();
+        body[field] = value;
+        let (status, answer) = world.send("ada", "POST", "/api/v1/models", body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{field}: {answer}");
+        assert_eq!(answer["field"], field, "{answer}");
+    }
+    let mut body = base.clone();
+    body["surprise"] = json!(1);
+    let (status, answer) = world.send("ada", "POST", "/api/v1/models", body).await;
+    assert_eq!(
+        (status, answer["code"].as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, Some("invalid_field"))
+    );
+    // Twice the same name.
+    assert_eq!(world.send("ada", "POST", "/api/v1/models", base.clone()).await.0, 201);
+    let (status, answer) = world.send("ada", "POST", "/api/v1/models", base).await;
+    assert_eq!((status, answer["code"].as_str()), (StatusCode::CONFLICT, Some("name_taken")));
+}
+
+#[tokio::test]
+async fn settings_and_prices_of_a_model_are_used() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let body = json!({"provider_config_id": provider, "name": "Mine", "model": "ok", "kind": "chat",
+        "max_tokens": 3, "temperature": 0.7, "options": {"top_p": 0.5, "custom": [1]},
+        "input_price": "2.5", "output_price": 10});
+    let (status, model) = world.send("ada", "POST", "/api/v1/models", body).await;
+    assert_eq!(status, StatusCode::CREATED, "{model}");
+    assert_eq!(model["temperature"], 0.7);
+    assert_eq!(model["input_price"].as_str().unwrap().parse::<f64>().unwrap(), 2.5);
+    let messages = json!([{"role": "user", "content": "one two three four"}]);
+    for stream in [false, true] {
+        let body = json!({"model": "Mine", "messages": messages, "stream": stream, "top_p": 0.9});
+        let (status, answer) = world.send("ada", "POST", "/v1/chat/completions", body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let sent = world.upstream.requests().pop().unwrap().body;
+        assert_eq!(sent["model"], "ok");
+        assert_eq!(sent["max_tokens"], 3);
+        assert_eq!(sent["temperature"], 0.7);
+        assert_eq!(sent["top_p"], 0.9);
+        assert_eq!(sent["custom"], json!([1]));
+    }
+    // 4 × 2.5 / 10⁶ + 3 × 10 / 10⁶
+    for row in world.ledger().await {
+        assert_eq!(row.cost.as_deref(), Some("0.000040000"), "{row:?}");
+    }
+    // A new price is for new calls.
+    let path = format!("/api/v1/models/{}", model["id"].as_str().unwrap());
+    let (status, changed) =
+        world.send("ada", "PATCH", &path, json!({"output_price": "20", "temperature": null})).await;
+    assert_eq!(status, StatusCode::OK, "{changed}");
+    assert_eq!(changed.get("temperature"), None);
+    let body = json!({"model": "Mine", "messages": messages});
+    world.send("ada", "POST", "/v1/chat/completions", body).await;
+    let costs: Vec<_> = world.ledger().await.into_iter().map(|row| row.cost.unwrap()).collect();
+    assert_eq!(costs, ["0.000040000", "0.000040000", "0.000070000"]);
+}
+
+#[tokio::test]
+async fn a_built_in_model_that_is_not_installed_says_so() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let (_, models) = world.send("ada", "GET", "/api/v1/models", Value::Null).await;
+    let items = models["items"].as_array().unwrap();
+    let names: Vec<_> =
+        items.iter().map(|m| (m["name"].as_str().unwrap(), &m["available"])).collect();
+    assert_eq!(
+        names,
+        [
+            ("local-chat", &json!(true)),
+            ("local-embedding", &json!(true)),
+            ("local-missing", &json!(false))
+        ]
+    );
+    let body = json!({"model": "local-missing", "messages": [{"role": "user", "content": "hi"}]});
+    let (status, answer) = world.send("ada", "POST", "/v1/chat/completions", body).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer["error"]["code"], "model_not_installed");
+    assert!(world.ledger().await.is_empty());
+}

@@ -1,0 +1,93 @@
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+async fn call(world: &World, who: &str, model: &str) {
+    let body = json!({"model": model, "messages": [{"role": "user", "content": "one two three"}]});
+    world.send(who, "POST", "/v1/chat/completions", body).await;
+}
+
+#[tokio::test]
+async fn sums_are_those_of_the_calls() {
+    let world = World::new().await;
+    let ada = world.user("ada").await;
+    let eve = world.user("eve").await;
+    world.admin("root").await;
+    let provider = world.provider("ada", "mock").await;
+    for model in ["ok", "status-500"] {
+        world.model("ada", &provider, model, "chat").await;
+    }
+    for model in ["ok", "ok", "status-500", "local-chat"] {
+        call(&world, "ada", model).await;
+    }
+    call(&world, "eve", "local-chat").await;
+    world.gateway.flush().await;
+
+    let get = async |who: &str, path: &str| world.send(who, "GET", path, Value::Null).await;
+    let (status, mine) = get("ada", "/api/v1/usage/summary?group_by=model").await;
+    assert_eq!(status, StatusCode::OK, "{mine}");
+    let total = &mine["total"];
+    assert_eq!(total["calls"], 4);
+    assert_eq!(total["prompt_tokens"], 9);
+    assert_eq!(total["completion_tokens"], 15);
+    assert_eq!(total["errors"], 1);
+    // Two calls of an unknown price; a failed one and a built-in one cost nothing.
+    assert_eq!(total["unpriced_calls"], 2);
+    assert_eq!(total["cost"].as_str().unwrap().parse::<f64>().unwrap(), 0.0);
+    assert_eq!(mine["items"][0]["key"], "ok");
+    assert_eq!(mine["items"][0].get("cost"), None);
+    assert_eq!(mine["items"].as_array().unwrap().len(), 3);
+
+    let (_, all) = get("root", "/api/v1/usage/summary?group_by=user").await;
+    assert_eq!(all["total"]["calls"], 5);
+    assert_eq!(all["items"][0]["key"], ada.to_string());
+    assert_eq!(all["items"][0]["label"], "ada");
+    let (_, one) = get("root", &format!("/api/v1/usage/summary?user_id={eve}")).await;
+    assert_eq!(one["total"]["calls"], 1);
+    let (status, _) = get("ada", &format!("/api/v1/usage/summary?user_id={eve}")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    for group in ["day", "provider", "purpose"] {
+        let path = format!("/api/v1/usage/summary?group_by={group}");
+        let (status, answer) = get("ada", &path).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let items = answer["items"].as_array().unwrap();
+        let calls: i64 = items.iter().map(|item| item["calls"].as_i64().unwrap()).sum();
+        assert_eq!(calls, 4, "{answer}");
+    }
+    let (status, _) =
+        get("ada", "/api/v1/usage/summary?from=2020-01-01T00:00:00Z&to=2019-01-01T00:00:00Z").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn calls_are_listed_newest_first_page_by_page() {
+    let world = World::new().await;
+    world.user("ada").await;
+    world.user("eve").await;
+    for _ in 0..5 {
+        call(&world, "ada", "local-chat").await;
+    }
+    call(&world, "eve", "local-chat").await;
+    world.gateway.flush().await;
+    let mut seen = Vec::new();
+    let mut path = "/api/v1/usage/calls?limit=2".to_owned();
+    loop {
+        let (status, page) = world.send("ada", "GET", &path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        for item in page["items"].as_array().unwrap() {
+            assert_eq!(item["purpose"], "api");
+            assert_eq!(item["user"], "ada");
+            seen.push(item["created_at"].as_str().unwrap().to_owned());
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/api/v1/usage/calls?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.is_sorted_by(|a, b| a >= b), "{seen:?}");
+    let (_, none) =
+        world.send("ada", "GET", "/api/v1/usage/calls?status=failed", Value::Null).await;
+    assert_eq!(none["items"], json!([]));
+}

@@ -1,0 +1,244 @@
+//! What every test here stands on.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use axum::body::{Body, to_bytes};
+use axum::http::request::Parts;
+use axum::http::{Method, Request, StatusCode, header};
+use axum::{Extension, Router};
+use lyceum_core::{Clock, Secret};
+use lyceum_gateway::{Gateway, GatewaySettings};
+use lyceum_http::{ApiError, Authenticator, Caller, Outgoing, OutgoingPolicy};
+use lyceum_llm::openai::{HttpSend, OpenAiClient};
+use lyceum_llm::{LlmError, LocalModel, LocalModels, ModelKind};
+use lyceum_store::Keyring;
+use lyceum_testkit::{MockUpstream, TestDb, caller_with};
+use serde_json::{Value, json};
+use sqlx::Row as _;
+use tower::ServiceExt as _;
+use url::Url;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+pub const KEY: &str = "sk-upstream-0123456789abcdef";
+
+/// The rights of the role "user".
+const USER: &[&str] =
+    &["provider:*", "model:read", "model:write", "inference:create", "usage:read"];
+
+pub struct World {
+    pub test: TestDb,
+    pub upstream: MockUpstream,
+    pub gateway: Gateway,
+    pub app: Router,
+    people: Arc<People>,
+}
+
+/// Knows people by their tokens.
+#[derive(Default)]
+struct People(Mutex<HashMap<String, Caller>>);
+
+#[async_trait]
+impl Authenticator for People {
+    async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let token = header.and_then(|value| value.strip_prefix("Bearer "));
+        let known = self.0.lock().unwrap();
+        token
+            .and_then(|token| known.get(token).cloned())
+            .ok_or_else(|| ApiError::unauthenticated("Who are you?"))
+    }
+}
+
+struct Http(Outgoing);
+
+impl HttpSend for Http {
+    fn request(&self, method: Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError> {
+        self.0.request(method, url).map_err(|error| LlmError::Connect(error.to_string()))
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(GatewaySettings::default()).await
+    }
+
+    pub async fn with(settings: GatewaySettings) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let test = TestDb::new().await;
+        let upstream = MockUpstream::with_key(KEY).await;
+        let url = Url::parse(&upstream.base_url).unwrap();
+        let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let policy = OutgoingPolicy { allowed_private_hosts: vec![host] };
+        let outgoing = Outgoing::new(policy).unwrap();
+        let http = Arc::new(Http(outgoing.clone()));
+        let engine = Arc::new(OpenAiClient::new(http, url, Some(Secret::new(KEY))));
+        let local = |id: &str, kind, dimensions, installed| LocalModel {
+            id: id.to_owned(),
+            display_name: id.to_uppercase(),
+            kind,
+            context_length: 4096,
+            dimensions,
+            licence: "Apache-2.0".to_owned(),
+            installed,
+            default: installed,
+        };
+        let catalogue = [
+            local("local-chat", ModelKind::Chat, None, true),
+            local("local-embedding", ModelKind::Embedding, Some(8), true),
+            local("local-missing", ModelKind::Chat, None, false),
+        ];
+        let local = LocalModels {
+            chat: engine.clone(),
+            embedding: engine,
+            catalogue: catalogue.into(),
+            ..LocalModels::absent()
+        };
+        let keyring = Keyring::generate().unwrap();
+        let gateway = Gateway::with_settings(
+            test.db.clone(),
+            keyring,
+            outgoing,
+            local,
+            Clock::system(),
+            settings,
+        )
+        .await
+        .unwrap();
+        let people = Arc::new(People::default());
+        let authenticator: Arc<dyn Authenticator> = people.clone();
+        let (app, _) = OpenApiRouter::new()
+            .nest("/api/v1", lyceum_gateway::router(gateway.clone()))
+            .nest("/v1", lyceum_gateway::v1_router(gateway.clone()))
+            .split_for_parts();
+        let app = app.layer(Extension(authenticator));
+        Self { test, upstream, gateway, app, people }
+    }
+
+    /// Makes a user whose token is their name.
+    pub async fn user(&self, name: &str) -> Uuid {
+        let id = lyceum_testkit::user(&self.test.db, name).await;
+        self.people.0.lock().unwrap().insert(name.to_owned(), caller_with(id, USER));
+        id
+    }
+
+    /// The same with every right.
+    pub async fn admin(&self, name: &str) -> Uuid {
+        let id = lyceum_testkit::admin(&self.test.db, name).await;
+        self.people.0.lock().unwrap().insert(name.to_owned(), caller_with(id, &["*:*"]));
+        id
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn send(
+        &self,
+        who: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let response = self.open(who, method, path, body).await;
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        (status, value)
+    }
+
+    /// Sends a request and leaves the body to be read.
+    pub async fn open(
+        &self,
+        who: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> axum::response::Response {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {who}"));
+        let body = match body {
+            Value::Null => Body::empty(),
+            body => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        self.app.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+    }
+
+    /// A personal provider at the upstream; its id.
+    pub async fn provider(&self, who: &str, name: &str) -> String {
+        let body = json!({"provider": "custom", "name": name, "scope": "personal",
+            "base_url": self.upstream.base_url, "api_key": KEY,
+            "config": {"first_byte_timeout_seconds": 1, "idle_timeout_seconds": 1}});
+        let (status, view) = self.send(who, "POST", "/api/v1/providers", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{view}");
+        view["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A model at a provider, under the upstream's own name; its id.
+    pub async fn model(&self, who: &str, provider: &str, model: &str, kind: &str) -> String {
+        let body = json!({"provider_config_id": provider, "model": model, "kind": kind});
+        let (status, view) = self.send(who, "POST", "/api/v1/models", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{view}");
+        view["id"].as_str().unwrap().to_owned()
+    }
+
+    /// All ledger rows in order, once everything is written.
+    pub async fn ledger(&self) -> Vec<LedgerRow> {
+        self.gateway.flush().await;
+        let mut tx = self.test.db.begin_maintenance().await.unwrap();
+        let rows = sqlx::query(
+            "SELECT requested_model, purpose, prompt_tokens, completion_tokens, cost::text AS cost,
+                    estimated, status, error_code, first_token_ms
+             FROM gateway.usage_statistics ORDER BY created_at, id",
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap();
+        rows.iter()
+            .map(|row| LedgerRow {
+                model: row.get("requested_model"),
+                purpose: row.get("purpose"),
+                prompt_tokens: row.get("prompt_tokens"),
+                completion_tokens: row.get("completion_tokens"),
+                cost: row.get("cost"),
+                estimated: row.get("estimated"),
+                status: row.get("status"),
+                error_code: row.get("error_code"),
+                first_token_ms: row.get("first_token_ms"),
+            })
+            .collect()
+    }
+}
+
+#[derive(Debug)]
+pub struct LedgerRow {
+    pub model: String,
+    pub purpose: String,
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+    pub cost: Option<String>,
+    pub estimated: bool,
+    pub status: String,
+    pub error_code: Option<String>,
+    pub first_token_ms: Option<i32>,
+}
+
+/// The data of all events of a stream.
+pub fn events(stream: &Value) -> Vec<String> {
+    let text = stream.as_str().unwrap();
+    let data = text.split("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    data.map(str::to_owned).collect()
+}
+
+/// The text that the chunks of a stream add up to.
+pub fn text_of(events: &[String]) -> String {
+    let chunks = events.iter().filter_map(|data| serde_json::from_str::<Value>(data).ok());
+    chunks
+        .filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned()))
+        .collect()
+}

@@ -1,0 +1,121 @@
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ApiQuery, PageQuery, ProblemDocument};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{ApiKeyRow, NewKey};
+use crate::{ApiKeyRead, ApiKeyWrite, Identity};
+
+/// An API key, without the key itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApiKey {
+    id: Uuid,
+    name: String,
+    /// Its last four characters.
+    hint: String,
+    /// What it may do, as patterns `resource:action`; never more than its owner.
+    permissions: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+    /// To within some seconds.
+    last_used_at: Option<DateTime<Utc>>,
+    /// `active` or `inactive`.
+    status: String,
+    created_at: DateTime<Utc>,
+}
+
+/// A new API key with the key itself, which is never shown again.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedApiKey {
+    #[serde(flatten)]
+    api_key: ApiKey,
+    /// The key, `lyc_` and 43 characters. Keep it now.
+    key: String,
+}
+
+/// A page of API keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApiKeyPage {
+    items: Vec<ApiKey>,
+    /// Pass as `cursor` to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateApiKey {
+    /// 1 to 100 characters.
+    name: String,
+    /// What it may do; `inference:create` and `model:read` where absent. Only what you may do.
+    permissions: Option<Vec<String>>,
+    /// When it ends; never where absent.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl From<ApiKeyRow> for ApiKey {
+    fn from(row: ApiKeyRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            hint: row.hint,
+            permissions: row.permissions,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            status: row.status,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Lists the caller's API keys, newest first.
+#[utoipa::path(get, path = "/api-keys", tag = "api-keys", params(PageQuery),
+    responses((status = 200, body = ApiKeyPage)))]
+pub(crate) async fn list_api_keys(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<ApiKeyRead>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<ApiKeyPage>, ApiError> {
+    let page = identity.api_keys(&caller, query.request()?).await?.map(ApiKey::from);
+    Ok(Json(ApiKeyPage { items: page.items, next_cursor: page.next_cursor }))
+}
+
+/// Makes an API key. The answer is the only place where the key is ever shown.
+#[utoipa::path(post, path = "/api-keys", tag = "api-keys", request_body = CreateApiKey,
+    responses(
+        (status = 201, body = CreatedApiKey),
+        (status = 403, body = ProblemDocument, description = "A right that you do not have."),
+        (status = 409, body = ProblemDocument, description = "You have as many as allowed."),
+        (status = 422, body = ProblemDocument, description = "A field is not acceptable."),
+    ))]
+pub(crate) async fn create_api_key(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<ApiKeyWrite>,
+    ApiJson(body): ApiJson<CreateApiKey>,
+) -> Result<(StatusCode, Json<CreatedApiKey>), ApiError> {
+    let new =
+        NewKey { name: body.name, permissions: body.permissions, expires_at: body.expires_at };
+    let (row, key) = identity.create_api_key(&caller, new).await?;
+    let created = CreatedApiKey { api_key: row.into(), key: key.expose().to_owned() };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Revokes an API key; it stops working at once.
+#[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys",
+    params(("id" = Uuid, Path, description = "The key's id.")),
+    responses(
+        (status = 204, description = "Revoked."),
+        (status = 404, body = ProblemDocument),
+    ))]
+pub(crate) async fn revoke_api_key(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<ApiKeyWrite>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> Result<StatusCode, ApiError> {
+    identity.revoke_api_key(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

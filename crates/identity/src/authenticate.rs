@@ -1,0 +1,174 @@
+//! From the headers of a request to its caller.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum_extra::extract::cookie::CookieJar;
+use chrono::{DateTime, Utc};
+use http::header;
+use http::request::Parts;
+use lyceum_core::{Permission, PermissionSet};
+use lyceum_http::{ApiError, Authenticator, Caller, Credential};
+use lyceum_store::StoreError;
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::client::{ACCESS_COOKIE, client_info, require_client_header};
+use crate::credentials::Standing;
+use crate::token::{API_KEY_PREFIX, sha256};
+use crate::{Identity, IdentityError};
+
+#[async_trait]
+impl Authenticator for Identity {
+    async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
+        let now = self.clock().now();
+        let (standing, credential) = match bearer(parts) {
+            Some(token) if token.starts_with(API_KEY_PREFIX) => {
+                let standing = self.api_key(token).await?;
+                standing.map(|standing| (standing.clone(), Credential::ApiKey(standing.id)))
+            }
+            Some(token) => self.session(token, now).await?,
+            None => {
+                let cookies = CookieJar::from_headers(&parts.headers);
+                let Some(cookie) = cookies.get(ACCESS_COOKIE).filter(|c| !c.value().is_empty())
+                else {
+                    return Err(ApiError::unauthenticated("Sign in or send an API key."));
+                };
+                require_client_header(&parts.method, &parts.headers)?;
+                self.session(cookie.value(), now).await?
+            }
+        }
+        .filter(|(standing, _)| standing.expires_at.is_none_or(|end| now < end))
+        .ok_or_else(|| ApiError::unauthenticated("The credential is not valid or not any more."))?;
+        Ok(Caller {
+            user_id: standing.user_id,
+            permissions: standing.permissions,
+            credential,
+            client: client_info(parts, self.config().trust_proxy),
+        })
+    }
+}
+
+/// The token of an `Authorization: Bearer` header. Other schemes are a proxy's affair.
+fn bearer(parts: &Parts) -> Option<&str> {
+    let text = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+impl Identity {
+    async fn session(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Standing, Credential)>, IdentityError> {
+        let Some(claims) = self.tokens().read_access(token, now) else { return Ok(None) };
+        let (identity, session) = (self.clone(), claims.sid);
+        let load = move || {
+            let identity = identity.clone();
+            async move {
+                let mut tx = identity.db().begin_maintenance().await?;
+                let found = find_session(&mut tx, session).await?;
+                identity.note_use(found.as_ref(), Credential::Session);
+                Ok(found)
+            }
+        };
+        let found = self.credentials().sessions.get(session, load).await?;
+        Ok(found
+            .filter(|standing| standing.user_id == claims.sub)
+            .map(|standing| (standing, Credential::Session(session))))
+    }
+
+    async fn api_key(&self, token: &str) -> Result<Option<Standing>, IdentityError> {
+        let hash = sha256(token.as_bytes());
+        let identity = self.clone();
+        let load = move || {
+            let identity = identity.clone();
+            async move {
+                let mut tx = identity.db().begin_maintenance().await?;
+                let found = find_api_key(&mut tx, &hash).await?;
+                identity.note_use(found.as_ref(), Credential::ApiKey);
+                Ok(found)
+            }
+        };
+        Ok(self.credentials().api_keys.get(hash, load).await?)
+    }
+
+    /// Notes a use whenever the state is looked up, which is often enough.
+    fn note_use(&self, found: Option<&Standing>, kind: fn(Uuid) -> Credential) {
+        if let Some(standing) = found {
+            self.credentials().touch(kind(standing.id), self.clock().now());
+        }
+    }
+}
+
+/// A session that was not revoked, of an active user.
+async fn find_session(
+    connection: &mut PgConnection,
+    session: Uuid,
+) -> Result<Option<Standing>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT s.user_id, s.expires_at,
+                  ARRAY(SELECT r.permissions FROM identity.user_roles ur
+                        JOIN identity.roles r ON r.id = ur.role_id
+                        WHERE ur.user_id = s.user_id) AS "permissions!"
+           FROM identity.user_sessions s JOIN identity.users u ON u.id = s.user_id
+           WHERE s.id = $1 AND s.revoked_at IS NULL
+             AND u.status = 'active' AND u.deleted_at IS NULL"#,
+        session,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| Standing {
+        id: session,
+        user_id: row.user_id,
+        permissions: Arc::new(permission_set(&row.permissions)),
+        expires_at: Some(row.expires_at),
+    }))
+}
+
+/// An active API key of an active user, with the rights that both have.
+async fn find_api_key(
+    connection: &mut PgConnection,
+    hash: &[u8; 32],
+) -> Result<Option<Standing>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT k.id, k.user_id, k.expires_at, k.permissions AS scopes,
+                  ARRAY(SELECT r.permissions FROM identity.user_roles ur
+                        JOIN identity.roles r ON r.id = ur.role_id
+                        WHERE ur.user_id = k.user_id) AS "permissions!"
+           FROM identity.api_keys k JOIN identity.users u ON u.id = k.user_id
+           WHERE k.key_hash = $1 AND k.status = 'active' AND k.deleted_at IS NULL
+             AND u.status = 'active' AND u.deleted_at IS NULL"#,
+        hash.as_slice(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| {
+        let scopes = permission_set(std::slice::from_ref(&row.scopes));
+        Standing {
+            id: row.id,
+            user_id: row.user_id,
+            permissions: Arc::new(permission_set(&row.permissions).restricted_to(&scopes)),
+            expires_at: row.expires_at,
+        }
+    }))
+}
+
+/// The rights in the JSON arrays of one or more rows; what is not a right gives none.
+pub(crate) fn permission_set(rows: &[Value]) -> PermissionSet {
+    let texts = rows.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+    PermissionSet::new(texts.filter_map(|text| match text.parse::<Permission>() {
+        Ok(permission) => Some(permission),
+        Err(error) => {
+            tracing::warn!(%error, "a stored permission is malformed");
+            None
+        }
+    }))
+}
+
+/// Whether `set` has everything that `permission` covers.
+pub(crate) fn holds(set: &PermissionSet, permission: &Permission) -> bool {
+    set.iter().any(|held| held.includes(permission))
+}

@@ -1,0 +1,97 @@
+//! What runs beside the service on each node.
+
+use std::time::Duration;
+
+use lyceum_store::StoreError;
+use sqlx::postgres::PgListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::Identity;
+
+/// The channel on which the database tells of changes; the payload names what changed.
+const CHANNEL: &str = "lyceum_identity";
+/// How often uses of sessions and keys are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(15);
+/// Pause before listening again after the connection failed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Identity {
+    /// Listens for changes made by other nodes and writes when credentials were last used, until
+    /// `shutdown`. Run it once on each node.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let listening = async {
+            loop {
+                if let Err(error) = self.listen().await {
+                    tracing::warn!(%error, "listening for changes of identities failed");
+                }
+                self.credentials().forget_all();
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        };
+        let writing = async {
+            loop {
+                tokio::time::sleep(FLUSH_EVERY).await;
+                self.flush_or_warn().await;
+            }
+        };
+        tokio::select! {
+            () = listening => {}
+            () = writing => {}
+            () = shutdown.cancelled() => self.flush_or_warn().await,
+        }
+    }
+
+    async fn listen(&self) -> Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(self.db().pool()).await?;
+        listener.listen(CHANNEL).await?;
+        // What changed before the listening began was not heard.
+        self.credentials().forget_all();
+        while let Some(notification) = listener.try_recv().await? {
+            match notification.payload().split_once(':') {
+                Some(("session", id)) if let Ok(id) = id.parse::<Uuid>() => {
+                    self.credentials().forget_session(id).await;
+                }
+                _ => self.credentials().forget_all(),
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush_or_warn(&self) {
+        if let Err(error) = self.flush_last_used().await {
+            tracing::warn!(%error, "the times of last use were not written");
+        }
+    }
+
+    /// Writes when sessions and API keys were last used.
+    pub async fn flush_last_used(&self) -> Result<(), StoreError> {
+        let used = self.credentials().take_used();
+        if used.sessions.is_empty() && used.api_keys.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db().begin_maintenance().await?;
+        let (ids, times): (Vec<_>, Vec<_>) = used.sessions.into_iter().unzip();
+        sqlx::query!(
+            "UPDATE identity.user_sessions s SET last_used_at = used.at
+             FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at)
+             WHERE s.id = used.id AND s.last_used_at < used.at",
+            &ids,
+            &times,
+        )
+        .execute(&mut *tx)
+        .await?;
+        let (ids, times): (Vec<_>, Vec<_>) = used.api_keys.into_iter().unzip();
+        sqlx::query!(
+            "UPDATE identity.api_keys k SET last_used_at = used.at
+             FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at)
+             WHERE k.id = used.id AND (k.last_used_at IS NULL OR k.last_used_at < used.at)",
+            &ids,
+            &times,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

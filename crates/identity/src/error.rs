@@ -1,0 +1,262 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use lyceum_core::{ErrorKind, Problem};
+use lyceum_store::StoreError;
+use serde_json::{Map, Value};
+
+/// Why an act of the identity domain was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The database did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of ours that no caller can mend.
+    #[error("{0}")]
+    Internal(&'static str),
+    /// More sign-ins at once than the machine can check.
+    #[error("too many sign-ins at the same time")]
+    Busy,
+    /// Unknown account or wrong password; which of the two is not told.
+    #[error("wrong account or password")]
+    InvalidCredentials,
+    /// Too many failed attempts.
+    #[error("too many failed attempts")]
+    TooManyAttempts {
+        /// When the next attempt is looked at.
+        after: Duration,
+    },
+    /// The password is right, but the account may not be used.
+    #[error("the account is not active")]
+    AccountNotActive,
+    /// The platform has its first account already.
+    #[error("the set-up is done")]
+    SetupDone,
+    /// Not the token that the server printed.
+    #[error("wrong set-up token")]
+    SetupTokenInvalid,
+    /// The right token, too late.
+    #[error("the set-up token has expired")]
+    SetupTokenExpired,
+    /// A field is not acceptable.
+    #[error("field {field} is not acceptable")]
+    Field {
+        /// Its name in the request.
+        field: &'static str,
+        /// What is wrong and what is allowed, for a person.
+        detail: String,
+    },
+    /// Another account has the username or e-mail address.
+    #[error("{field} is taken")]
+    Taken {
+        /// `username` or `email`.
+        field: &'static str,
+    },
+    /// The present password, asked for to change it, is wrong.
+    #[error("the present password is wrong")]
+    WrongPassword,
+    /// The refresh token is not valid, or not any more.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// A refresh token was used a second time; the session was revoked.
+    #[error("a refresh token was used twice")]
+    TokenReused,
+    /// A request that changes something came by cookie without the header that no foreign page can
+    /// send.
+    #[error("the client header is missing")]
+    ClientHeaderMissing,
+    /// No such object for this caller.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The change would leave nobody to administer the platform.
+    #[error("an active administrator must remain")]
+    LastAdministrator,
+    /// Rights that the caller does not have cannot be given away.
+    #[error("the caller lacks {0}")]
+    PermissionNotHeld(String),
+    /// The database lets only administrators do this; the caller is none, or is none any more.
+    #[error("only an administrator may do this")]
+    AdministratorsOnly,
+    /// Only a person who signed in may do this, not an API key.
+    #[error("an API key may not do this")]
+    SessionRequired,
+    /// The caller has as many as are allowed.
+    #[error("the limit of {limit} {what} is reached")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: i64,
+    },
+}
+
+/// The header that every state-changing request with a cookie must carry.
+pub(crate) const CLIENT_HEADER: &str = "x-lyceum-client";
+
+impl From<sqlx::Error> for IdentityError {
+    fn from(error: sqlx::Error) -> Self {
+        match lyceum_store::constraint(&error) {
+            Some("users_username_key") => IdentityError::Taken { field: "username" },
+            Some("users_email_key") => IdentityError::Taken { field: "email" },
+            Some("users_username_normalized") => IdentityError::field(
+                "username",
+                "The username has characters that look like others; write it in plain letters.",
+            ),
+            Some("last_administrator") => IdentityError::LastAdministrator,
+            _ if refused_by_policy(&error) => IdentityError::AdministratorsOnly,
+            _ => IdentityError::Store(error.into()),
+        }
+    }
+}
+
+/// Whether row-level security refused a row.
+fn refused_by_policy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("42501")
+}
+
+impl From<Arc<StoreError>> for IdentityError {
+    fn from(error: Arc<StoreError>) -> Self {
+        match Arc::try_unwrap(error) {
+            Ok(error) => IdentityError::Store(error),
+            Err(shared) if shared.kind() == ErrorKind::Unavailable => {
+                IdentityError::Store(StoreError(sqlx::Error::PoolTimedOut))
+            }
+            Err(_) => IdentityError::Internal("a look-up of another request failed"),
+        }
+    }
+}
+
+impl IdentityError {
+    /// An unacceptable field.
+    pub(crate) fn field(field: &'static str, detail: impl Into<String>) -> Self {
+        IdentityError::Field { field, detail: detail.into() }
+    }
+}
+
+impl Problem for IdentityError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            IdentityError::Store(error) => error.kind(),
+            IdentityError::Internal(_) => ErrorKind::Internal,
+            IdentityError::Busy => ErrorKind::Unavailable,
+            IdentityError::InvalidCredentials
+            | IdentityError::SessionEnded
+            | IdentityError::TokenReused => ErrorKind::Unauthenticated,
+            IdentityError::TooManyAttempts { .. } => ErrorKind::TooManyRequests,
+            IdentityError::AccountNotActive
+            | IdentityError::SetupTokenInvalid
+            | IdentityError::ClientHeaderMissing
+            | IdentityError::PermissionNotHeld(_)
+            | IdentityError::AdministratorsOnly
+            | IdentityError::SessionRequired => ErrorKind::Forbidden,
+            IdentityError::SetupDone | IdentityError::SetupTokenExpired => ErrorKind::Gone,
+            IdentityError::Field { .. } | IdentityError::WrongPassword => ErrorKind::Invalid,
+            IdentityError::Taken { .. }
+            | IdentityError::LastAdministrator
+            | IdentityError::TooMany { .. } => ErrorKind::Conflict,
+            IdentityError::NotFound(_) => ErrorKind::NotFound,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            IdentityError::Store(error) => error.code(),
+            IdentityError::Internal(_) => "internal",
+            IdentityError::Busy => "sign_in_busy",
+            IdentityError::InvalidCredentials => "invalid_credentials",
+            IdentityError::TooManyAttempts { .. } => "too_many_attempts",
+            IdentityError::AccountNotActive => "account_not_active",
+            IdentityError::SetupDone => "setup_done",
+            IdentityError::SetupTokenInvalid => "setup_token_invalid",
+            IdentityError::SetupTokenExpired => "setup_token_expired",
+            IdentityError::Field { .. } => "invalid_field",
+            IdentityError::Taken { field: "email" } => "email_taken",
+            IdentityError::Taken { .. } => "username_taken",
+            IdentityError::WrongPassword => "wrong_password",
+            IdentityError::SessionEnded => "session_ended",
+            IdentityError::TokenReused => "token_reused",
+            IdentityError::ClientHeaderMissing => "client_header_missing",
+            IdentityError::NotFound(_) => "not_found",
+            IdentityError::LastAdministrator => "last_administrator",
+            IdentityError::PermissionNotHeld(_) => "permission_not_held",
+            IdentityError::AdministratorsOnly => "administrators_only",
+            IdentityError::SessionRequired => "session_required",
+            IdentityError::TooMany { .. } => "too_many",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            IdentityError::Store(error) => error.detail(),
+            IdentityError::Internal(_) => {
+                "Something went wrong on our side; the log has the cause.".to_owned()
+            }
+            IdentityError::Busy => "Many people are signing in; try again in a moment.".to_owned(),
+            IdentityError::InvalidCredentials => "The account or the password is wrong.".to_owned(),
+            IdentityError::TooManyAttempts { after } => {
+                format!(
+                    "Too many failed attempts; try again in {} seconds.",
+                    after.as_secs().max(1)
+                )
+            }
+            IdentityError::AccountNotActive => {
+                "This account is not active; ask an administrator.".to_owned()
+            }
+            IdentityError::SetupDone => "The platform is set up already; sign in.".to_owned(),
+            IdentityError::SetupTokenInvalid => {
+                "This is not the set-up token that the server printed when it started.".to_owned()
+            }
+            IdentityError::SetupTokenExpired => {
+                "The set-up token has expired; start the server again to get a new one.".to_owned()
+            }
+            IdentityError::Field { detail, .. } => detail.clone(),
+            IdentityError::Taken { field: "email" } => {
+                "Another account has this e-mail address.".to_owned()
+            }
+            IdentityError::Taken { .. } => "Another account has this username.".to_owned(),
+            IdentityError::WrongPassword => "The present password is wrong.".to_owned(),
+            IdentityError::SessionEnded => "The session has ended; sign in again.".to_owned(),
+            IdentityError::TokenReused => {
+                "This session was ended for safety, since one of its tokens was used twice; sign \
+                 in again."
+                    .to_owned()
+            }
+            IdentityError::ClientHeaderMissing => {
+                "Requests with a cookie that change something need the header X-Lyceum-Client."
+                    .to_owned()
+            }
+            IdentityError::NotFound(what) => format!("There is no such {what}."),
+            IdentityError::LastAdministrator => {
+                "This is the last active administrator; make another one first.".to_owned()
+            }
+            IdentityError::PermissionNotHeld(permission) => {
+                format!("You do not have the right {permission}, so you cannot give it.")
+            }
+            IdentityError::AdministratorsOnly => "Only an administrator may do this.".to_owned(),
+            IdentityError::SessionRequired => {
+                "An API key may not do this; sign in for it.".to_owned()
+            }
+            IdentityError::TooMany { what, limit } => {
+                format!("You have {limit} {what}, which is the limit; remove one first.")
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            IdentityError::TooManyAttempts { after } => Some(*after),
+            IdentityError::Busy => Some(Duration::from_secs(2)),
+            _ => None,
+        }
+    }
+
+    fn extensions(&self) -> Map<String, Value> {
+        let field = match self {
+            IdentityError::Field { field, .. } | IdentityError::Taken { field } => field,
+            IdentityError::WrongPassword => "current",
+            IdentityError::PermissionNotHeld(_) => "permissions",
+            _ => return Map::new(),
+        };
+        Map::from_iter([("field".to_owned(), Value::from(field))])
+    }
+}

@@ -1,0 +1,153 @@
+//! The caller's own account.
+
+pub(crate) mod http;
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lyceum_core::{PermissionSet, Secret, new_id};
+use lyceum_http::Caller;
+use lyceum_store::audit::{self, AuditEntry};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::authenticate::permission_set;
+use crate::session::{self, session_of};
+use crate::{Identity, IdentityError, rules, user};
+
+/// Preferences that one user may have.
+const PREFERENCES_MAX: i64 = 200;
+
+/// Who is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    id: Uuid,
+    username: String,
+    email: String,
+    display_name: Option<String>,
+    /// Names of the roles.
+    roles: Vec<String>,
+    /// What this credential may do, as patterns `resource:action`.
+    permissions: Vec<String>,
+    /// What the user set, by key.
+    #[schema(value_type = Object)]
+    preferences: BTreeMap<String, Value>,
+}
+
+/// What a user changes about the own account.
+pub(crate) struct ProfileChange {
+    pub(crate) display_name: Option<String>,
+    pub(crate) email: Option<String>,
+}
+
+impl Identity {
+    /// The account; with the rights of a credential, or else all of the user's.
+    pub(crate) async fn me(
+        &self,
+        id: Uuid,
+        permissions: Option<Arc<PermissionSet>>,
+    ) -> Result<Me, IdentityError> {
+        let mut tx = self.db().begin_as(id).await?;
+        let account = store::account(&mut tx, id).await?.ok_or(IdentityError::NotFound("user"))?;
+        let roles = user::store::roles_of(&mut tx, id).await?;
+        let preferences = store::preferences(&mut tx, id).await?;
+        let permissions = permissions.unwrap_or_else(|| {
+            let rows: Vec<Value> = roles.iter().map(|role| role.permissions.clone()).collect();
+            Arc::new(permission_set(&rows))
+        });
+        Ok(Me {
+            id,
+            username: account.username,
+            email: account.email,
+            display_name: account.display_name,
+            roles: roles.into_iter().map(|role| role.name).collect(),
+            permissions: permissions.iter().map(ToString::to_string).collect(),
+            preferences: preferences.into_iter().collect(),
+        })
+    }
+
+    /// Changes name and address.
+    pub(crate) async fn change_profile(
+        &self,
+        caller: &Caller,
+        change: ProfileChange,
+    ) -> Result<(), IdentityError> {
+        let email = change.email.as_deref().map(rules::email).transpose()?;
+        if email.is_some() {
+            // The address is a way to sign in, so it is the person's own to change.
+            session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        }
+        let display_name = change.display_name.as_deref().map(rules::display_name).transpose()?;
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        if let Some(email) = email {
+            store::set_email(&mut tx, caller.user_id, &email).await?;
+        }
+        if let Some(name) = display_name {
+            store::set_display_name(&mut tx, caller.user_id, name.as_deref()).await?;
+        }
+        tx.commit().await.map_err(IdentityError::from)
+    }
+
+    /// Changes the password and ends all other sessions.
+    pub(crate) async fn change_password(
+        &self,
+        caller: &Caller,
+        current: &Secret,
+        new: &Secret,
+    ) -> Result<(), IdentityError> {
+        let session = session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        let account = store::account(&mut tx, caller.user_id)
+            .await?
+            .ok_or(IdentityError::NotFound("user"))?;
+        tx.rollback().await.map_err(IdentityError::from)?;
+        rules::password("new", new, &account.username, &account.email)?;
+        self.confirm_password(caller.user_id, current, &caller.client).await?;
+        let slot = self.passwords().slot().await?;
+        let hash = self.passwords().hash(slot, new).await?;
+
+        let now = self.clock().now();
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        user::store::set_password(&mut tx, caller.user_id, &hash).await?;
+        let (user, keep) = (caller.user_id, Some(session));
+        session::store::revoke_others(&mut tx, user, keep, "password_changed", now).await?;
+        let entry = AuditEntry {
+            user_id: Some(user),
+            action: "change_password",
+            resource_type: "user",
+            resource_id: Some(user),
+            details: json!({}),
+            ip: caller.client.ip,
+            user_agent: caller.client.user_agent.as_deref(),
+            at: now,
+        };
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await.map_err(IdentityError::from)?;
+        self.credentials().forget_all();
+        Ok(())
+    }
+
+    /// Keeps a preference; `null` removes it.
+    pub(crate) async fn put_preference(
+        &self,
+        caller: &Caller,
+        key: &str,
+        value: &Value,
+    ) -> Result<(), IdentityError> {
+        rules::preference_key(key)?;
+        rules::preference_value(value)?;
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        if value.is_null() {
+            store::remove_preference(&mut tx, caller.user_id, key).await?;
+        } else {
+            let (id, limit) = (new_id(), PREFERENCES_MAX);
+            if !store::put_preference(&mut tx, id, caller.user_id, key, value, limit).await? {
+                return Err(IdentityError::TooMany { what: "preferences", limit });
+            }
+        }
+        tx.commit().await.map_err(IdentityError::from)
+    }
+}

@@ -1,0 +1,110 @@
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::IdentityError;
+
+/// The account's own data.
+pub(super) struct Account {
+    pub(super) username: String,
+    pub(super) email: String,
+    pub(super) display_name: Option<String>,
+}
+
+/// A living account.
+pub(super) async fn account(
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<Account>, IdentityError> {
+    Ok(sqlx::query_as!(
+        Account,
+        r#"SELECT username::text AS "username!", email::text AS "email!", display_name
+           FROM identity.users WHERE id = $1 AND deleted_at IS NULL"#,
+        id,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// All preferences of a user.
+pub(super) async fn preferences(
+    connection: &mut PgConnection,
+    user: Uuid,
+) -> Result<Vec<(String, Value)>, IdentityError> {
+    let rows =
+        sqlx::query!("SELECT key, value FROM identity.user_preferences WHERE user_id = $1", user)
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|row| (row.key, row.value)).collect())
+}
+
+pub(super) async fn set_email(
+    connection: &mut PgConnection,
+    user: Uuid,
+    email: &str,
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "UPDATE identity.users
+         SET email = $2::text::citext,
+             email_verified = email_verified AND email = $2::text::citext
+         WHERE id = $1",
+        user,
+        email,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn set_display_name(
+    connection: &mut PgConnection,
+    user: Uuid,
+    name: Option<&str>,
+) -> Result<(), IdentityError> {
+    sqlx::query!("UPDATE identity.users SET display_name = $2 WHERE id = $1", user, name)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Writes a preference; says no where it would be one more than `limit`.
+pub(super) async fn put_preference(
+    connection: &mut PgConnection,
+    id: Uuid,
+    user: Uuid,
+    key: &str,
+    value: &Value,
+    limit: i64,
+) -> Result<bool, IdentityError> {
+    let done = sqlx::query!(
+        "INSERT INTO identity.user_preferences (id, user_id, key, value)
+         SELECT $1, $2, $3, $4
+         WHERE (SELECT count(*) FROM identity.user_preferences
+                WHERE user_id = $2 AND key <> $3) < $5
+         ON CONFLICT ON CONSTRAINT user_preferences_user_id_key
+         DO UPDATE SET value = excluded.value",
+        id,
+        user,
+        key,
+        value,
+        limit,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub(super) async fn remove_preference(
+    connection: &mut PgConnection,
+    user: Uuid,
+    key: &str,
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "DELETE FROM identity.user_preferences WHERE user_id = $1 AND key = $2",
+        user,
+        key
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! What people may type: usernames, addresses, names, passwords.
+
+use lyceum_core::Secret;
+
+use crate::IdentityError;
+
+const USERNAME_MAX: usize = 64;
+const EMAIL_MAX: usize = 254;
+const NAME_MAX: usize = 100;
+const PASSWORD_MIN: usize = 10;
+const PASSWORD_MAX: usize = 256;
+
+/// A username: 2 to 64 letters or digits of any script, inside also `.`, `_` and `-`. Alphabets
+/// with letters that look alike do not mix, so that nobody poses as another.
+pub(crate) fn username(text: &str) -> Result<String, IdentityError> {
+    let text = text.trim();
+    let bad = |detail: &str| Err(IdentityError::field("username", detail));
+    let length = text.chars().count();
+    if !(2..=USERNAME_MAX).contains(&length) {
+        return bad("The username must have 2 to 64 characters.");
+    }
+    if !text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
+        return bad("The username may have letters, digits, '.', '_' and '-'.");
+    }
+    if !text.starts_with(char::is_alphanumeric) || !text.ends_with(char::is_alphanumeric) {
+        return bad("The username must start and end with a letter or digit.");
+    }
+    let has = |alphabet: fn(char) -> bool| usize::from(text.chars().any(alphabet));
+    if has(is_latin) + has(is_greek) + has(is_cyrillic) > 1 {
+        return bad("The username must not mix Latin, Greek and Cyrillic letters.");
+    }
+    Ok(text.to_owned())
+}
+
+fn is_latin(c: char) -> bool {
+    c.is_ascii_alphabetic() || (c.is_alphabetic() && matches!(c, '\u{00aa}'..='\u{024f}'))
+}
+
+fn is_greek(c: char) -> bool {
+    matches!(c, '\u{0370}'..='\u{03ff}' | '\u{1f00}'..='\u{1fff}')
+}
+
+fn is_cyrillic(c: char) -> bool {
+    matches!(c, '\u{0400}'..='\u{052f}')
+}
+
+/// An e-mail address, as far as it can be judged without writing to it.
+pub(crate) fn email(text: &str) -> Result<String, IdentityError> {
+    let text = text.trim();
+    let bad = |detail: &str| Err(IdentityError::field("email", detail));
+    if text.chars().count() > EMAIL_MAX {
+        return bad("The e-mail address must have at most 254 characters.");
+    }
+    let well_formed = text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty()
+            && !domain.contains('@')
+            && domain.split('.').all(|label| !label.is_empty())
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c))
+    });
+    if !well_formed {
+        return bad("This is not an e-mail address; write it like name@example.org.");
+    }
+    Ok(text.to_owned())
+}
+
+/// A name to be shown, at most 100 characters on one line; an empty one is none.
+pub(crate) fn display_name(text: &str) -> Result<Option<String>, IdentityError> {
+    line("display_name", text).map(|text| (!text.is_empty()).then_some(text))
+}
+
+/// The name of an API key: 1 to 100 characters on one line.
+pub(crate) fn key_name(text: &str) -> Result<String, IdentityError> {
+    match line("name", text)? {
+        empty if empty.is_empty() => Err(IdentityError::field("name", "Give the key a name.")),
+        name => Ok(name),
+    }
+}
+
+fn line(field: &'static str, text: &str) -> Result<String, IdentityError> {
+    let text = text.trim();
+    if text.chars().count() > NAME_MAX {
+        return Err(IdentityError::field(field, "The name must have at most 100 characters."));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(IdentityError::field(field, "The name must be one line of plain text."));
+    }
+    Ok(text.to_owned())
+}
+
+/// A new password: 10 to 256 characters, and not the account's own name or address.
+pub(crate) fn password(
+    field: &'static str,
+    password: &Secret,
+    username: &str,
+    email: &str,
+) -> Result<(), IdentityError> {
+    let text = password.expose();
+    let bad = |detail: &str| Err(IdentityError::field(field, detail));
+    let length = text.chars().count();
+    if length < PASSWORD_MIN {
+        return bad("The password must have at least 10 characters.");
+    }
+    if length > PASSWORD_MAX {
+        return bad("The password must have at most 256 characters.");
+    }
+    let lower = text.trim().to_lowercase();
+    if lower == username.to_lowercase() || lower == email.to_lowercase() {
+        return bad("The password must not be the username or the e-mail address.");
+    }
+    Ok(())
+}
+
+/// A key of a preference: a lower-case word with digits, `_`, `.` and `-`.
+pub(crate) fn preference_key(key: &str) -> Result<(), IdentityError> {
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+    let well_formed = key.len() <= 100
+        && key.starts_with(|c: char| c.is_ascii_lowercase())
+        && key.chars().all(inside);
+    if well_formed {
+        return Ok(());
+    }
+    let detail = "A key is 1 to 100 lower-case letters, digits, '_', '.' or '-', a letter first.";
+    Err(IdentityError::field("key", detail))
+}
+
+/// A preference's value: at most 32 KiB of JSON, without the NUL that PostgreSQL cannot keep.
+pub(crate) fn preference_value(value: &serde_json::Value) -> Result<(), IdentityError> {
+    if value.to_string().len() > 32 * 1024 {
+        return Err(IdentityError::field("value", "The value must have at most 32 KiB."));
+    }
+    if has_nul(value) {
+        return Err(IdentityError::field("value", "The value must not have a NUL character."));
+    }
+    Ok(())
+}
+
+fn has_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(members) => {
+            members.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usernames_of_any_script_but_no_impostors() {
+        for good in ["ada", "李雷", "ada.lovelace-2", "иван", "Ζήνων", "jürgen", "田中_1"]
+        {
+            assert_eq!(username(good).unwrap(), good);
+        }
+        for bad in [
+            "",
+            "a",
+            " ",
+            "ada@home",
+            "ada lovelace",
+            "-ada",
+            "ada.",
+            "аdmin",
+            "ada\u{200b}b",
+            "a\u{202e}b",
+            "ada\0",
+            "e\u{301}a",
+            "αdmin",
+            "<b>",
+        ] {
+            assert!(username(bad).is_err(), "{bad:?}");
+        }
+        assert!(username(&"a".repeat(64)).is_ok());
+        assert!(username(&"a".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn addresses_are_judged_by_their_shape() {
+        for good in ["a@b", "ada+x@example.org", "用户@例子.中国"] {
+            assert!(email(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b..c", "a@.b", "a\0@b", "<a@b>"] {
+            assert!(email(bad).is_err(), "{bad:?}");
+        }
+        assert!(email(&format!("{}@b", "a".repeat(253))).is_err());
+    }
+
+    #[test]
+    fn passwords_are_long_and_not_the_name() {
+        let check =
+            |text: &str| password("password", &Secret::new(text), "ada.lovelace", "a@b.example");
+        assert!(check("correct horse").is_ok());
+        assert!(check("short").is_err());
+        assert!(check("ADA.Lovelace").is_err());
+        assert!(check("A@B.example").is_err());
+        assert!(check(&"x".repeat(256)).is_ok());
+        assert!(check(&"x".repeat(257)).is_err());
+        assert!(check("密码密码密码密码密码").is_ok());
+    }
+
+    #[test]
+    fn preferences_keep_to_their_alphabet_and_size() {
+        assert!(preference_key("ui.theme").is_ok());
+        for bad in ["", "Ui", "1a", "a b", "a/b", &"a".repeat(101)] {
+            assert!(preference_key(bad).is_err(), "{bad:?}");
+        }
+        assert!(preference_value(&serde_json::json!({ "a": ["b\0"] })).is_err());
+        assert!(preference_value(&serde_json::json!("x".repeat(33_000))).is_err());
+        assert!(preference_value(&serde_json::json!({ "a": "\\u0000" })).is_ok());
+    }
+}

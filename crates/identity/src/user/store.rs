@@ -1,0 +1,214 @@
+use chrono::{DateTime, Utc};
+use lyceum_core::{Cursor, Page, PageRequest};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::IdentityError;
+
+/// A user to be written.
+pub(crate) struct NewUser {
+    pub(crate) id: Uuid,
+    pub(crate) username: String,
+    pub(crate) email: String,
+    pub(crate) display_name: Option<String>,
+    pub(crate) password_hash: String,
+}
+
+/// A user with the names of their roles.
+pub(crate) struct UserRow {
+    pub(crate) id: Uuid,
+    pub(crate) username: String,
+    pub(crate) email: String,
+    pub(crate) display_name: Option<String>,
+    pub(crate) status: String,
+    pub(crate) roles: Vec<String>,
+    pub(crate) last_login_at: Option<DateTime<Utc>>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// A role.
+pub(crate) struct RoleRow {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) permissions: Value,
+}
+
+/// Writes a new, active user.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    new: &NewUser,
+    now: DateTime<Utc>,
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "INSERT INTO identity.users
+           (id, username, email, display_name, password_hash, created_at, updated_at)
+         VALUES ($1, $2::text::citext, $3::text::citext, $4, $5, $6, $6)",
+        new.id,
+        new.username,
+        new.email,
+        new.display_name,
+        new.password_hash,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Gives roles; those that the user has already stay as they are.
+pub(crate) async fn grant(
+    connection: &mut PgConnection,
+    user: Uuid,
+    roles: &[Uuid],
+    by: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "INSERT INTO identity.user_roles (user_id, role_id, granted_by, granted_at)
+         SELECT $1, role_id, $3, $4 FROM unnest($2::uuid[]) AS role_id
+         ON CONFLICT (user_id, role_id) DO NOTHING",
+        user,
+        roles,
+        by,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes every role but these.
+pub(super) async fn take_other_roles(
+    connection: &mut PgConnection,
+    user: Uuid,
+    keep: &[Uuid],
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "DELETE FROM identity.user_roles WHERE user_id = $1 AND role_id <> ALL ($2)",
+        user,
+        keep,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The roles of a user, by name.
+pub(crate) async fn roles_of(
+    connection: &mut PgConnection,
+    user: Uuid,
+) -> Result<Vec<RoleRow>, IdentityError> {
+    Ok(sqlx::query_as!(
+        RoleRow,
+        "SELECT r.id, r.name, r.permissions
+         FROM identity.user_roles ur JOIN identity.roles r ON r.id = ur.role_id
+         WHERE ur.user_id = $1 ORDER BY r.name",
+        user,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// A role by its name.
+pub(super) async fn role(
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<Option<RoleRow>, IdentityError> {
+    if name.contains('\0') {
+        return Ok(None);
+    }
+    Ok(sqlx::query_as!(
+        RoleRow,
+        "SELECT id, name, permissions FROM identity.roles WHERE name = $1",
+        name,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// One living user.
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<UserRow>, IdentityError> {
+    Ok(sqlx::query_as!(
+        UserRow,
+        r#"SELECT u.id, u.username::text AS "username!", u.email::text AS "email!",
+                  u.display_name, u.status, u.last_login_at, u.created_at,
+                  ARRAY(SELECT r.name FROM identity.user_roles ur
+                        JOIN identity.roles r ON r.id = ur.role_id
+                        WHERE ur.user_id = u.id ORDER BY r.name) AS "roles!"
+           FROM identity.users u WHERE u.id = $1 AND u.deleted_at IS NULL"#,
+        id,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// A page of the living users whose name or address has `search` in it, newest first.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    search: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<UserRow>, IdentityError> {
+    let rows = sqlx::query_as!(
+        UserRow,
+        r#"SELECT u.id, u.username::text AS "username!", u.email::text AS "email!",
+                  u.display_name, u.status, u.last_login_at, u.created_at,
+                  ARRAY(SELECT r.name FROM identity.user_roles ur
+                        JOIN identity.roles r ON r.id = ur.role_id
+                        WHERE ur.user_id = u.id ORDER BY r.name) AS "roles!"
+           FROM identity.users u
+           WHERE u.deleted_at IS NULL
+             AND ($1::text IS NULL
+                  OR strpos(lower(concat_ws(' ', u.username::text, u.email::text, u.display_name)),
+                            lower($1)) > 0)
+             AND ($2::timestamptz IS NULL OR (u.created_at, u.id) < ($2, $3::uuid))
+           ORDER BY u.created_at DESC, u.id DESC LIMIT $4"#,
+        search,
+        page.after.map(|cursor| cursor.at),
+        page.after.map(|cursor| cursor.id),
+        page.limit + 1,
+    )
+    .fetch_all(connection)
+    .await?;
+    let cursor = |row: &UserRow| Cursor { at: row.created_at, id: row.id };
+    Ok(Page::from_rows(rows, page.limit, cursor))
+}
+
+/// Sets the password's hash.
+pub(crate) async fn set_password(
+    connection: &mut PgConnection,
+    user: Uuid,
+    hash: &str,
+) -> Result<(), IdentityError> {
+    sqlx::query!("UPDATE identity.users SET password_hash = $2 WHERE id = $1", user, hash)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Sets the state of the account.
+pub(super) async fn set_status(
+    connection: &mut PgConnection,
+    user: Uuid,
+    status: &str,
+) -> Result<(), IdentityError> {
+    sqlx::query!("UPDATE identity.users SET status = $2 WHERE id = $1", user, status)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Sets the name to be shown.
+pub(crate) async fn set_display_name(
+    connection: &mut PgConnection,
+    user: Uuid,
+    name: Option<&str>,
+) -> Result<(), IdentityError> {
+    sqlx::query!("UPDATE identity.users SET display_name = $2 WHERE id = $1", user, name)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! A running identity service and clients with cookies.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
+use chrono::DateTime;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use lyceum_core::Clock;
+use lyceum_http::Authenticator;
+use lyceum_identity::{Identity, IdentityConfig, SigningKey};
+use lyceum_testkit::TestDb;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// The key that all services of the tests share.
+pub const KEY: [u8; 32] = [7; 32];
+
+/// One node with a database of its own.
+pub struct App {
+    pub test: TestDb,
+    pub identity: Identity,
+    pub clock: Clock,
+    router: Router,
+}
+
+impl App {
+    pub async fn new() -> Self {
+        Self::with(IdentityConfig::default()).await
+    }
+
+    pub async fn with(config: IdentityConfig) -> Self {
+        let test = TestDb::new().await;
+        let clock = Clock::fixed(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let (identity, router) = node(&test, &clock, config);
+        Self { test, identity, clock, router }
+    }
+
+    /// A further node on the same database.
+    pub fn another_node(&self) -> (Identity, Router) {
+        node(&self.test, &self.clock, IdentityConfig::default())
+    }
+
+    /// Somebody who never signed in.
+    pub fn visitor(&self) -> Client {
+        Client::new(self.router.clone())
+    }
+
+    /// The first administrator, "root", signed in.
+    pub async fn set_up(&self) -> Client {
+        let token = self.identity.setup_token().await.unwrap().unwrap();
+        let mut client = self.visitor();
+        let body = json!({ "token": token.expose(), "username": "root",
+                           "email": "root@example.org", "password": PASSWORD });
+        client.post("/api/v1/setup", body).await.expect(201);
+        client
+    }
+
+    /// A user with the role "user", made by the administrator and signed in.
+    pub async fn user(&self, admin: &mut Client, name: &str) -> Client {
+        let body = json!({ "username": name, "email": format!("{name}@example.org"),
+                           "password": PASSWORD });
+        admin.post("/api/v1/users", body).await.expect(201);
+        let mut client = self.visitor();
+        client.sign_in(name).await.expect(200);
+        client
+    }
+}
+
+pub fn node(test: &TestDb, clock: &Clock, config: IdentityConfig) -> (Identity, Router) {
+    let key = SigningKey::from_bytes(KEY);
+    let identity = Identity::new(test.db.clone(), clock.clone(), &key, config);
+    let authenticator: Arc<dyn Authenticator> = Arc::new(identity.clone());
+    let router = lyceum_identity::router(identity.clone())
+        .split_for_parts()
+        .0
+        .layer(Extension(authenticator));
+    (identity, router)
+}
+
+/// A browser, as far as it matters here.
+#[derive(Clone)]
+pub struct Client {
+    router: Router,
+    pub cookies: BTreeMap<String, String>,
+    pub bearer: Option<String>,
+    pub address: SocketAddr,
+    /// Whether it is our own web app, which sends the client header.
+    pub ours: bool,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Client {
+    pub fn new(router: Router) -> Self {
+        let address = ([192, 0, 2, 1], 4711).into();
+        Self { router, cookies: BTreeMap::new(), bearer: None, address, ours: true }
+    }
+
+    /// The same browser at another node.
+    pub fn at(&self, router: Router) -> Self {
+        Self { router, ..self.clone() }
+    }
+
+    pub async fn sign_in(&mut self, login: &str) -> Answer {
+        self.sign_in_with(login, PASSWORD).await
+    }
+
+    pub async fn sign_in_with(&mut self, login: &str, password: &str) -> Answer {
+        self.post("/api/v1/auth/sign-in", json!({ "login": login, "password": password })).await
+    }
+
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&mut self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body.to_string())).await
+    }
+
+    pub async fn patch(&mut self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body.to_string())).await
+    }
+
+    pub async fn put(&mut self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(body.to_string())).await
+    }
+
+    pub async fn delete(&mut self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    pub async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header(header::USER_AGENT, "test browser");
+        if self.ours {
+            request = request.header("x-lyceum-client", "web");
+        }
+        if let Some(token) = &self.bearer {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let cookies = self
+            .cookies
+            .iter()
+            .filter(|(name, _)| *name != "lyceum_refresh" || path.starts_with("/api/v1/auth"));
+        let cookies: Vec<_> = cookies.map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies.join("; "));
+        }
+        let body = match body {
+            Some(text) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(text)
+            }
+            None => Body::empty(),
+        };
+        let request = request.extension(ConnectInfo(self.address)).body(body).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        self.keep_cookies(&parts.headers);
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    fn keep_cookies(&mut self, headers: &HeaderMap) {
+        for cookie in headers.get_all(header::SET_COOKIE) {
+            let text = cookie.to_str().unwrap();
+            let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
+            if text.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// The body, if the status is this one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self.body
+    }
+
+    /// A problem of this status and code.
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &str) -> Value {
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
+        let body = self.expect(status);
+        assert_eq!(body["code"], code, "{body}");
+        body
+    }
+
+    /// A refused field.
+    #[track_caller]
+    pub fn refused_field(self, field: &str) {
+        let body = self.refused(422, "invalid_field");
+        assert_eq!(body["field"], field, "{body}");
+    }
+}
+
+/// The id in an answer.
+#[track_caller]
+pub fn id(body: &Value) -> Uuid {
+    body["id"].as_str().unwrap().parse().unwrap()
+}

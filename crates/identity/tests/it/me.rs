@@ -1,0 +1,81 @@
+use serde_json::json;
+
+use crate::app::{App, PASSWORD};
+
+const NEW: &str = "a new and longer one";
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions_and_keeps_this_one() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut other = app.visitor();
+    other.sign_in("root").await.expect(200);
+    let body = |current: &str, new: &str| json!({ "current": current, "new": new });
+
+    let wrong = root.post("/api/v1/me/password", body("wrong password", NEW)).await;
+    assert_eq!(wrong.refused(422, "wrong_password")["field"], "current");
+    root.post("/api/v1/me/password", body(PASSWORD, "short")).await.refused_field("new");
+    let same = root.post("/api/v1/me/password", body(PASSWORD, "ROOT@example.org")).await;
+    same.refused_field("new");
+
+    root.post("/api/v1/me/password", body(PASSWORD, NEW)).await.expect(204);
+    root.get("/api/v1/me").await.expect(200);
+    other.get("/api/v1/me").await.refused(401, "unauthenticated");
+    app.visitor().sign_in("root").await.refused(401, "invalid_credentials");
+    app.visitor().sign_in_with("root", NEW).await.expect(200);
+}
+
+#[tokio::test]
+async fn guessing_the_present_password_is_limited_like_signing_in() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let body = json!({ "current": "wrong password", "new": NEW });
+    for _ in 0..5 {
+        let answer = root.post("/api/v1/me/password", body.clone()).await;
+        answer.refused(422, "wrong_password");
+    }
+    root.post("/api/v1/me/password", body).await.refused(429, "too_many_attempts");
+}
+
+#[tokio::test]
+async fn name_and_address_change_and_stay_unique() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let change = json!({ "display_name": " Ada 洛芙莱斯 ", "email": "lovelace@example.org" });
+    let me = ada.patch("/api/v1/me", change).await.expect(200);
+    assert_eq!(me["display_name"], "Ada 洛芙莱斯");
+    assert_eq!(me["email"], "lovelace@example.org");
+    app.visitor().sign_in("lovelace@example.org").await.expect(200);
+
+    let taken = ada.patch("/api/v1/me", json!({ "email": "ROOT@example.org" })).await;
+    assert_eq!(taken.refused(409, "email_taken")["field"], "email");
+    ada.patch("/api/v1/me", json!({ "email": "nonsense" })).await.refused_field("email");
+    let long = json!({ "display_name": "x".repeat(101) });
+    ada.patch("/api/v1/me", long).await.refused_field("display_name");
+    let me = ada.patch("/api/v1/me", json!({ "display_name": "" })).await.expect(200);
+    assert!(me["display_name"].is_null());
+    // Members that would make one an administrator are not known here.
+    let forbidden = ada.patch("/api/v1/me", json!({ "roles": ["admin"] })).await;
+    forbidden.refused(422, "invalid_field");
+}
+
+#[tokio::test]
+async fn preferences_are_kept_replaced_and_removed() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let path = "/api/v1/me/preferences/ui.theme";
+    root.put(path, json!({ "value": "dark" })).await.expect(204);
+    root.put(path, json!({ "value": { "name": "深色" } })).await.expect(204);
+    let me = root.get("/api/v1/me").await.expect(200);
+    assert_eq!(me["preferences"], json!({ "ui.theme": { "name": "深色" } }));
+    assert_eq!(ada.get("/api/v1/me").await.expect(200)["preferences"], json!({}));
+    root.put(path, json!({ "value": null })).await.expect(204);
+    assert_eq!(root.get("/api/v1/me").await.expect(200)["preferences"], json!({}));
+
+    root.put("/api/v1/me/preferences/Bad%20Key", json!({ "value": 1 })).await.refused_field("key");
+    root.put(path, json!({ "value": "x".repeat(40_000) })).await.refused_field("value");
+    root.put(path, json!({ "value": "a\u{0}b" })).await.refused_field("value");
+    root.put(path, json!({})).await.refused(422, "invalid_field");
+}

@@ -1,0 +1,71 @@
+//! Several nodes on one database.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, Client, id};
+
+/// Asks until the credential is refused.
+async fn until_refused(client: &mut Client) {
+    let refused = async {
+        while client.get("/api/v1/me").await.status != 401 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.expect("it still works");
+}
+
+#[tokio::test]
+async fn what_one_node_revokes_stops_working_on_the_other() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let (identity, router) = app.another_node();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { identity.run(shutdown).await }
+    });
+
+    let body = json!({ "name": "k", "permissions": ["profile:read"] });
+    let key = root.post("/api/v1/api-keys", body).await.expect(201);
+    let mut program = app.visitor().at(router.clone());
+    program.bearer = Some(key["key"].as_str().unwrap().to_owned());
+    program.get("/api/v1/me").await.expect(200);
+    root.delete(&format!("/api/v1/api-keys/{}", id(&key))).await.expect(204);
+    until_refused(&mut program).await;
+
+    let mut copy = root.at(router);
+    copy.get("/api/v1/me").await.expect(200);
+    root.post("/api/v1/auth/sign-out", json!({})).await.expect(204);
+    until_refused(&mut copy).await;
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restart_keeps_sessions_and_locks() {
+    let app = App::new().await;
+    let root = app.set_up().await;
+    let mut guesser = app.visitor();
+    for _ in 0..5 {
+        guesser.sign_in_with("root", "wrong password").await.refused(401, "invalid_credentials");
+    }
+    let (_, restarted) = app.another_node();
+    root.at(restarted.clone()).get("/api/v1/me").await.expect(200);
+    let mut again = guesser.at(restarted);
+    again.sign_in("root").await.refused(429, "too_many_attempts");
+}
+
+#[tokio::test]
+async fn what_ended_long_ago_is_purged() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    root.post("/api/v1/auth/sign-out", json!({})).await.expect(204);
+    app.visitor().sign_in_with("root", "wrong password").await.refused(401, "invalid_credentials");
+    assert_eq!(app.identity.purge_expired().await.unwrap(), 0);
+    app.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    // One session, and what one failed attempt counted against.
+    assert_eq!(app.identity.purge_expired().await.unwrap(), 1 + 3);
+}

@@ -1,0 +1,263 @@
+//! Ingestion that stops anywhere and goes on.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use lyceum_jobs::{Job as _, JobError, Jobs};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::files;
+use crate::world::{World, id};
+
+async fn chunks(world: &World) -> i64 {
+    world.number("SELECT count(*) FROM knowledge.document_chunks").await
+}
+
+#[tokio::test]
+async fn every_kind_of_file_becomes_exact_chunks() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let long = files::long_text(40);
+    let pages = ["The first page of the file.", "第二页说知识库。"];
+    for (name, bytes) in [
+        ("a.docx", files::docx("标题", &"A sentence of a paragraph. ".repeat(30))),
+        ("a.xlsx", files::xlsx()),
+        ("a.pptx", files::pptx()),
+        ("a.pdf", files::pdf(&pages)),
+        ("a.md", format!("# One\n\n{long}\n\n## Two\n\nEnd.").into_bytes()),
+        ("a.html", format!("<html><body><h1>T</h1><p>{long}</p></body></html>").into_bytes()),
+        ("a.csv", "name,city\nAda,London\n李,北京\n".as_bytes().to_vec()),
+        ("a.txt", encoding_rs::GB18030.encode(&long).0.into_owned()),
+    ] {
+        let document = world.ingest("ann", ann, base, name, &bytes).await;
+        assert_eq!(document["status"], "completed", "{name}: {document}");
+        assert_eq!((&document["stage"], &document["progress"]), (&json!("done"), &json!(100)));
+        let path = format!("/documents/{}/chunks?limit=200", id(&document));
+        let (_, list) = world.send("ann", "GET", &path, None).await;
+        let list = list["items"].as_array().unwrap().clone();
+        assert_eq!(list.len() as i64, document["chunk_count"].as_i64().unwrap());
+        for (at, chunk) in list.iter().enumerate() {
+            assert_eq!(chunk["chunk_index"], at);
+            let path = format!("/documents/{}/text?page={}", id(&document), chunk["page"]);
+            let (_, page) = world.send("ann", "GET", &path, None).await;
+            let text: Vec<char> = page["text"].as_str().unwrap().chars().collect();
+            let place = |name: &str| chunk[name].as_u64().unwrap() as usize;
+            let cut: String = text[place("start_offset")..place("end_offset")].iter().collect();
+            assert_eq!(cut, chunk["content"], "{name}");
+        }
+    }
+    let (_, base) = world.send("ann", "GET", &format!("/knowledge-bases/{base}"), None).await;
+    assert_eq!(base["document_count"], 8);
+    assert_eq!(base["chunk_count"], chunks(&world).await);
+    let counted = world.number("SELECT sum(chunks)::bigint FROM knowledge.word_counts").await;
+    let real =
+        "SELECT sum(cardinality(tsvector_to_array(words)))::bigint FROM knowledge.document_chunks";
+    assert_eq!(counted, world.number(real).await);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_fails_with_its_reason_and_is_not_tried_again() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    for (name, bytes, code) in [
+        ("a.pdf", include_bytes!("../fixtures/encrypted.pdf").to_vec(), "encrypted_pdf"),
+        ("b.pdf", files::pdf(&[""]), "ocr_needed"),
+        ("c.docx", files::zip_bomb(), "zip_bomb"),
+    ] {
+        let document = world.ingest("ann", ann, base, name, &bytes).await;
+        assert_eq!(
+            (&document["status"], &document["error"]["code"]),
+            (&json!("failed"), &json!(code))
+        );
+        let (status, again) = world.upload("ann", base, name, &bytes).await;
+        assert_eq!((status, id(&again)), (StatusCode::OK, id(&document)));
+    }
+    assert_eq!(chunks(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_killed_job_goes_on_where_it_stopped() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let (_, document) = world.upload("ann", base, "a.txt", files::long_text(60).as_bytes()).await;
+    let document = id(&document);
+    // Three calls to the model are answered; then the process "dies" while the fourth waits.
+    world.model.open.store(3, Ordering::SeqCst);
+    let mut dying = Box::pin(world.attempt(ann, document, 1));
+    loop {
+        tokio::select! {
+            outcome = &mut dying => panic!("ended: {outcome:?}"),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+        if chunks(&world).await == 12 {
+            break;
+        }
+    }
+    drop(dying);
+    let (_, shown) = world.send("ann", "GET", &format!("/documents/{document}"), None).await;
+    assert_eq!((&shown["status"], &shown["stage"]), (&json!("processing"), &json!("embedding")));
+    let question = json!({"query": "thing1"});
+    let path = format!("/knowledge-bases/{base}/search");
+    let (_, found) = world.send("ann", "POST", &path, Some(question.clone())).await;
+    assert_eq!(found["items"], json!([]), "half a document is not found");
+
+    let before = world.model.texts.lock().unwrap().len();
+    world.model.open.store(usize::MAX, Ordering::SeqCst);
+    world.attempt(ann, document, 2).await.unwrap();
+    let (_, shown) = world.send("ann", "GET", &format!("/documents/{document}"), None).await;
+    assert_eq!(shown["status"], "completed");
+    let total = shown["chunk_count"].as_u64().unwrap() as usize;
+    assert_eq!(chunks(&world).await as usize, total);
+    assert_eq!(before, 12);
+    let embedded = world.model.texts.lock().unwrap().len();
+    assert_eq!(embedded, total, "nothing is embedded twice");
+    let (_, found) = world.send("ann", "POST", &path, Some(question)).await;
+    assert!(found["items"][0]["content"].as_str().unwrap().contains("thing1"));
+}
+
+#[tokio::test]
+async fn failures_are_noted_and_the_last_one_fails_the_document() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let (_, document) = world.upload("ann", base, "a.txt", files::long_text(9).as_bytes()).await;
+    let document = id(&document);
+    let path = format!("/documents/{document}");
+    world.model.failing.store(100, Ordering::SeqCst);
+    let outcome = world.attempt(ann, document, 1).await;
+    assert!(matches!(outcome, Err(JobError::Retry(_))), "{outcome:?}");
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!(
+        (&shown["status"], &shown["error"]["code"]),
+        (&json!("processing"), &json!("engine_unavailable"))
+    );
+    let (status, _) = world.send("ann", "POST", &format!("{path}/retry"), None).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let last = lyceum_knowledge::IngestDocument::MAX_ATTEMPTS;
+    assert!(matches!(world.attempt(ann, document, last).await, Err(JobError::Fatal(_))));
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!(shown["status"], "failed");
+    world.model.failing.store(0, Ordering::SeqCst);
+    let (status, shown) = world.send("ann", "POST", &format!("{path}/retry"), None).await;
+    assert_eq!((status, &shown["status"]), (StatusCode::ACCEPTED, &json!("pending")));
+    world.attempt(ann, document, 1).await.unwrap();
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!((&shown["status"], &shown["error"]), (&json!("completed"), &json!(null)));
+}
+
+#[tokio::test]
+async fn a_document_deleted_while_it_is_read_leaves_nothing() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let (_, document) = world.upload("ann", base, "a.txt", files::long_text(60).as_bytes()).await;
+    let document = id(&document);
+    world.model.open.store(2, Ordering::SeqCst);
+    let mut job = Box::pin(world.attempt(ann, document, 1));
+    loop {
+        tokio::select! {
+            outcome = &mut job => panic!("ended: {outcome:?}"),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+        }
+        if chunks(&world).await == 8 {
+            break;
+        }
+    }
+    let (status, _) = world.send("ann", "DELETE", &format!("/documents/{document}"), None).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    world.model.open.store(usize::MAX, Ordering::SeqCst);
+    drop(job);
+    world.attempt(ann, document, 2).await.unwrap();
+    purge(&world).await;
+    assert_eq!(chunks(&world).await, 0);
+}
+
+/// Lets the real queue do what waits in it.
+async fn purge(world: &World) {
+    let jobs = Jobs::new(world.test.owner.clone());
+    let handle =
+        lyceum_knowledge::register_jobs(jobs, world.knowledge.clone()).start().await.unwrap();
+    let waiting = "SELECT count(*) FROM knowledge.documents WHERE deleted_at IS NOT NULL
+                   OR processing_status IN ('pending', 'processing')";
+    for _ in 0..2_000 {
+        if world.number(waiting).await == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    handle.shutdown().await;
+    assert_eq!(world.number(waiting).await, 0);
+}
+
+#[tokio::test]
+async fn the_queue_ingests_and_deletion_removes_rows_words_vectors_and_files() {
+    let world = World::new().await;
+    world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let mut documents: Vec<Uuid> = Vec::new();
+    for n in 0..3 {
+        let text = format!("{} unique{n}", files::long_text(12 + n));
+        let (_, document) = world.upload("ann", base, &format!("{n}.txt"), text.as_bytes()).await;
+        documents.push(id(&document));
+    }
+    purge(&world).await;
+    let path = format!("/knowledge-bases/{base}");
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!(shown["chunk_count"], chunks(&world).await);
+    for document in &documents[..2] {
+        world.send("ann", "DELETE", &format!("/documents/{document}"), None).await;
+        let gone = world.send("ann", "GET", &format!("/documents/{document}"), None).await.0;
+        assert_eq!(gone, StatusCode::NOT_FOUND);
+    }
+    purge(&world).await;
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!(
+        (&shown["document_count"], &shown["chunk_count"]),
+        (&json!(1), &json!(chunks(&world).await))
+    );
+    assert_eq!(
+        world.number("SELECT count(*) FROM knowledge.word_counts WHERE word = 'unique0'").await,
+        0
+    );
+    assert_eq!(
+        world.number("SELECT count(*) FROM knowledge.word_counts WHERE word = 'unique2'").await,
+        1
+    );
+    assert_eq!(world.knowledge.objects.list("documents").await.unwrap().len(), 1);
+    assert_eq!(world.send("ann", "DELETE", &path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(world.send("ann", "GET", &path, None).await.0, StatusCode::NOT_FOUND);
+    purge(&world).await;
+    assert_eq!(world.number("SELECT count(*) FROM knowledge.documents").await, 0);
+    assert!(world.knowledge.objects.list("documents").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_sweep_removes_old_files_without_a_row_and_no_others() {
+    let world = World::new().await;
+    world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let (_, kept) = world.upload("ann", base, "a.txt", b"text that stays").await;
+    let bytes = || futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from("x"))]);
+    // An id of version 7 from 2020, and one from now: an upload that still runs.
+    let old: Uuid = "016f5e66-e800-7000-8000-000000000000".parse().unwrap();
+    for id in [old, lyceum_core::new_id()] {
+        let path = format!("documents/{base}/{id}/original");
+        world.knowledge.objects.put(&path, bytes(), 10).await.unwrap();
+    }
+    let context = lyceum_jobs::JobContext {
+        job_id: 1,
+        attempt: 1,
+        max_attempts: 3,
+        shutdown: lyceum_jobs::CancellationToken::new(),
+    };
+    lyceum_knowledge::Sweep {}.run(world.knowledge.clone(), context).await.unwrap();
+    let left = world.knowledge.objects.list("documents").await.unwrap();
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().any(|path| path.contains(&id(&kept).to_string())));
+    assert!(!left.iter().any(|path| path.contains(&old.to_string())));
+}

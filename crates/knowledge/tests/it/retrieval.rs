@@ -1,0 +1,112 @@
+//! Questions and what they find.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn passages_are_found_in_both_languages_with_their_places_and_scores() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let text = "The kettle is in the kitchen on the second floor.\n\n\
+                Bicycles may be parked behind the northern building.\n\n\
+                年假需要提前两周向主管申请。\n\n\
+                打印机的纸张放在三楼的储藏室里。\n\n";
+    let filler: String =
+        (0..80).map(|n| format!("Unrelated line {n} about topic{n}.\n\n")).collect();
+    world.ingest("ann", ann, base, "handbook.txt", format!("{text}{filler}").as_bytes()).await;
+    let path = format!("/knowledge-bases/{base}/search");
+    for (question, answer) in [
+        ("Where do I park my bicycle?", "Bicycles may be parked"),
+        ("年假怎么申请？", "年假需要提前两周"),
+        ("打印纸放在哪里", "打印机的纸张"),
+        ("second floor kettle", "The kettle is"),
+    ] {
+        let body = json!({"query": question, "limit": 2});
+        let (status, found) = world.send("ann", "POST", &path, Some(body)).await;
+        assert_eq!(status, StatusCode::OK, "{found}");
+        let first = &found["items"][0];
+        assert!(first["content"].as_str().unwrap().contains(answer), "{question}: {found}");
+        assert_eq!((&first["kept"], &first["page"]), (&json!(true), &json!(1)));
+        assert_eq!(first["text_rank"], 1);
+        assert!(first["dense_score"].as_f64().unwrap() > 0.0);
+        let kept = found["items"].as_array().unwrap().iter().filter(|c| c["kept"] == true).count();
+        assert_eq!(kept, 2);
+        assert!(found["items"].as_array().unwrap().len() > 2, "dropped ones are told, too");
+    }
+    let (status, problem) = world.send("ann", "POST", &path, Some(json!({"query": " "}))).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("invalid_field")));
+    // Marks that mean something to a query language are only marks.
+    let body = json!({"query": "'kettle & | ! ( :* \\ <->"});
+    let (status, found) = world.send("ann", "POST", &path, Some(body)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(found["items"][0]["content"].as_str().unwrap().contains("kettle"));
+}
+
+#[tokio::test]
+async fn several_bases_are_asked_at_once_and_unknown_ones_refused() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let (one, two) = (world.base("ann", "one").await, world.base("ann", "two").await);
+    world.ingest("ann", ann, one, "a.txt", b"Apples grow on trees.").await;
+    world.ingest("ann", ann, two, "b.txt", b"Apples are sold in the market.").await;
+    let request = lyceum_core::new_id();
+    let found = world.knowledge.retrieve(ann, &[one, two], "apples", None, request).await.unwrap();
+    assert_eq!(found.chunks.len(), 2);
+    let found = world.knowledge.retrieve(ann, &[two], "apples", None, request).await.unwrap();
+    assert_eq!(found.chunks.len(), 1);
+    assert!(world.knowledge.retrieve(bob, &[one], "apples", None, request).await.is_err());
+    let unknown = lyceum_core::new_id();
+    assert!(world.knowledge.retrieve(ann, &[one, unknown], "apples", None, request).await.is_err());
+    let called = "SELECT count(*) FROM gateway.usage_statistics WHERE purpose = 'retrieval'";
+    assert_eq!(world.number(called).await, 2);
+}
+
+#[tokio::test]
+async fn a_group_may_be_let_in() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let base = world.base("ann", "b").await;
+    world.ingest("ann", ann, base, "a.txt", b"Shared words.").await;
+    let bases = [base];
+    let ask = || world.knowledge.check_bases(bob, &bases);
+    assert!(ask().await.is_err());
+    let group = lyceum_core::new_id();
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    sqlx::query("INSERT INTO identity.groups (id, name) VALUES ($1, 'team')")
+        .bind(group)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO identity.group_members (group_id, user_id) VALUES ($1, $2)")
+        .bind(group)
+        .bind(bob)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query(
+        "INSERT INTO knowledge.knowledge_base_grants (id, knowledge_base_id, group_id, permission)
+         VALUES ($1, $2, $3, 'view')",
+    )
+    .bind(lyceum_core::new_id())
+    .bind(base)
+    .bind(group)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    assert!(ask().await.is_err(), "to view is not to use");
+    let path = format!("/knowledge-bases/{base}");
+    assert_eq!(world.send("bob", "GET", &path, None).await.0, StatusCode::OK);
+    let mut tx = world.test.db.begin_as(ann).await.unwrap();
+    sqlx::query("UPDATE knowledge.knowledge_base_grants SET permission = 'use'")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    ask().await.unwrap();
+}

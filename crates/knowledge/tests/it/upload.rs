@@ -1,0 +1,182 @@
+//! Uploading: what is refused, what is the same, what is left behind.
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use bytes::Bytes;
+use lyceum_knowledge::KnowledgeSettings;
+
+use crate::files;
+use crate::world::{BOUNDARY, World, form, id, upload_request};
+
+#[tokio::test]
+async fn bad_files_are_refused_with_a_clear_error_and_leave_nothing() {
+    let settings = KnowledgeSettings { max_file_bytes: 100_000, ..Default::default() };
+    let world = World::with(settings).await;
+    world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let (status, problem) = world.upload("ann", base, "a.txt", b"").await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (422, Some("empty_file")));
+    let (status, problem) = world.upload("ann", base, "a.pdf", b"\x89PNG\r\n\x1a\n\0\0").await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (415, Some("unsupported_type")));
+    assert!(problem["supported"].as_array().unwrap().iter().any(|kind| kind == "docx"));
+    let (status, problem) = world.upload("ann", base, "a.txt", &vec![b'a'; 120_000]).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (413, Some("file_too_large")));
+    let missing = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\ny\r\n--{BOUNDARY}--\r\n"
+    );
+    let request = upload_request("ann", base, "a", b"").map(|_| Body::from(missing));
+    assert_eq!(world.raw(request).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(world.number("SELECT count(*) FROM knowledge.documents").await, 0);
+    assert!(world.knowledge.objects.list("documents").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_length_is_refused_before_the_body_is_read() {
+    let world = World::new().await;
+    world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    // Whoever reads this body fails.
+    let body = futures::stream::once(async { panic!("was read") as Result<Bytes, std::io::Error> });
+    let request = Request::builder()
+        .method("POST")
+        .uri(format!("/knowledge-bases/{base}/documents"))
+        .header("authorization", "ann")
+        .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .header("content-length", 200_000_000)
+        .body(Body::from_stream(body))
+        .unwrap();
+    assert_eq!(world.raw(request).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let world = World::new().await;
+    world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let whole = form("a.txt", &vec![b'a'; 300_000]);
+    let part = Bytes::from(whole[..200_000].to_vec());
+    let broken = futures::stream::iter([Ok(part), Err(std::io::Error::other("cut"))]);
+    let request = upload_request("ann", base, "a.txt", b"").map(|_| Body::from_stream(broken));
+    let request = {
+        let (mut parts, body) = request.into_parts();
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Request::from_parts(parts, body)
+    };
+    assert_eq!(world.raw(request).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(world.number("SELECT count(*) FROM knowledge.documents").await, 0);
+    assert!(world.knowledge.objects.list("documents").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_same_bytes_are_one_document_also_at_the_same_time() {
+    let world = World::new().await;
+    world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let uploads = (0..8).map(|n| {
+        let world = &world;
+        async move { world.upload("ann", base, &format!("{n}.txt"), b"the same text").await }
+    });
+    let answers = futures::future::join_all(uploads).await;
+    let new = answers.iter().filter(|(status, _)| *status == StatusCode::ACCEPTED).count();
+    let same = answers.iter().filter(|(status, _)| *status == StatusCode::OK).count();
+    assert_eq!((new, same), (1, 7), "{answers:?}");
+    assert!(answers.iter().all(|(_, document)| document["id"] == answers[0].1["id"]));
+    assert_eq!(world.knowledge.objects.list("documents").await.unwrap().len(), 1);
+    let (status, _) = world.upload("ann", base, "other.txt", b"another text").await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn names_are_labels_and_files_are_attachments() {
+    let world = World::new().await;
+    world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let (status, document) =
+        world.upload("ann", base, "../../报告.html", b"<html><script>1</script>hi").await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!((&document["filename"], &document["title"]), (&"报告.html".into(), &"报告".into()));
+    let path = format!("/documents/{}/file", id(&document));
+    let request = Request::builder().uri(path).header("authorization", "ann");
+    let response = world.raw(request.body(Body::empty()).unwrap()).await;
+    let get = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert!(get("content-disposition").starts_with("attachment; "));
+    assert_eq!(get("x-content-type-options"), "nosniff");
+    assert!(get("content-security-policy").contains("sandbox"));
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    assert_eq!(&bytes[..], b"<html><script>1</script>hi");
+    let stored = world.knowledge.objects.list("documents").await.unwrap();
+    assert_eq!(stored, [format!("documents/{base}/{}/original", id(&document))]);
+    let inside = std::fs::canonicalize(world.folder.path()).unwrap();
+    assert!(inside.join(&stored[0]).exists());
+}
+
+#[tokio::test]
+async fn what_is_anothers_is_not_there() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    world.user("bob").await;
+    let base = world.base("ann", "b").await;
+    let document = world.ingest("ann", ann, base, "a.docx", &files::docx("H", "Text here.")).await;
+    let document = id(&document);
+    let (_, chunks) =
+        world.send("ann", "GET", &format!("/documents/{document}/chunks"), None).await;
+    let chunk = id(&chunks["items"][0]);
+    let question = serde_json::json!({"query": "text"});
+    for (method, path, body) in [
+        ("GET", format!("/knowledge-bases/{base}"), None),
+        ("PATCH", format!("/knowledge-bases/{base}"), Some(serde_json::json!({"name": "x"}))),
+        ("DELETE", format!("/knowledge-bases/{base}"), None),
+        ("GET", format!("/knowledge-bases/{base}/documents"), None),
+        ("POST", format!("/knowledge-bases/{base}/search"), Some(question.clone())),
+        ("GET", format!("/documents/{document}"), None),
+        ("DELETE", format!("/documents/{document}"), None),
+        ("POST", format!("/documents/{document}/retry"), None),
+        ("GET", format!("/documents/{document}/text"), None),
+        ("GET", format!("/documents/{document}/file"), None),
+        ("GET", format!("/documents/{document}/chunks"), None),
+        ("GET", format!("/chunks/{chunk}"), None),
+    ] {
+        let (status, problem) = world.send("bob", method, &path, body).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{method} {path}: {problem}");
+    }
+    let (status, _) = world.upload("bob", base, "x.txt", b"x y z").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    // Shared with everybody, it can be read and asked, and still not changed.
+    let share = serde_json::json!({"visibility": "organization"});
+    world.send("ann", "PATCH", &format!("/knowledge-bases/{base}"), Some(share)).await;
+    let path = format!("/knowledge-bases/{base}/search");
+    assert_eq!(world.send("bob", "POST", &path, Some(question)).await.0, StatusCode::OK);
+    assert_eq!(world.upload("bob", base, "x.txt", b"x y z").await.0, StatusCode::FORBIDDEN);
+    let path = format!("/documents/{document}");
+    assert_eq!(world.send("bob", "DELETE", &path, None).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(world.send("bob", "GET", &path, None).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_database_itself_keeps_people_apart() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let base = world.base("ann", "b").await;
+    world.ingest("ann", ann, base, "a.txt", b"Some text to hide.").await;
+    let mut tx = world.test.db.begin_as(bob).await.unwrap();
+    for table in
+        ["knowledge_bases", "documents", "document_texts", "document_chunks", "word_counts"]
+    {
+        let mut query =
+            sqlx::QueryBuilder::<sqlx::Postgres>::new("SELECT count(*) FROM knowledge.");
+        let count: i64 = query.push(table).build_query_scalar().fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(count, 0, "{table}");
+    }
+    let found: Vec<(uuid::Uuid, f32)> = sqlx::query_as(
+        "SELECT * FROM knowledge.search_words($1, '{}', 'text', '{text}', '{1}', 1, 10, 10)",
+    )
+    .bind(vec![base])
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    assert!(found.is_empty());
+    let stolen =
+        sqlx::query("UPDATE knowledge.documents SET title = 'mine'").execute(&mut *tx).await;
+    assert_eq!(stolen.unwrap().rows_affected(), 0);
+}

@@ -1,0 +1,208 @@
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use serde::Serialize;
+
+use super::client::{Frame, Frames, OpenAiClient};
+use super::wire::{ChunkDelta, CompletionChunk};
+use crate::{
+    ChatEvent, ChatModel, ChatRequest, ChatStream, FinishReason, LlmError, ToolCallDelta, Usage,
+};
+
+#[derive(Serialize)]
+struct StreamedBody<'a> {
+    #[serde(flatten)]
+    request: &'a ChatRequest,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[async_trait]
+impl ChatModel for OpenAiClient {
+    async fn chat(&self, mut request: ChatRequest) -> Result<ChatStream, LlmError> {
+        request.extra.remove("stream");
+        request.extra.remove("stream_options");
+        let mut options = Some(StreamOptions { include_usage: true });
+        loop {
+            let body = StreamedBody { request: &request, stream: true, stream_options: options };
+            let body = serde_json::to_vec(&body).map_err(|e| LlmError::Internal(Box::new(e)))?;
+            match self.post("chat/completions", body.into()).await {
+                Ok(response) => {
+                    return Ok(events(self.clone(), self.frames(response)));
+                }
+                // Older servers know no stream_options, newer models no max_tokens. Each is
+                // changed at most once.
+                Err(LlmError::Rejected(words)) => {
+                    if options.is_some() && words.contains("stream_options") {
+                        options = None;
+                    } else if words.contains("max_completion_tokens")
+                        && let Some(limit) = request.max_tokens.take()
+                    {
+                        request.extra.insert("max_completion_tokens".to_owned(), limit.into());
+                    } else {
+                        return Err(LlmError::Rejected(words));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// What is known of an answer while it comes.
+#[derive(Default)]
+struct Progress {
+    started: bool,
+    reason: Option<FinishReason>,
+    usage: Option<Usage>,
+}
+
+impl Progress {
+    fn take(&mut self, chunk: CompletionChunk) -> Vec<ChatEvent> {
+        let mut events = Vec::new();
+        if !self.started {
+            self.started = true;
+            events.push(ChatEvent::Started { id: chunk.id, model: chunk.model });
+        }
+        if let Some(usage) = &chunk.usage {
+            self.usage = Some(usage.into());
+        }
+        for choice in chunk.choices {
+            if choice.index == 0 {
+                deltas(choice.delta, &mut events);
+                self.reason = choice.finish_reason.or(self.reason.take());
+            }
+        }
+        events
+    }
+
+    fn finished(self) -> ChatEvent {
+        let reason = self.reason.unwrap_or(FinishReason::Stop);
+        ChatEvent::Finished { reason, usage: self.usage }
+    }
+}
+
+fn deltas(delta: ChunkDelta, events: &mut Vec<ChatEvent>) {
+    let reasoning = delta.reasoning_content.or(delta.reasoning);
+    if let Some(text) = reasoning.filter(|text| !text.is_empty()) {
+        events.push(ChatEvent::Reasoning(text));
+    }
+    if let Some(text) = delta.content.filter(|text| !text.is_empty()) {
+        events.push(ChatEvent::Text(text));
+    }
+    for call in delta.tool_calls {
+        events.push(ChatEvent::ToolCall(ToolCallDelta {
+            index: call.index,
+            id: call.id,
+            name: call.function.name,
+            arguments: call.function.arguments,
+        }));
+    }
+}
+
+fn events(client: OpenAiClient, mut frames: Frames) -> ChatStream {
+    async_stream::try_stream! {
+        let mut progress = Progress::default();
+        let mut done = false;
+        while let Some(frame) = frames.next().await {
+            let data = match frame {
+                Ok(Frame::Data(data)) => data,
+                Ok(Frame::Done) => {
+                    done = true;
+                    break;
+                }
+                // Once the model has said why it ended, a broken connection takes nothing away.
+                Err(LlmError::BrokenStream(_) | LlmError::Timeout(_))
+                    if progress.reason.is_some() => break,
+                Err(error) => Err(error)?,
+            };
+            let chunk: CompletionChunk = serde_json::from_str(&data).map_err(|error| {
+                LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
+            })?;
+            if let Some(error) = &chunk.error {
+                Err(client.member_error(error))?;
+            }
+            for event in progress.take(chunk) {
+                yield event;
+            }
+        }
+        if !done && progress.reason.is_none() {
+            Err(LlmError::BrokenStream("the provider ended it early".to_owned()))?;
+        }
+        yield progress.finished();
+    }
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::Method;
+    use url::Url;
+
+    use super::*;
+    use crate::openai::HttpSend;
+
+    struct Nowhere;
+
+    impl HttpSend for Nowhere {
+        fn request(&self, _: Method, _: Url) -> Result<reqwest::RequestBuilder, LlmError> {
+            Err(LlmError::Connect("nowhere".to_owned()))
+        }
+    }
+
+    async fn read(frames: Vec<Result<Frame, LlmError>>) -> Vec<Result<ChatEvent, String>> {
+        let url = Url::parse("http://provider.test/v1").unwrap();
+        let client = OpenAiClient::new(Arc::new(Nowhere), url, None);
+        let frames = futures::stream::iter(frames).boxed();
+        events(client, frames).map(|event| event.map_err(|e| e.to_string())).collect().await
+    }
+
+    fn data(text: &str) -> Result<Frame, LlmError> {
+        Ok(Frame::Data(text.to_owned()))
+    }
+
+    const FIRST: &str =
+        r#"{"id":"c","model":"m","choices":[{"delta":{"role":"assistant","content":"a"}}]}"#;
+    const LAST: &str =
+        r#"{"id":"c","model":"m","choices":[{"delta":{},"finish_reason":"length"}]}"#;
+    const USAGE: &str =
+        r#"{"id":"c","model":"m","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#;
+
+    #[tokio::test]
+    async fn an_answer_ends_with_its_reason_and_the_usage_that_follows_it() {
+        let events = read(vec![data(FIRST), data(LAST), data(USAGE), Ok(Frame::Done)]).await;
+        let usage = Usage { prompt_tokens: 5, completion_tokens: 1, ..Usage::default() };
+        let expected = [
+            Ok(ChatEvent::Started { id: "c".to_owned(), model: "m".to_owned() }),
+            Ok(ChatEvent::Text("a".to_owned())),
+            Ok(ChatEvent::Finished { reason: FinishReason::Length, usage: Some(usage) }),
+        ];
+        assert_eq!(events, expected);
+    }
+
+    #[tokio::test]
+    async fn an_end_without_a_mark_counts_if_the_model_had_ended() {
+        let finished = ChatEvent::Finished { reason: FinishReason::Length, usage: None };
+        assert_eq!(read(vec![data(FIRST), data(LAST)]).await.pop(), Some(Ok(finished.clone())));
+        let broken = Err(LlmError::BrokenStream("reset".to_owned()));
+        assert_eq!(read(vec![data(FIRST), data(LAST), broken]).await.pop(), Some(Ok(finished)));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_stops_before_is_an_error() {
+        let last = read(vec![data(FIRST)]).await.pop().unwrap();
+        assert_eq!(last.unwrap_err(), "the answer broke off: the provider ended it early");
+        let last = read(vec![data(FIRST), data("<html>")]).await.pop().unwrap();
+        assert!(last.unwrap_err().starts_with("the provider's answer cannot be read"));
+        let failed = r#"{"error":{"message":"overloaded","code":503}}"#;
+        let last = read(vec![data(FIRST), data(failed)]).await.pop().unwrap();
+        assert_eq!(last.unwrap_err(), "the provider failed with status 503: overloaded");
+    }
+}

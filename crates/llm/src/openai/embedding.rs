@@ -1,0 +1,137 @@
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::client::{OpenAiClient, decode};
+use super::wire::{EmbeddingList, EmbeddingVector};
+use crate::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, LlmError, Usage};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    input: &'a [String],
+    encoding_format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u32>,
+}
+
+#[async_trait]
+impl EmbeddingModel for OpenAiClient {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        let mut whole = EmbeddingResponse {
+            model: request.model.clone(),
+            embeddings: Vec::with_capacity(request.input.len()),
+            usage: Some(Usage::default()),
+        };
+        for input in request.input.chunks(self.embedding_batch) {
+            let body = Body {
+                model: &request.model,
+                input,
+                encoding_format: "float",
+                dimensions: request.dimensions,
+            };
+            let body = serde_json::to_vec(&body).map_err(|e| LlmError::Internal(Box::new(e)))?;
+            let answer = self.read(self.post("embeddings", body.into()).await?).await?;
+            let list: EmbeddingList = decode(&answer)?;
+            // One batch without a count makes the whole unknown.
+            whole.usage = match (&whole.usage, &list.usage) {
+                (Some(sum), Some(usage)) => Some(Usage {
+                    prompt_tokens: sum.prompt_tokens + usage.prompt_tokens,
+                    ..Usage::default()
+                }),
+                _ => None,
+            };
+            if !list.model.is_empty() {
+                whole.model.clone_from(&list.model);
+            }
+            whole.embeddings.extend(vectors(list, input.len())?);
+        }
+        let length = whole.embeddings.first().map(Vec::len);
+        if whole.embeddings.iter().any(|vector| Some(vector.len()) != length) {
+            return Err(LlmError::Malformed("the vectors differ in length".to_owned()));
+        }
+        Ok(whole)
+    }
+}
+
+/// The vectors in the order of the texts.
+fn vectors(list: EmbeddingList, texts: usize) -> Result<Vec<Vec<f32>>, LlmError> {
+    let mut found = vec![Vec::new(); texts];
+    let answered = list.data.len();
+    for (position, entry) in list.data.into_iter().enumerate() {
+        let vector = floats(entry.embedding)?;
+        if vector.is_empty() || vector.iter().any(|value| !value.is_finite()) {
+            return Err(LlmError::Malformed("a vector is empty or not finite".to_owned()));
+        }
+        if let Some(place) = found.get_mut(entry.index.unwrap_or(position)) {
+            *place = vector;
+        }
+    }
+    match answered == texts && found.iter().all(|vector| !vector.is_empty()) {
+        true => Ok(found),
+        false => Err(LlmError::Malformed(format!("{answered} vectors came for {texts} texts"))),
+    }
+}
+
+fn floats(vector: EmbeddingVector) -> Result<Vec<f32>, LlmError> {
+    match vector {
+        EmbeddingVector::Float(values) => Ok(values),
+        EmbeddingVector::Base64(text) => {
+            let bytes = STANDARD
+                .decode(text)
+                .map_err(|_| LlmError::Malformed("a vector is not base64".to_owned()))?;
+            let (values, rest) = bytes.as_chunks::<4>();
+            match rest.is_empty() {
+                true => Ok(values.iter().map(|value| f32::from_le_bytes(*value)).collect()),
+                false => Err(LlmError::Malformed("a vector has a broken number".to_owned())),
+            }
+        }
+    }
+}
+
+impl EmbeddingVector {
+    /// The vector in the form that a caller asked for.
+    pub fn encode(values: Vec<f32>, base64: bool) -> Self {
+        if !base64 {
+            return Self::Float(values);
+        }
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self::Base64(STANDARD.encode(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, texts: usize) -> Result<Vec<Vec<f32>>, LlmError> {
+        vectors(decode(text.as_bytes())?, texts)
+    }
+
+    #[test]
+    fn both_forms_are_read_and_put_in_order() {
+        let encoded = EmbeddingVector::encode(vec![0.5, -2.0], true);
+        assert_eq!(floats(encoded.clone()).unwrap(), [0.5, -2.0]);
+        let EmbeddingVector::Base64(text) = encoded else { panic!("not base64") };
+        let list = format!(
+            r#"{{"data":[{{"index":1,"embedding":"{text}"}},{{"index":0,"embedding":[1,2.5]}}]}}"#
+        );
+        assert_eq!(read(&list, 2).unwrap(), [vec![1.0, 2.5], vec![0.5, -2.0]]);
+    }
+
+    #[test]
+    fn missing_repeated_and_broken_vectors_are_refused() {
+        for (text, texts) in [
+            (r#"{"data":[{"index":0,"embedding":[1]}]}"#, 2),
+            (r#"{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}"#, 2),
+            (r#"{"data":[{"index":0,"embedding":[]}]}"#, 1),
+            (r#"{"data":[{"index":0,"embedding":"AAA"}]}"#, 1),
+            (r#"{"data":[{"index":0,"embedding":"AAAAAAA="}]}"#, 1),
+            (r#"{"data":[{"index":7,"embedding":[1]}]}"#, 1),
+            (r#"{"object":"list"}"#, 1),
+        ] {
+            assert!(matches!(read(text, texts), Err(LlmError::Malformed(_))), "{text}");
+        }
+    }
+}

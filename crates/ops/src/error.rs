@@ -1,0 +1,48 @@
+use lyceum_core::{ErrorKind, Problem};
+use lyceum_store::StoreError;
+
+/// What can go wrong in this domain.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// There is no such thing for this caller.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The value of a setting is not one that it takes.
+    #[error("the value {0}")]
+    InvalidValue(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for OpsError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError(error))
+    }
+}
+
+impl Problem for OpsError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::InvalidValue(_) => ErrorKind::Invalid,
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::InvalidValue(_) => "invalid_value",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::NotFound(what) => format!("There is no such {what}."),
+            Self::InvalidValue(why) => format!("The value {why}."),
+            Self::Store(error) => error.detail(),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a call through `/v1` costs over the same call straight to the upstream, with everything
+//! on: key check, model resolution, ledger row committed before the answer ends, audit.
+//!
+//! `cargo bench -p lyceum-server --bench gateway`. The upstream is a mock on the same machine that
+//! answers at once, so the difference is the gateway's own. Direct and through are interleaved.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use lyceum_testkit::{MockUpstream, ServerProcess, Session, http_client};
+use serde_json::json;
+use support::{percentile, print_machine, spread};
+
+const REPEATS: usize = 5;
+const CALLS: usize = 4_000;
+
+#[derive(Clone)]
+struct Target {
+    client: reqwest::Client,
+    url: String,
+    key: String,
+    model: String,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    print_machine("gateway: added latency of a pass-through /v1 call");
+    let upstream = MockUpstream::start().await;
+    let data = tempfile::tempdir()?;
+    let settings = [("LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS", "[\"127.0.0.1\"]")];
+    let server = ServerProcess::start(support::program(), data.path(), &settings).await?;
+    let through = provision(&server, &upstream).await?;
+    let direct = Target {
+        client: http_client()?,
+        url: format!("{}/chat/completions", upstream.base_url()),
+        key: "upstream".to_owned(),
+        model: "ok".to_owned(),
+    };
+    for concurrency in [1, 16, 64] {
+        measure(&direct, &through, concurrency, server.pid()).await?;
+    }
+    server.stop().await?;
+    Ok(())
+}
+
+async fn provision(server: &ServerProcess, upstream: &MockUpstream) -> anyhow::Result<Target> {
+    let admin: Session = server.set_up().await?;
+    let provider = admin
+        .post(
+            "/api/v1/providers",
+            json!({ "provider": "custom", "name": "mock", "scope": "personal",
+                    "base_url": upstream.base_url(), "api_key": "upstream" }),
+        )
+        .await?;
+    let model = json!({ "provider_config_id": provider["id"], "name": "mock-ok", "model": "ok",
+                        "kind": "chat" });
+    admin.post("/api/v1/models", model).await?;
+    let key = admin.post("/api/v1/api-keys", json!({ "name": "bench" })).await?;
+    Ok(Target {
+        client: http_client()?,
+        url: format!("{}/v1/chat/completions", server.base_url),
+        key: key["key"].as_str().unwrap_or_default().to_owned(),
+        model: "mock-ok".to_owned(),
+    })
+}
+
+async fn measure(
+    direct: &Target,
+    through: &Target,
+    concurrency: usize,
+    pid: Option<u32>,
+) -> anyhow::Result<()> {
+    run(direct, concurrency, CALLS / 4).await?;
+    run(through, concurrency, CALLS / 4).await?;
+    let (mut added_p50, mut added_p99, mut rate, mut cpu) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..REPEATS {
+        let (there, there_took) = run(direct, concurrency, CALLS).await?;
+        let cpu_before = cpu_time(pid);
+        let (here, here_took) = run(through, concurrency, CALLS).await?;
+        let spent = cpu_time(pid).saturating_sub(cpu_before);
+        let added = |share| {
+            let (a, b) = (percentile(&here, share), percentile(&there, share));
+            (a.as_secs_f64() - b.as_secs_f64()) * 1e3
+        };
+        added_p50.push(added(0.50));
+        added_p99.push(added(0.99));
+        rate.push(there_took.as_secs_f64() / here_took.as_secs_f64());
+        cpu.push(spent.as_secs_f64() * 1e3 / CALLS as f64);
+    }
+    println!("concurrency {concurrency:>3}            median     least  greatest");
+    for (name, values) in [
+        ("added p50, ms", added_p50),
+        ("added p99, ms", added_p99),
+        ("requests/s, ratio to direct", rate),
+        ("CPU of the server, ms a call", cpu),
+    ] {
+        let (median, least, greatest) = spread(values);
+        println!("  {name:<28} {median:>8.3}  {least:>8.3}  {greatest:>8.3}");
+    }
+    Ok(())
+}
+
+async fn run(
+    target: &Target,
+    concurrency: usize,
+    calls: usize,
+) -> anyhow::Result<(Vec<Duration>, Duration)> {
+    let started = Instant::now();
+    let mut workers = Vec::new();
+    for _ in 0..concurrency {
+        let target = target.clone();
+        workers.push(tokio::spawn(async move {
+            let mut samples = Vec::with_capacity(calls / concurrency);
+            for _ in 0..calls / concurrency {
+                samples.push(call(&target).await?);
+            }
+            anyhow::Ok(samples)
+        }));
+    }
+    let mut samples = Vec::with_capacity(calls);
+    for worker in workers {
+        samples.extend(worker.await??);
+    }
+    let took = started.elapsed();
+    samples.sort();
+    Ok((samples, took))
+}
+
+async fn call(target: &Target) -> anyhow::Result<Duration> {
+    let body = json!({ "model": target.model,
+                       "messages": [{ "role": "user", "content": "How are you today?" }] });
+    let started = Instant::now();
+    let answer = target.client.post(&target.url).bearer_auth(&target.key).json(&body).send().await?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    let took = started.elapsed();
+    anyhow::ensure!(status.is_success(), "{status}: {text}");
+    Ok(took)
+}
+
+/// CPU time that a process has spent, in ticks of 10 ms; its database is another process.
+fn cpu_time(pid: Option<u32>) -> Duration {
+    let stat = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    let stat = stat.unwrap_or_default();
+    let fields: Vec<&str> =
+        stat.rsplit_once(") ").map_or(Vec::new(), |(_, rest)| rest.split(' ').collect());
+    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse().ok()).unwrap_or(0u64);
+    Duration::from_millis((ticks(11) + ticks(12)) * 10)
+}

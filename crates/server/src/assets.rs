@@ -1,0 +1,76 @@
+//! The web app, carried inside the binary.
+
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use lyceum_http::ApiError;
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "../../web/dist"]
+#[allow_missing = true]
+struct Assets;
+
+/// What the browser may load and do; no inline script, nothing from elsewhere. Styles are inline
+/// because the component library writes them at run time.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; \
+    style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; \
+    connect-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'none'; \
+    frame-ancestors 'none'; form-action 'self'";
+
+/// Answers everything that is not an API: a file of the web app, or its page for any of the
+/// app's own addresses.
+pub async fn serve(request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    if path.starts_with("api/") || path.starts_with("v1/") {
+        return ApiError::not_found("address").into_response();
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    match Assets::get(&path).filter(|_| !path.is_empty()) {
+        Some(file) => answer(file, &path, &request),
+        None if path.starts_with("assets/") => ApiError::not_found("file").into_response(),
+        None => match Assets::get("index.html") {
+            Some(page) => answer(page, "index.html", &request),
+            None => (
+                StatusCode::NOT_FOUND,
+                "This build carries no web app. Run script/server, which builds it.\n",
+            )
+                .into_response(),
+        },
+    }
+}
+
+fn answer(file: EmbeddedFile, path: &str, request: &Request) -> Response {
+    let etag = format!("\"{}\"", hex(&file.metadata.sha256_hash()[..16]));
+    let known = request.headers().get(header::IF_NONE_MATCH);
+    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        return StatusCode::NOT_MODIFIED.into_response();
+    }
+    let mut response = file.data.into_owned().into_response();
+    let headers = response.headers_mut();
+    let mime = HeaderValue::from_str(file.metadata.mimetype());
+    headers.insert(
+        header::CONTENT_TYPE,
+        mime.unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    );
+    // Files below assets/ carry a hash of their content in their name.
+    let cache = match path.starts_with("assets/") {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(CONTENT_SECURITY_POLICY),
+    );
+    response
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

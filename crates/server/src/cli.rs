@@ -1,0 +1,132 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use figment::Figment;
+use figment::providers::Serialized;
+use lyceum_knowledge::parse::child_main;
+
+use crate::config::Config;
+use crate::{models, serve};
+
+/// A self-hosted AI platform for a team.
+#[derive(Debug, Parser)]
+#[command(name = "lyceum", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the platform: API, web app, jobs, local models.
+    Serve(Settings),
+    /// Print the settings in force and where each comes from.
+    Config(Settings),
+    /// Bring the schema of the server at DATABASE_URL up to date.
+    Migrate(Settings),
+    /// Print the API's OpenAPI document.
+    Openapi,
+    /// The local models.
+    #[command(subcommand)]
+    Models(models::Command),
+    /// The process of the local models; the platform starts it.
+    #[command(hide = true)]
+    Engine,
+    /// The process that reads one document; the platform starts it.
+    #[command(hide = true)]
+    Parse {
+        /// Limits and kind, as the platform passes them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// Flags that go over the configuration file and the environment.
+#[derive(Debug, Default, Args)]
+pub struct Settings {
+    /// A TOML file of settings.
+    #[arg(long, env = "LYCEUM_CONFIG")]
+    config: Option<PathBuf>,
+    /// The program's folder: database, files, keys.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Address and port to listen on.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+}
+
+impl Settings {
+    fn figment(&self) -> Figment {
+        let mut figment = Config::figment(self.config.as_deref());
+        if let Some(folder) = &self.data_dir {
+            figment = figment.merge(Serialized::default("storage.data_dir", folder));
+        }
+        if let Some(listen) = &self.listen {
+            figment = figment.merge(Serialized::default("server.listen", listen));
+        }
+        figment
+    }
+
+    /// The configuration in force.
+    pub fn load(&self) -> anyhow::Result<Config> {
+        Config::extract(&self.figment())
+    }
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Parse { arguments } => return Ok(child_main(&arguments)),
+            Command::Serve(settings) => runtime()?.block_on(serve::serve(settings.load()?)),
+            Command::Migrate(settings) => runtime()?.block_on(serve::migrate(settings.load()?)),
+            Command::Config(settings) => print_config(&settings),
+            Command::Openapi => runtime()?.block_on(async { print(&serve::openapi()?) }),
+            Command::Models(command) => models::run(command),
+            Command::Engine => lyceum_engine::child::main().map_err(Into::into),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Every setting as TOML, each line with its source behind it. Passwords in addresses are hidden.
+fn print_config(settings: &Settings) -> anyhow::Result<()> {
+    let figment = settings.figment();
+    let config = Config::extract(&figment)?;
+    let mut lines = String::new();
+    for (section, values) in toml::Table::try_from(&config)? {
+        lines.push_str(&format!("[{section}]\n"));
+        for (name, value) in values.as_table().into_iter().flatten() {
+            let source = figment.find_metadata(&format!("{section}.{name}"));
+            let source = source.map_or("default".into(), |metadata| metadata.name.clone());
+            let value = match (section.as_str(), name.as_str()) {
+                ("database", "url") => "\"***\"".to_owned(),
+                _ => value.to_string(),
+            };
+            lines.push_str(&format!("{name} = {value}  # {source}\n"));
+        }
+        lines.push('\n');
+    }
+    print(lines.trim_end())
+}
+
+/// Standard output is the answer of a command.
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+pub fn print(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}
+
+/// Says on standard error why the program ends.
+#[expect(clippy::print_stderr, reason = "the log may not be there yet")]
+pub fn explain(error: &anyhow::Error) {
+    eprintln!("lyceum: {error:#}");
+}

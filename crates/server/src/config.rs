@@ -1,0 +1,192 @@
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set. Defaults are below; a TOML file and then the environment
+/// (`LYCEUM_SERVER__LISTEN=…`) go over them, and flags over those.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Where files are kept.
+    pub storage: StorageConfig,
+    /// Requests to other hosts.
+    pub outgoing: OutgoingConfig,
+    /// The local models.
+    pub engine: EngineConfig,
+    /// Documents and their limits.
+    pub knowledge: KnowledgeConfig,
+    /// The program's own log.
+    pub log: LogConfig,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The address that people open, where a proxy stands in front; also decides whether cookies
+    /// are marked `Secure`.
+    pub public_url: Option<String>,
+    /// Take the client's address from `X-Forwarded-For` of a proxy in front.
+    pub trust_proxy: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 8080).into(), public_url: None, trust_proxy: false }
+    }
+}
+
+/// The database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// A PostgreSQL server (15 or newer, with pgvector); without it the program runs its own. Also
+    /// read from `DATABASE_URL`.
+    pub url: Option<String>,
+    /// The most connections of this program.
+    pub max_connections: u32,
+    /// Folder of a PostgreSQL installation to run instead of the one inside the program. Also read
+    /// from `POSTGRES_BIN`.
+    pub binaries: Option<PathBuf>,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { url: None, max_connections: 24, binaries: None }
+    }
+}
+
+/// Where files are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// The one folder of the program: database, uploaded files, keys.
+    pub data_dir: PathBuf,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { data_dir: default_data_dir() }
+    }
+}
+
+/// Requests to other hosts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutgoingConfig {
+    /// Private hosts (`host` or `host:port`, or `*`) that providers may live on.
+    pub allowed_private_hosts: Vec<String>,
+}
+
+/// The local models.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineConfig {
+    /// Whether to run local models at all.
+    pub enabled: bool,
+    /// Folder of the model files. Also read from `LYCEUM_MODELS`.
+    pub models_dir: Option<PathBuf>,
+    /// Threads of computation; the machine's physical cores where it is 0.
+    pub threads: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { enabled: true, models_dir: None, threads: 0 }
+    }
+}
+
+/// Documents and their limits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KnowledgeConfig {
+    /// The largest file that may be uploaded, in megabytes (10⁶ bytes).
+    pub max_upload_mb: u64,
+    /// Documents that are worked on at the same time.
+    pub concurrency: usize,
+}
+
+impl Default for KnowledgeConfig {
+    fn default() -> Self {
+        Self { max_upload_mb: 100, concurrency: 2 }
+    }
+}
+
+/// The program's own log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// A filter such as `info` or `lyceum_gateway=debug,info`.
+    pub filter: String,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info,sqlx=warn,graphile_worker=warn".to_owned(), json: false }
+    }
+}
+
+impl Config {
+    /// Reads the configuration and says where each part came from.
+    pub fn figment(file: Option<&Path>) -> Figment {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment
+            .merge(Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into()))
+            .merge(Env::raw().only(&["POSTGRES_BIN"]).map(|_| "database.binaries".into()))
+            .merge(Env::raw().only(&["LYCEUM_MODELS"]).map(|_| "engine.models_dir".into()))
+            .merge(Env::prefixed("LYCEUM_").ignore(&["models", "cache", "postgres_archive"]).split("__"))
+    }
+
+    /// The configuration in force.
+    pub fn extract(figment: &Figment) -> anyhow::Result<Self> {
+        figment.extract().context("the configuration cannot be read")
+    }
+
+    /// Where the local models are.
+    pub fn models_dir(&self) -> PathBuf {
+        self.engine.models_dir.clone().unwrap_or_else(|| cache_dir().join("models"))
+    }
+}
+
+fn environment_path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn home() -> PathBuf {
+    environment_path("HOME").unwrap_or_else(|| PathBuf::from("/"))
+}
+
+/// `$LYCEUM_CACHE`, else `lyceum` in the user's cache folder: what the scripts fetched.
+fn cache_dir() -> PathBuf {
+    environment_path("LYCEUM_CACHE").unwrap_or_else(|| {
+        environment_path("XDG_CACHE_HOME")
+            .unwrap_or_else(|| home().join(".cache"))
+            .join("lyceum")
+    })
+}
+
+/// `/var/lib/lyceum` for root, because its home is closed to the database's account; the user's
+/// own data folder for everybody else.
+fn default_data_dir() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/lyceum");
+    }
+    environment_path("XDG_DATA_HOME")
+        .unwrap_or_else(|| home().join(".local/share"))
+        .join("lyceum")
+}

@@ -1,0 +1,40 @@
+//! What chat asks of the knowledge bases.
+
+use async_trait::async_trait;
+use lyceum_chat::{Retrieval, RetrievedChunk, Retriever};
+use lyceum_http::ApiError;
+use lyceum_knowledge::Knowledge;
+use uuid::Uuid;
+
+/// The knowledge domain behind chat's port.
+pub struct KnowledgeRetriever(pub Knowledge);
+
+#[async_trait]
+impl Retriever for KnowledgeRetriever {
+    async fn retrieve(
+        &self,
+        user: Uuid,
+        knowledge_bases: &[Uuid],
+        question: &str,
+        request_id: Uuid,
+    ) -> Result<Retrieval, ApiError> {
+        let found = self.0.retrieve(user, knowledge_bases, question, None, request_id).await?;
+        let chunks = found.chunks.into_iter().map(|chunk| RetrievedChunk {
+            chunk_id: chunk.chunk_id,
+            document_id: chunk.document_id,
+            knowledge_base_id: chunk.knowledge_base_id,
+            document_title: chunk.document_title,
+            content: chunk.content,
+            page: chunk.page,
+            start_offset: chunk.start_offset,
+            end_offset: chunk.end_offset,
+            score: chunk.score,
+            dense_rank: chunk.dense_rank,
+            dense_score: chunk.dense_score,
+            text_rank: chunk.text_rank,
+            kept: chunk.kept,
+            token_count: chunk.token_count,
+        });
+        Ok(Retrieval { chunks: chunks.collect(), took_ms: found.took_ms })
+    }
+}

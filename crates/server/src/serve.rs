@@ -1,0 +1,134 @@
+//! `lyceum serve`: starts the parts in order, serves, and stops them in the opposite order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use axum::Router;
+use lyceum_core::Clock;
+use lyceum_identity::Identity;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::print;
+use crate::config::{Config, LogConfig};
+use crate::database::{Database, server_options};
+use crate::router::{Surroundings, application};
+use crate::wiring::Platform;
+
+/// How long requests may take to end once the answers have.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
+/// Runs the platform until it is asked to stop.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let started = Instant::now();
+    start_log(&config.log)?;
+    install_crypto();
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    let database = Database::open(&config).await?;
+    let platform = Platform::start(&config, &database, Clock::system()).await?;
+    let address = address(&config, &listener)?;
+    announce(&platform.identity, &address).await?;
+    tracing::info!(%address, took = ?started.elapsed(), "ready");
+    let app = router(&platform, &config);
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    let (asked, stopping) = (platform.stopping(), platform.stopping());
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(async move {
+            asked_to_stop().await;
+            tracing::info!("stopping");
+            asked.cancel();
+        })
+        .into_future();
+    let ending = async {
+        stopping.cancelled().await;
+        platform.end_answers().await;
+        // A client that keeps its connection must not keep the program.
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = ending => {}
+    }
+    platform.stop().await;
+    database.close().await;
+    Ok(())
+}
+
+/// Applies the migrations to the configured server.
+pub async fn migrate(config: Config) -> anyhow::Result<()> {
+    let url = config.database.url.as_deref().context("set DATABASE_URL")?;
+    let owner = server_options(url)?;
+    let applied = lyceum_store::migrate(&owner).await?;
+    lyceum_jobs::prepare(&owner).await?;
+    print(&format!("{applied} migrations applied"))
+}
+
+/// The OpenAPI document of all routes. Needs no database.
+pub fn openapi() -> anyhow::Result<String> {
+    install_crypto();
+    let (_, document) = Platform::unconnected()?.routes();
+    Ok(serde_json::to_string_pretty(&document)?)
+}
+
+fn router(platform: &Platform, config: &Config) -> Router {
+    let (routes, document) = platform.routes();
+    let surroundings = Surroundings {
+        authenticator: Arc::new(platform.identity.clone()),
+        trust_proxy: config.server.trust_proxy,
+    };
+    application(routes, document, surroundings)
+}
+
+/// The address that people open.
+fn address(config: &Config, listener: &TcpListener) -> anyhow::Result<String> {
+    if let Some(url) = &config.server.public_url {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    let mut address = listener.local_addr()?;
+    if address.ip().is_unspecified() {
+        address.set_ip([127, 0, 0, 1].into());
+    }
+    Ok(format!("http://{address}"))
+}
+
+/// Prints where to go; on the first start with the token that lets one make the administrator.
+async fn announce(identity: &Identity, address: &str) -> anyhow::Result<()> {
+    match identity.setup_token().await? {
+        Some(token) => print(&format!(
+            "\nLyceum is ready. Make the administrator's account here (the link works once):\n\n  \
+             {address}/setup?token={}\n",
+            token.expose()
+        )),
+        None => print(&format!("\nLyceum is ready: {address}\n")),
+    }
+}
+
+fn start_log(config: &LogConfig) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.filter).context("log.filter cannot be read")?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.json {
+        true => log.json().init(),
+        false => log.init(),
+    }
+    Ok(())
+}
+
+fn install_crypto() {
+    // Fails only where one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+async fn asked_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

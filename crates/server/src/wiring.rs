@@ -1,0 +1,220 @@
+//! Puts the parts together: what one domain needs of another is handed over here.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use lyceum_chat::{Chat, ChatSettings};
+use lyceum_core::Clock;
+use lyceum_engine::{EngineConfig, LocalEngine};
+use lyceum_gateway::{Gateway, GatewaySettings};
+use lyceum_http::{Outgoing, OutgoingPolicy};
+use lyceum_identity::{Identity, IdentityConfig, SigningKey};
+use lyceum_jobs::{CancellationToken, Jobs, JobsHandle};
+use lyceum_knowledge::parse::{ParseLimits, Parser};
+use lyceum_knowledge::{Knowledge, KnowledgeSettings, Parts};
+use lyceum_llm::LocalModels;
+use lyceum_ops::{Ops, StatusSource};
+use lyceum_store::{Db, Keyring, Objects};
+use sqlx::postgres::PgConnectOptions;
+use utoipa::openapi::OpenApi;
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::retriever::KnowledgeRetriever;
+use crate::router;
+
+/// How long running answers may go on after the program was asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// All parts of the running program.
+pub struct Platform {
+    /// Who calls.
+    pub identity: Identity,
+    gateway: Gateway,
+    knowledge: Knowledge,
+    chat: Chat,
+    ops: Ops,
+    engine: Option<LocalEngine>,
+    jobs: Option<JobsHandle>,
+    stopping: CancellationToken,
+}
+
+/// What is kept in the data folder beside the database.
+struct Kept {
+    keyring: Keyring,
+    signing: SigningKey,
+    objects: Objects,
+}
+
+impl Kept {
+    fn open(data_dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            keyring: Keyring::load_or_create(&data_dir.join("secret.key"))?,
+            signing: SigningKey::load_or_create(&data_dir.join("signing.key"))?,
+            objects: Objects::folder(&data_dir.join("objects"))?,
+        })
+    }
+}
+
+impl Platform {
+    /// Makes and starts every part.
+    pub async fn start(config: &Config, database: &Database, clock: Clock) -> anyhow::Result<Self> {
+        let kept = Kept::open(&config.storage.data_dir)?;
+        let engine = match config.engine.enabled {
+            true => Some(LocalEngine::start(engine_config(config)?).await?),
+            false => None,
+        };
+        let mut platform = Self::assemble(config, database.db.clone(), kept, engine, clock)?;
+        platform.gateway.register_local_models().await?;
+        let recovered = platform.chat.recover().await?;
+        if recovered > 0 {
+            tracing::info!(recovered, "answers were left unfinished by the last run");
+        }
+        platform.chat.watch_other_nodes();
+        let (identity, stopping) = (platform.identity.clone(), platform.stopping.clone());
+        tokio::spawn(async move { identity.run(stopping).await });
+        let jobs = Jobs::new(database.owner.clone());
+        let jobs = lyceum_identity::register_jobs(jobs, &platform.identity);
+        let jobs = lyceum_knowledge::register_jobs(jobs, platform.knowledge.clone());
+        let jobs = lyceum_ops::register_jobs(jobs, &platform.ops);
+        platform.jobs = Some(jobs.start().await?);
+        Ok(platform)
+    }
+
+    /// The parts with neither database nor models behind them, for what their routes say of
+    /// themselves.
+    pub fn unconnected() -> anyhow::Result<Self> {
+        let db = Db::lazy(PgConnectOptions::new_without_pgpass(), 1);
+        let kept = Kept {
+            keyring: Keyring::generate()?,
+            signing: SigningKey::generate()?,
+            objects: Objects::folder(&std::env::temp_dir())?,
+        };
+        Self::assemble(&Config::default(), db, kept, None, Clock::system())
+    }
+
+    fn assemble(
+        config: &Config,
+        db: Db,
+        kept: Kept,
+        engine: Option<LocalEngine>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let Kept { keyring, signing, objects } = kept;
+        let policy = OutgoingPolicy {
+            allowed_private_hosts: config.outgoing.allowed_private_hosts.clone(),
+        };
+        let outgoing = Outgoing::new(policy)?;
+        let local = engine.as_ref().map_or_else(LocalModels::absent, LocalEngine::local_models);
+        let tokens = local.tokens.clone();
+        let identity = Identity::new(db.clone(), clock.clone(), &signing, identity_config(config));
+        let settings = GatewaySettings::default();
+        let gateway =
+            Gateway::unregistered(db.clone(), keyring, outgoing, local, clock.clone(), settings);
+        let parts = Parts {
+            db: db.clone(),
+            objects,
+            gateway: gateway.clone(),
+            tokens,
+            parser: Parser::this_program(ParseLimits::default())?,
+            clock: clock.clone(),
+        };
+        let knowledge = Knowledge::new(parts, knowledge_settings(config));
+        let retriever = Arc::new(KnowledgeRetriever(knowledge.clone()));
+        let settings = ChatSettings { node: "main".to_owned(), ..ChatSettings::default() };
+        let chat =
+            Chat::new(db.clone(), gateway.clone(), Some(retriever), clock.clone(), settings);
+        let sources: Vec<Arc<dyn StatusSource>> = match &engine {
+            Some(engine) => vec![Arc::new(EngineStatus(engine.clone()))],
+            None => Vec::new(),
+        };
+        let ops = Ops::new(db, clock, env!("CARGO_PKG_VERSION"), sources);
+        let (jobs, stopping) = (None, CancellationToken::new());
+        Ok(Self { identity, gateway, knowledge, chat, ops, engine, jobs, stopping })
+    }
+
+    /// All routes and what they say of themselves.
+    pub fn routes(&self) -> (Router, OpenApi) {
+        let api = [
+            lyceum_identity::router(self.identity.clone()),
+            lyceum_gateway::router(self.gateway.clone()),
+            lyceum_knowledge::router(self.knowledge.clone()),
+            lyceum_chat::router(self.chat.clone()),
+            lyceum_ops::router(self.ops.clone()),
+        ];
+        router::routes(api, lyceum_gateway::v1_router(self.gateway.clone()))
+    }
+
+    /// Is cancelled when the program is asked to stop.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Ends the running answers, with their text kept, so that their streams end, too.
+    pub async fn end_answers(&self) {
+        if tokio::time::timeout(GRACE, self.chat.shutdown()).await.is_err() {
+            tracing::warn!("some answers did not end in time");
+        }
+    }
+
+    /// Stops the parts; those first that use others.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        if let Some(jobs) = self.jobs {
+            jobs.shutdown().await;
+        }
+        self.gateway.flush().await;
+        if let Some(engine) = &self.engine {
+            engine.shutdown().await;
+        }
+    }
+}
+
+fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
+    let folder = config.storage.data_dir.join("engine");
+    let mut engine = EngineConfig::new(std::env::current_exe()?, folder);
+    if let Some(models) = &config.engine.models_dir {
+        engine.models = models.clone();
+    }
+    engine.threads = Some(config.engine.threads).filter(|&threads| threads > 0);
+    Ok(engine)
+}
+
+fn identity_config(config: &Config) -> IdentityConfig {
+    let https = config.server.public_url.as_deref().is_some_and(|url| url.starts_with("https:"));
+    IdentityConfig {
+        secure_cookies: https,
+        trust_proxy: config.server.trust_proxy,
+        ..IdentityConfig::default()
+    }
+}
+
+fn knowledge_settings(config: &Config) -> KnowledgeSettings {
+    KnowledgeSettings {
+        max_file_bytes: config.knowledge.max_upload_mb * 1_000_000,
+        ingest_concurrency: config.knowledge.concurrency,
+        ..KnowledgeSettings::default()
+    }
+}
+
+struct EngineStatus(LocalEngine);
+
+#[async_trait]
+impl StatusSource for EngineStatus {
+    fn name(&self) -> &'static str {
+        "engine"
+    }
+
+    async fn status(&self) -> serde_json::Value {
+        let health = tokio::time::timeout(Duration::from_secs(1), self.0.health()).await;
+        let health = health.ok().and_then(Result::ok);
+        serde_json::json!({
+            "process": self.0.status(),
+            "health": health,
+            "models": self.0.catalogue(),
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! For tests only: a database of one's own in milliseconds, users, callers, and an upstream
+//! provider with every fault. Knows no domain.
+
+mod database;
+mod people;
+mod server;
+mod upstream;
+
+pub use database::TestDb;
+pub use people::{admin, caller, caller_with, user};
+pub use upstream::{MockUpstream, RecordedRequest};

@@ -1,0 +1,159 @@
+//! A provider that speaks the OpenAI protocol and fails on demand.
+
+mod reply;
+mod routes;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// An OpenAI-compatible server on a port of 127.0.0.1. The **model name** chooses how it behaves:
+///
+/// | model | behaviour |
+/// |---|---|
+/// | `ok`, and any other name | answers "You said: " and the last message, a word a chunk |
+/// | `slow` | the same with 50 ms before each chunk |
+/// | `gated` | each chunk waits for [`MockUpstream::release`] |
+/// | `status-NNN` | that HTTP status with an error document; 429 and 503 with `Retry-After: 1` |
+/// | `cut` | the connection breaks after two chunks, or within the body |
+/// | `garbage` | text that is no JSON, with status 200 |
+/// | `half-frame` | the stream ends within a frame, without `[DONE]` |
+/// | `no-usage` | answers without token counts |
+/// | `no-done` | the stream ends after the last chunk, without `[DONE]` |
+/// | `stream-error` | an error document as the third frame of the stream |
+/// | `hang` | takes the request and never answers |
+/// | `stall` | two chunks, then silence |
+///
+/// Tokens are words: those of all messages together, and those answered. `max_tokens` cuts the
+/// answer. As with OpenAI, a stream tells its usage only when asked by `stream_options`.
+pub struct MockUpstream {
+    /// Such as `http://127.0.0.1:40123/v1`.
+    pub base_url: String,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct RecordedRequest {
+    /// Such as `/v1/chat/completions`.
+    pub path: String,
+    /// The key in `Authorization: Bearer …`.
+    pub key: Option<String>,
+    /// The JSON body; null for GET.
+    pub body: Value,
+}
+
+#[derive(Default)]
+struct Counts {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    calls: BTreeMap<String, u64>,
+}
+
+struct State {
+    counts: Mutex<Counts>,
+    requests: Mutex<Vec<RecordedRequest>>,
+    gate: Semaphore,
+    open_streams: AtomicU64,
+    abandoned: AtomicU64,
+    accepted_key: Option<String>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MockUpstream {
+    /// Starts one that accepts every key.
+    pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts one that accepts only `key` and answers 401 to others.
+    pub async fn with_key(key: &str) -> Self {
+        Self::start_with(Some(key.to_owned())).await
+    }
+
+    async fn start_with(accepted_key: Option<String>) -> Self {
+        let state = Arc::new(State {
+            counts: Mutex::default(),
+            requests: Mutex::default(),
+            gate: Semaphore::new(0),
+            open_streams: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            accepted_key,
+        });
+        let bound = TcpListener::bind("127.0.0.1:0").await;
+        let Ok((listener, address)) = bound.and_then(|l| l.local_addr().map(|a| (l, a))) else {
+            panic!("no port of 127.0.0.1 is free");
+        };
+        let router = routes::router(Arc::clone(&state));
+        let server = tokio::spawn(async move {
+            let _stopped = axum::serve(listener, router).await;
+        });
+        Self { base_url: format!("http://{address}/v1"), state, server }
+    }
+
+    /// Calls with an accepted key so far, whatever came of them.
+    pub fn calls(&self) -> u64 {
+        locked(&self.state.counts).calls.values().sum()
+    }
+
+    /// The same for one model.
+    pub fn calls_of(&self, model: &str) -> u64 {
+        locked(&self.state.counts).calls.get(model).copied().unwrap_or(0)
+    }
+
+    /// Prompt and completion tokens of all calls so far: what a provider would bill.
+    pub fn tokens(&self) -> (u64, u64) {
+        let counts = locked(&self.state.counts);
+        (counts.prompt_tokens, counts.completion_tokens)
+    }
+
+    /// Everything that was asked, in order.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        locked(&self.state.requests).clone()
+    }
+
+    /// Lets `chunks` more chunks of the model `gated` pass.
+    pub fn release(&self, chunks: usize) {
+        self.state.gate.add_permits(chunks);
+    }
+
+    /// Streams that are being sent.
+    pub fn open_streams(&self) -> u64 {
+        self.state.open_streams.load(Ordering::SeqCst)
+    }
+
+    /// Streams whose reader went away before their end.
+    pub fn abandoned(&self) -> u64 {
+        self.state.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `condition` holds; for what has no event of its own.
+    ///
+    /// # Panics
+    /// Where it does not hold within 20 seconds.
+    pub async fn wait_for(&self, condition: impl Fn(&Self) -> bool) {
+        for _ in 0..2000 {
+            if condition(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the condition did not come to hold within 20 seconds");
+    }
+}
+
+impl Drop for MockUpstream {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,0 +1,65 @@
+import { checkAccessibility, checkWidth, loadTexts, openPage, shoot } from './browser.mjs';
+import { ACCOUNT } from './walk.mjs';
+
+const PAGES = [
+  'chat',
+  'welcome',
+  'knowledge',
+  'models',
+  'providers',
+  'usage',
+  'api-keys',
+  'profile',
+  'admin/users',
+  'admin/audit',
+  'admin/status',
+];
+
+export const LOOKS = ['en', 'zh'].flatMap((language) =>
+  ['light', 'dark'].flatMap((theme) => [1440, 390].map((width) => ({ language, theme, width }))),
+);
+
+export const lookName = ({ language, theme, width }) => `${language}-${theme}-${width}`;
+
+/** The page before there is any account, in one look. */
+export async function viewSetup(browser, server, look) {
+  const { page, faults, context } = await openPage(browser, { origin: server.origin, ...look });
+  await page.goto(`/setup?token=${encodeURIComponent(server.token)}`);
+  await page.getByRole('button', { name: (await loadTexts(look.language))('identity.createAdmin') }).waitFor();
+  await inspect(page, `${lookName(look)}-setup`);
+  await context.close();
+  return faults;
+}
+
+/** Every page in one look, with what the walks have left on it. */
+export async function viewAll(browser, server, look) {
+  const { page, faults, context } = await openPage(browser, { origin: server.origin, ...look });
+  const t = await loadTexts(look.language);
+  const signIn = await page.request.post('/api/v1/auth/sign-in', {
+    headers: { 'X-Lyceum-Client': 'web' },
+    data: { login: ACCOUNT.username, password: ACCOUNT.password },
+  });
+  if (!signIn.ok()) throw new Error(`Signing in answered ${signIn.status()}`);
+  for (const [key, value] of [['language', look.language], ['theme', look.theme]]) {
+    await page.request.put(`/api/v1/me/preferences/${key}`, { headers: { 'X-Lyceum-Client': 'web' }, data: { value } });
+  }
+  for (const path of PAGES) {
+    await page.goto(`/${path}`);
+    await settle(page, t);
+    await inspect(page, `${lookName(look)}-${path.replace('/', '-')}`);
+  }
+  await context.close();
+  return faults;
+}
+
+async function settle(page, t) {
+  await page.locator('h1').first().waitFor();
+  await page.getByRole('status', { name: t('common.loading') }).first().waitFor({ state: 'detached' });
+  await page.waitForLoadState('networkidle');
+}
+
+async function inspect(page, name) {
+  await shoot(page, name);
+  await checkAccessibility(page, name);
+  await checkWidth(page, name);
+}

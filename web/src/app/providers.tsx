@@ -1,0 +1,27 @@
+import { QueryClientProvider } from '@tanstack/react-query';
+import { App, ConfigProvider } from 'antd';
+import enUS from 'antd/locale/en_US';
+import zhCN from 'antd/locale/zh_CN';
+import { useEffect, type ReactNode } from 'react';
+import { queryClient } from '@/api/query-client';
+import { useDark, usePreferences } from '@/lib/preferences';
+import { antdTheme } from './theme';
+
+export function Providers({ children }: { children: ReactNode }) {
+  const dark = useDark();
+  const { language } = usePreferences();
+  useEffect(() => {
+    document.documentElement.dataset['theme'] = dark ? 'dark' : 'light';
+  }, [dark]);
+  return (
+    <QueryClientProvider client={queryClient}>
+      <ConfigProvider
+        theme={antdTheme(dark)}
+        locale={language === 'zh' ? zhCN : enUS}
+        button={{ autoInsertSpace: false }}
+      >
+        <App>{children}</App>
+      </ConfigProvider>
+    </QueryClientProvider>
+  );
+}

@@ -1,0 +1,118 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
+import { meQuery, setupQuery } from '@/api/identity';
+import { queryClient } from '@/api/query-client';
+import { isStatus, onSignedOut } from '@/lib/http';
+import { applyPreferences } from '@/lib/preferences';
+import { safeReturnPath } from '@/lib/safe-url';
+import { ListSkeleton } from '@/components/states';
+import { Crash, NotFound } from './fallbacks';
+import { Shell } from './shell';
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined;
+
+const rootRoute = createRootRoute({ component: Outlet, notFoundComponent: NotFound, errorComponent: Crash });
+
+const setupRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/setup',
+  validateSearch: (search: Record<string, unknown>): { token?: string } => ({ token: text(search['token']) }),
+  component: lazyRouteComponent(() => import('@/features/identity/setup-page'), 'SetupPage'),
+});
+
+const signInRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/sign-in',
+  validateSearch: (search: Record<string, unknown>): { to?: string } => ({ to: text(search['to']) }),
+  beforeLoad: async () => {
+    const setup = await queryClient.query({ ...setupQuery, staleTime: 'static' }).catch(() => undefined);
+    if (setup?.needed) throw redirect({ to: '/setup' });
+  },
+  component: lazyRouteComponent(() => import('@/features/identity/sign-in-page'), 'SignInPage'),
+});
+
+const shellRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  id: 'shell',
+  beforeLoad: async ({ location }) => {
+    try {
+      const me = await queryClient.query({ ...meQuery, staleTime: 'static' });
+      await applyPreferences(me.preferences);
+    } catch (error) {
+      if (isStatus(error, 401)) throw redirect({ to: '/sign-in', search: { to: location.href } });
+      throw error;
+    }
+  },
+  component: Shell,
+});
+
+const page = <Path extends string>(path: Path, load: () => Promise<Record<string, unknown>>, name: string) =>
+  createRoute({
+    getParentRoute: () => shellRoute,
+    path,
+    component: lazyRouteComponent(load as () => Promise<Record<string, () => React.JSX.Element>>, name),
+  });
+
+const indexRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/chat' });
+  },
+});
+
+const chatRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/chat',
+  validateSearch: (search: Record<string, unknown>): { base?: string } => ({ base: text(search['base']) }),
+  component: lazyRouteComponent(() => import('@/features/chat/new-chat-page'), 'NewChatPage'),
+});
+
+const routeTree = rootRoute.addChildren([
+  setupRoute,
+  signInRoute,
+  shellRoute.addChildren([
+    indexRoute,
+    chatRoute,
+    page('/chat/$conversationId', () => import('@/features/chat/conversation-page'), 'ConversationPage'),
+    page('/welcome', () => import('@/features/knowledge/welcome-page'), 'WelcomePage'),
+    page('/knowledge', () => import('@/features/knowledge/list-page'), 'KnowledgeListPage'),
+    page('/knowledge/$baseId', () => import('@/features/knowledge/detail-page'), 'KnowledgeDetailPage'),
+    page('/models', () => import('@/features/gateway/models-page'), 'ModelsPage'),
+    page('/providers', () => import('@/features/gateway/providers-page'), 'ProvidersPage'),
+    page('/usage', () => import('@/features/gateway/usage-page'), 'UsagePage'),
+    page('/api-keys', () => import('@/features/identity/api-keys-page'), 'ApiKeysPage'),
+    page('/profile', () => import('@/features/identity/profile-page'), 'ProfilePage'),
+    page('/admin/users', () => import('@/features/identity/users-page'), 'UsersPage'),
+    page('/admin/audit', () => import('@/features/ops/audit-page'), 'AuditPage'),
+    page('/admin/status', () => import('@/features/ops/status-page'), 'StatusPage'),
+  ]),
+]);
+
+export const router = createRouter({
+  routeTree,
+  defaultPreload: 'intent',
+  defaultPendingComponent: () => <ListSkeleton />,
+  defaultErrorComponent: Crash,
+  scrollRestoration: false,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+onSignedOut(() => {
+  const { pathname, href } = router.state.location;
+  if (pathname === '/sign-in' || pathname === '/setup') return;
+  queryClient.clear();
+  void router.navigate({ to: '/sign-in', search: { to: safeReturnPath(href) } });
+});

@@ -1,0 +1,63 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { Alert, Descriptions } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { usageCallQuery } from '@/api/gateway';
+import { QueryState } from '@/components/states';
+import { describeCode } from '@/lib/use-describe';
+import { useFormat } from '@/lib/use-format';
+import { purposeKey } from './usage-data';
+
+export function CallDetails({ id }: { id: string }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const query = useQuery(usageCallQuery(id));
+  const call = query.data;
+  const purpose = purposeKey(call?.purpose ?? '');
+  return (
+    <QueryState query={query}>
+      {() =>
+        call && (
+          <>
+            {call.error_code && (
+              <Alert type="error" showIcon title={describeCode(call.error_code, call.error_code)} style={{ marginBottom: 16 }} />
+            )}
+            <Descriptions
+              column={1}
+              size="small"
+              bordered
+              items={[
+                { key: 'time', label: t('usage.time'), children: format.dateTime(call.created_at) },
+                { key: 'user', label: t('usage.groups.user'), children: call.user ?? '—' },
+                { key: 'purpose', label: t('usage.purpose'), children: purpose ? t(`usage.purposes.${purpose}`) : call.purpose },
+                { key: 'model', label: t('usage.groups.model'), children: call.model },
+                { key: 'provider', label: t('usage.groups.provider'), children: call.provider },
+                { key: 'in', label: t('usage.promptTokens'), children: format.number(call.prompt_tokens) },
+                { key: 'out', label: t('usage.completionTokens'), children: format.number(call.completion_tokens) },
+                { key: 'counted', label: t('usage.counted'), children: call.estimated ? t('usage.estimated') : t('usage.reported') },
+                { key: 'cost', label: t('usage.cost'), children: format.cost(call.cost) },
+                { key: 'first', label: t('usage.firstToken'), children: format.duration(call.first_token_ms) },
+                { key: 'latency', label: t('usage.latency'), children: format.duration(call.latency_ms) },
+                { key: 'status', label: t('common.status'), children: call.status },
+                { key: 'request', label: t('usage.requestId'), children: <code>{call.request_id ?? '—'}</code> },
+                ...(call.conversation_id
+                  ? [
+                      {
+                        key: 'conversation',
+                        label: t('usage.conversation'),
+                        children: (
+                          <Link to="/chat/$conversationId" params={{ conversationId: call.conversation_id }}>
+                            {t('usage.openConversation')}
+                          </Link>
+                        ),
+                      },
+                    ]
+                  : []),
+              ]}
+            />
+          </>
+        )
+      }
+    </QueryState>
+  );
+}

@@ -1,0 +1,101 @@
+import { useQuery } from '@tanstack/react-query';
+import { Alert, AutoComplete, Checkbox, Form, Input, InputNumber, Modal, Radio, Select } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { offeredModelsQuery, providersQuery, useSaveModel, type ModelInput } from '@/api/gateway';
+import type { Model } from '@/api/types';
+import { useDescribe } from '@/lib/use-describe';
+
+interface ModelFormProps {
+  providerId?: string | undefined;
+  model?: Model | undefined;
+  onClose: () => void;
+}
+
+/** Adds a provider's model for use, or changes one. */
+export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
+  const { t } = useTranslation();
+  const describe = useDescribe();
+  const [form] = Form.useForm<ModelInput>();
+  const save = useSaveModel();
+  const providers = useQuery(providersQuery);
+  // Undefined until the form stands.
+  const watched = Form.useWatch('provider_config_id', form) as string | undefined;
+  const provider = watched ?? providerId;
+  const offered = useQuery({ ...offeredModelsQuery(provider ?? ''), enabled: provider !== undefined && !model });
+  const submit = async () => {
+    const { provider_config_id, model: name, kind, ...rest } = await form.validateFields();
+    save.mutate(model ? { id: model.id, ...rest } : { provider_config_id, model: name, kind, ...rest }, {
+      onSuccess: onClose,
+    });
+  };
+  const required = { required: true, whitespace: true, message: t('common.required') };
+  return (
+    <Modal
+      open
+      title={model ? t('models.edit') : t('models.create')}
+      okText={t('common.save')}
+      cancelText={t('common.cancel')}
+      confirmLoading={save.isPending}
+      onOk={() => void submit()}
+      onCancel={onClose}
+    >
+      <Form
+        form={form}
+        layout="vertical"
+        onFinish={() => void submit()}
+        initialValues={{
+          provider_config_id: providerId ?? model?.provider_config_id ?? undefined,
+          kind: model?.kind ?? 'chat',
+          model: model?.model,
+          name: model?.name,
+          max_tokens: model?.max_tokens ?? undefined,
+          temperature: model?.temperature ?? undefined,
+          is_default: model?.is_default ?? false,
+        }}
+      >
+        {save.isError && <Alert type="error" showIcon title={describe(save.error)} />}
+        <Form.Item name="provider_config_id" label={t('models.provider')} rules={[required]} hidden={providerId !== undefined || model !== undefined}>
+          <Select
+            loading={providers.isPending}
+            options={(providers.data?.items ?? []).map((item) => ({ value: item.id, label: item.name }))}
+          />
+        </Form.Item>
+        <Form.Item
+          name="model"
+          label={t('models.model')}
+          rules={[required]}
+          extra={offered.isError ? describe(offered.error) : t('models.modelHint')}
+        >
+          <AutoComplete
+            disabled={model !== undefined}
+            options={(offered.data?.items ?? []).map((item) => ({ value: item.id }))}
+            showSearch={{ filterOption: (input, option) => (option?.value ?? '').toLowerCase().includes(input.toLowerCase()) }}
+            onSelect={(value: string) => {
+              if (!form.getFieldValue('name')) form.setFieldValue('name', value);
+            }}
+          />
+        </Form.Item>
+        <Form.Item name="name" label={t('models.name')} rules={[required]}>
+          <Input maxLength={100} />
+        </Form.Item>
+        <Form.Item name="kind" label={t('models.kind')} hidden={model !== undefined}>
+          <Radio.Group
+            options={[
+              { value: 'chat', label: t('models.kinds.chat') },
+              { value: 'embedding', label: t('models.kinds.embedding') },
+            ]}
+          />
+        </Form.Item>
+        <Form.Item name="max_tokens" label={t('models.maxTokens')}>
+          <InputNumber min={1} max={1_000_000} style={{ width: '100%' }} />
+        </Form.Item>
+        <Form.Item name="temperature" label={t('models.temperature')}>
+          <InputNumber min={0} max={2} step={0.1} style={{ width: '100%' }} />
+        </Form.Item>
+        <Form.Item name="is_default" valuePropName="checked">
+          <Checkbox>{t('models.makeDefault')}</Checkbox>
+        </Form.Item>
+      </Form>
+    </Modal>
+  );
+}

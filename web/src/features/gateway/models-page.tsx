@@ -1,0 +1,136 @@
+import { DeploymentUnitOutlined, PlusOutlined } from '@ant-design/icons';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { App, Button, Segmented, Tag, type TableColumnsType } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { modelsQuery, useDeleteModel } from '@/api/gateway';
+import type { Model, ModelKind } from '@/api/types';
+import { DataTable } from '@/components/data-table';
+import { Page } from '@/components/page';
+import { EmptyState, QueryState } from '@/components/states';
+import { StatusDot } from '@/components/status-dot';
+import { useDescribe } from '@/lib/use-describe';
+import { useFormat } from '@/lib/use-format';
+import styles from './gateway.module.css';
+import { ModelForm } from './model-form';
+
+export function ModelsPage() {
+  const { t } = useTranslation();
+  const query = useQuery(modelsQuery);
+  const [kind, setKind] = useState<ModelKind | 'all'>('all');
+  const [editing, setEditing] = useState<Model | 'new'>();
+  const models = (query.data?.items ?? []).filter((model) => kind === 'all' || model.kind === kind);
+  return (
+    <Page
+      title={t('models.title')}
+      description={t('models.intro')}
+      actions={
+        <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
+          {t('models.create')}
+        </Button>
+      }
+    >
+      <Segmented
+        className={styles.filter}
+        aria-label={t('models.kind')}
+        value={kind}
+        onChange={setKind}
+        options={[
+          { value: 'all' as const, label: t('common.all') },
+          { value: 'chat' as const, label: t('models.kinds.chat') },
+          { value: 'embedding' as const, label: t('models.kinds.embedding') },
+        ]}
+      />
+      <QueryState query={query}>
+        {() =>
+          models.length === 0 ? (
+            <EmptyState
+              icon={<DeploymentUnitOutlined />}
+              title={t('models.empty')}
+              hint={t('models.emptyHint')}
+              action={<Link to="/providers">{t('providers.create')}</Link>}
+            />
+          ) : (
+            <ModelTable models={models} onEdit={setEditing} />
+          )
+        }
+      </QueryState>
+      {editing && <ModelForm model={editing === 'new' ? undefined : editing} onClose={() => setEditing(undefined)} />}
+    </Page>
+  );
+}
+
+function ModelTable({ models, onEdit }: { models: Model[]; onEdit: (model: Model) => void }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const describe = useDescribe();
+  const { modal, message: toast } = App.useApp();
+  const remove = useDeleteModel();
+  const confirmDelete = (model: Model) =>
+    void modal.confirm({
+      title: t('models.delete'),
+      content: t('models.deleteHint', { name: model.name }),
+      okText: t('common.delete'),
+      okButtonProps: { danger: true },
+      cancelText: t('common.cancel'),
+      onOk: () => remove.mutateAsync(model.id).catch((error: unknown) => void toast.error(describe(error))),
+    });
+  const columns: TableColumnsType<Model> = [
+    {
+      title: t('models.name'),
+      key: 'name',
+      sorter: (a, b) => a.name.localeCompare(b.name),
+      render: (_, model) => (
+        <div className={styles.model}>
+          <strong>
+            {model.name} {model.is_default && <Tag>{t('models.default')}</Tag>}
+          </strong>
+          <code>{model.model}</code>
+        </div>
+      ),
+    },
+    {
+      title: t('models.provider'),
+      key: 'provider',
+      render: (_, model) =>
+        model.provider === 'local' ? t('chat.localModels') : (model.provider_config_name ?? model.provider),
+    },
+    { title: t('models.kind'), dataIndex: 'kind', render: (kind: ModelKind) => t(`models.kinds.${kind}`) },
+    {
+      title: t('common.status'),
+      key: 'status',
+      render: (_, model) => (
+        <StatusDot tone={model.available && model.is_active ? 'ok' : 'off'}>
+          {!model.is_active ? t('models.inactive') : model.available ? t('models.ready') : t('models.unavailable')}
+        </StatusDot>
+      ),
+    },
+    { title: t('models.context'), dataIndex: 'context_length', align: 'end', render: (value?: number | null) => format.number(value) },
+    {
+      title: t('models.price'),
+      key: 'price',
+      align: 'end',
+      render: (_, model) =>
+        model.input_price == null ? '—' : `${format.cost(model.input_price)} / ${format.cost(model.output_price)}`,
+    },
+    {
+      title: <span className="visually-hidden">{t('common.actions')}</span>,
+      key: 'actions',
+      align: 'end',
+      render: (_, model) =>
+        model.editable && (
+
+          <span className={styles.buttons}>
+            <Button size="small" onClick={() => onEdit(model)}>
+              {t('common.edit')}
+            </Button>
+            <Button size="small" danger onClick={() => confirmDelete(model)}>
+              {t('common.delete')}
+            </Button>
+          </span>
+        ),
+    },
+  ];
+  return <DataTable rowKey="id" columns={columns} dataSource={models} />;
+}

@@ -1,0 +1,116 @@
+import { useQuery } from '@tanstack/react-query';
+import { Alert, Form, Input, Modal, Radio, Select } from 'antd';
+import { useTranslation } from 'react-i18next';
+import { catalogueQuery, useSaveProvider, type ProviderInput } from '@/api/gateway';
+import { meQuery } from '@/api/identity';
+import type { Provider } from '@/api/types';
+import { QueryState } from '@/components/states';
+import { permits } from '@/lib/permissions';
+import { useDescribe } from '@/lib/use-describe';
+import { SchemaFields } from './schema-fields';
+
+interface ProviderFormProps {
+  provider: Provider | undefined;
+  onClose: () => void;
+}
+
+export function ProviderForm({ provider, onClose }: ProviderFormProps) {
+  const { t } = useTranslation();
+  const describe = useDescribe();
+  const catalogue = useQuery(catalogueQuery);
+  const { data: me } = useQuery(meQuery);
+  const [form] = Form.useForm<ProviderInput>();
+  const save = useSaveProvider();
+  // Undefined until the form stands.
+  const watched = Form.useWatch('provider', form) as string | undefined;
+  const chosen = watched ?? provider?.provider;
+  const kinds = (catalogue.data?.items ?? []).filter((kind) => kind.name !== 'local' && kind.is_active !== false);
+  const kind = kinds.find((item) => item.name === chosen);
+  const schema = kind?.config_schema;
+
+  const submit = async () => {
+    const values = await form.validateFields();
+    // An empty key keeps the stored one.
+    const { api_key, provider: name, scope, ...rest } = values;
+    const key = api_key ? { api_key } : {};
+    save.mutate(provider ? { id: provider.id, ...rest, ...key } : { provider: name, scope, ...rest, ...key }, {
+      onSuccess: onClose,
+    });
+  };
+  const required = { required: true, whitespace: true, message: t('common.required') };
+  return (
+    <Modal
+      open
+      title={provider ? t('providers.edit') : t('providers.create')}
+      okText={t('common.save')}
+      cancelText={t('common.cancel')}
+      confirmLoading={save.isPending}
+      onOk={() => void submit()}
+      onCancel={onClose}
+    >
+      <QueryState query={catalogue}>
+        {() => (
+          <Form
+            form={form}
+            layout="vertical"
+            onFinish={() => void submit()}
+            initialValues={{
+              provider: provider?.provider,
+              name: provider?.name,
+              scope: provider?.scope ?? 'personal',
+              base_url: provider?.base_url ?? undefined,
+              config: provider?.config ?? undefined,
+            }}
+          >
+            {save.isError && <Alert type="error" showIcon title={describe(save.error)} />}
+            <Form.Item name="provider" label={t('providers.kind')} rules={[required]}>
+              <Select
+                disabled={provider !== undefined}
+                placeholder={t('providers.kindPlaceholder')}
+                options={kinds.map((item) => ({ value: item.name, label: item.display_name }))}
+                onChange={(value: string) => {
+                  const picked = kinds.find((item) => item.name === value);
+                  if (!form.getFieldValue('name')) form.setFieldValue('name', picked?.display_name);
+                  form.setFieldValue('base_url', picked?.default_base_url ?? undefined);
+                }}
+              />
+            </Form.Item>
+            <Form.Item name="name" label={t('providers.name')} rules={[required]}>
+              <Input maxLength={100} />
+            </Form.Item>
+              <Form.Item
+                name="base_url"
+                label={t('providers.baseUrl')}
+                extra={t('providers.baseUrlHint')}
+                rules={[
+                  { type: 'url', message: t('providers.baseUrlInvalid') },
+                  { required: kind !== undefined && !kind.default_base_url, message: t('common.required') },
+                ]}
+              >
+                <Input placeholder="https://" maxLength={500} inputMode="url" />
+              </Form.Item>
+              <Form.Item
+                name="api_key"
+                label={t('providers.key')}
+                rules={[{ required: !provider && kind?.requires_api_key === true, message: t('common.required') }]}
+                extra={provider?.api_key_hint ? t('providers.keyKept', { hint: provider.api_key_hint.slice(-4) }) : t('providers.keyHint')}
+              >
+                <Input.Password autoComplete="off" maxLength={4000} />
+              </Form.Item>
+            {schema && <SchemaFields key={chosen} schema={schema} />}
+            {permits(me?.permissions ?? [], 'provider:manage') && (
+              <Form.Item name="scope" label={t('providers.scope')} hidden={provider !== undefined}>
+                <Radio.Group
+                  options={[
+                    { value: 'personal', label: t('providers.scopes.personal') },
+                    { value: 'organization', label: t('providers.scopes.organization') },
+                  ]}
+                />
+              </Form.Item>
+            )}
+          </Form>
+        )}
+      </QueryState>
+    </Modal>
+  );
+}

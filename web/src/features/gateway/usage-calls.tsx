@@ -1,0 +1,123 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Button, Drawer, Select, type TableColumnsType } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { usageCallsQuery, type UsageRange } from '@/api/gateway';
+import type { UsageCall } from '@/api/types';
+import { DataTable } from '@/components/data-table';
+import { LoadMore, QueryState } from '@/components/states';
+import { StatusDot, type Tone } from '@/components/status-dot';
+import { useFormat } from '@/lib/use-format';
+import { CallDetails } from './call-details';
+import styles from './gateway.module.css';
+import { purposeKey } from './usage-data';
+
+const STATUSES = ['completed', 'failed', 'cancelled'] as const;
+
+function callTone(status: string): Tone {
+  if (status === 'completed') return 'ok';
+  return status === 'failed' ? 'bad' : 'off';
+}
+
+/** The ledger, newest first. */
+export function UsageCalls({ range }: { range: UsageRange }) {
+  const { t } = useTranslation();
+  const [status, setStatus] = useState<string>();
+  const [purpose, setPurpose] = useState<string>();
+  const [shown, setShown] = useState<string>();
+  const query = useInfiniteQuery(
+    usageCallsQuery({ ...range, ...(status ? { status } : {}), ...(purpose ? { purpose } : {}) }),
+  );
+  return (
+    <>
+      <div className={styles.filters}>
+        <Select
+          allowClear
+          aria-label={t('usage.purpose')}
+          placeholder={t('usage.purpose')}
+          value={purpose ?? null}
+          onChange={(value: string | null) => setPurpose(value ?? undefined)}
+          options={(['chat', 'title', 'embedding', 'retrieval', 'api', 'test'] as const).map((value) => ({
+            value,
+            label: t(`usage.purposes.${value}`),
+          }))}
+        />
+        <Select
+          allowClear
+          aria-label={t('common.status')}
+          placeholder={t('common.status')}
+          value={status ?? null}
+          onChange={(value: string | null) => setStatus(value ?? undefined)}
+          options={STATUSES.map((value) => ({ value, label: t(`usage.statuses.${value}`) }))}
+        />
+      </div>
+      <QueryState query={query}>
+        {() => (
+          <>
+            <CallTable calls={query.data?.pages.flatMap((page) => page.items) ?? []} onOpen={setShown} />
+            <LoadMore query={query} />
+          </>
+        )}
+      </QueryState>
+      <Drawer
+        open={shown !== undefined}
+        title={t('usage.call')}
+        size={520}
+        styles={{ wrapper: { maxWidth: '100vw' } }}
+        onClose={() => setShown(undefined)}
+      >
+        {shown && <CallDetails id={shown} />}
+      </Drawer>
+    </>
+  );
+}
+
+function CallTable({ calls, onOpen }: { calls: UsageCall[]; onOpen: (id: string) => void }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const columns: TableColumnsType<UsageCall> = [
+    {
+      title: t('usage.time'),
+      dataIndex: 'created_at',
+      render: (value: string, call) => (
+        <Button type="link" className={styles.linkCell} onClick={() => onOpen(call.id)}>
+          {format.dateTime(value)}
+        </Button>
+      ),
+    },
+    {
+      title: t('usage.purpose'),
+      dataIndex: 'purpose',
+      render: (value: string) => {
+        const purpose = purposeKey(value);
+        return purpose ? t(`usage.purposes.${purpose}`) : value;
+      },
+    },
+    { title: t('usage.groups.model'), dataIndex: 'model' },
+    {
+      title: t('usage.tokens'),
+      key: 'tokens',
+      align: 'end',
+      render: (_, call) => `${format.number(call.prompt_tokens)} / ${format.number(call.completion_tokens)}`,
+    },
+    { title: t('usage.cost'), dataIndex: 'cost', align: 'end', render: format.cost },
+    { title: t('usage.latency'), dataIndex: 'latency_ms', align: 'end', render: format.duration },
+    {
+      title: t('common.status'),
+      dataIndex: 'status',
+      render: (value: string) => {
+        const known = STATUSES.find((name) => name === value);
+        return <StatusDot tone={callTone(value)}>{known ? t(`usage.statuses.${known}`) : value}</StatusDot>;
+      },
+    },
+  ];
+  return (
+    <DataTable
+      rowKey="id"
+      size="middle"
+      columns={columns}
+      dataSource={calls}
+      locale={{ emptyText: t('usage.noRows') }}
+    />
+  );
+}

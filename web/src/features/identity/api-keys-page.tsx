@@ -1,0 +1,128 @@
+import { KeyOutlined, PlusOutlined } from '@ant-design/icons';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { App, Button, type TableColumnsType } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { modelsQuery } from '@/api/gateway';
+import { apiKeysQuery, useRevokeApiKey } from '@/api/identity';
+import type { ApiKey } from '@/api/types';
+import { DataTable } from '@/components/data-table';
+import { CodeBlock } from '@/components/code-block';
+import { Page, Section } from '@/components/page';
+import { EmptyState, LoadMore, QueryState } from '@/components/states';
+import { StatusDot } from '@/components/status-dot';
+import { useDescribe } from '@/lib/use-describe';
+import { useFormat } from '@/lib/use-format';
+import { ApiKeyForm } from './api-key-form';
+
+export function ApiKeysPage() {
+  const { t } = useTranslation();
+  const query = useInfiniteQuery(apiKeysQuery);
+  const [creating, setCreating] = useState(false);
+  const models = useQuery(modelsQuery);
+  const chat = (models.data?.items ?? []).filter((item) => item.kind === 'chat' && item.available);
+  const model = chat.find((item) => item.is_default) ?? chat[0];
+  const keys = query.data?.pages.flatMap((page) => page.items) ?? [];
+  const create = (
+    <Button type="primary" icon={<PlusOutlined />} onClick={() => setCreating(true)}>
+      {t('keys.create')}
+    </Button>
+  );
+  return (
+    <Page title={t('keys.title')} description={t('keys.intro')} actions={keys.length > 0 && create}>
+      <QueryState query={query}>
+        {() =>
+          keys.length === 0 ? (
+            <EmptyState icon={<KeyOutlined />} title={t('keys.empty')} hint={t('keys.emptyHint')} action={create} />
+          ) : (
+            <>
+              <KeyTable keys={keys} />
+              <LoadMore query={query} />
+            </>
+          )
+        }
+      </QueryState>
+      <br />
+      <Section title={t('keys.example')} description={t('keys.exampleHint')}>
+        <CodeBlock language="python" code={pythonExample(window.location.origin, model?.name ?? 'model')} />
+        <CodeBlock language="bash" code={curlExample(window.location.origin)} />
+      </Section>
+      <ApiKeyForm open={creating} onClose={() => setCreating(false)} />
+    </Page>
+  );
+}
+
+function KeyTable({ keys }: { keys: ApiKey[] }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const describe = useDescribe();
+  const { modal, message: toast } = App.useApp();
+  const revoke = useRevokeApiKey();
+  const ask = (key: ApiKey) =>
+    void modal.confirm({
+      title: t('keys.revoke'),
+      content: t('keys.revokeHint', { name: key.name }),
+      okText: t('keys.revoke'),
+      okButtonProps: { danger: true },
+      cancelText: t('common.cancel'),
+      onOk: () => revoke.mutateAsync(key.id).catch((error: unknown) => void toast.error(describe(error))),
+    });
+  const columns: TableColumnsType<ApiKey> = [
+    { title: t('keys.name'), dataIndex: 'name' },
+    { title: t('keys.key'), dataIndex: 'hint', render: (hint: string) => <code>lyc_…{hint.slice(-4)}</code> },
+    {
+      title: t('common.status'),
+      dataIndex: 'status',
+      render: (status: string) => (
+        <StatusDot tone={status === 'active' ? 'ok' : 'off'}>
+          {status === 'active' ? t('keys.active') : status === 'expired' ? t('keys.expired') : status === 'inactive' ? t('keys.inactive') : t('keys.revoked')}
+        </StatusDot>
+      ),
+    },
+    { title: t('keys.created'), dataIndex: 'created_at', render: (value: string) => format.date(value) },
+    {
+      title: t('keys.lastUsed'),
+      dataIndex: 'last_used_at',
+      render: (value?: string | null) => (value ? format.relative(value) : t('keys.never')),
+    },
+    {
+      title: t('keys.expires'),
+      dataIndex: 'expires_at',
+      render: (value?: string | null) => (value ? format.date(value) : t('keys.never')),
+    },
+    {
+      title: <span className="visually-hidden">{t('common.actions')}</span>,
+      key: 'actions',
+      align: 'end',
+      render: (_, key) =>
+        key.status === 'active' && (
+          <Button size="small" danger onClick={() => ask(key)}>
+            {t('keys.revoke')}
+          </Button>
+        ),
+    },
+  ];
+  return <DataTable rowKey="id" columns={columns} dataSource={keys} />;
+}
+
+function pythonExample(origin: string, model: string): string {
+  return `from openai import OpenAI
+
+client = OpenAI(base_url="${origin}/v1", api_key="lyc_…")
+
+for model in client.models.list():
+    print(model.id)
+
+stream = client.chat.completions.create(
+    model=${JSON.stringify(model)},
+    messages=[{"role": "user", "content": "Hello!"}],
+    stream=True,
+)
+for event in stream:
+    if event.choices:
+        print(event.choices[0].delta.content or "", end="")`;
+}
+
+function curlExample(origin: string): string {
+  return `curl ${origin}/v1/models -H "Authorization: Bearer lyc_…"`;
+}
