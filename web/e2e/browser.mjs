@@ -69,6 +69,15 @@ export async function shoot(page, name) {
 
 /** Fails on a violation that keeps people out. */
 export async function checkAccessibility(page, where) {
+  // A colour on its way to another is no colour to judge.
+  await page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((animation) => animation.effect?.getComputedTiming().iterations !== Infinity)
+        .map((animation) => animation.finished),
+    ).then(() => undefined),
+  );
   await page.evaluate(axeSource);
   const violations = await page.evaluate(async () => {
     const result = await window.axe.run(document, { resultTypes: ['violations'] });

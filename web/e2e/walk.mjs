@@ -127,9 +127,10 @@ export async function makeApiKey({ page, t, origin, name }) {
   await page.getByRole('button', { name: t('common.done') }).click();
   const response = await fetch(`${origin}/v1/models`, { headers: { Authorization: `Bearer ${key}` } });
   if (response.status !== 200) throw new Error(`/v1/models answered ${response.status} to the new key`);
-  await page.getByRole('row').filter({ hasText: `${name} key` }).getByRole('button', { name: t('keys.revoke') }).click();
+  const row = page.getByRole('row').filter({ hasText: `${name} key` });
+  await row.getByRole('button', { name: t('keys.revoke') }).click();
   await page.getByRole('dialog').getByRole('button', { name: t('keys.revoke') }).click();
-  await page.getByRole('row').filter({ hasText: t('keys.revoked') }).first().waitFor();
+  await row.getByText(t('keys.revoked')).waitFor();
   const after = await fetch(`${origin}/v1/models`, { headers: { Authorization: `Bearer ${key}` } });
   if (after.status !== 401) throw new Error(`/v1/models answered ${after.status} to a revoked key`);
 }

@@ -33,7 +33,7 @@ pub struct Retrieval {
 }
 
 /// One passage that was found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RetrievedChunk {
     /// The chunk.
     pub chunk_id: Uuid,

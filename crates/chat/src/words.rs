@@ -44,7 +44,7 @@ pub(crate) fn query(search: &str) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(" & "))
 }
 
-fn segment(text: &str) -> Vec<String> {
+pub(crate) fn segment(text: &str) -> Vec<String> {
     let text = text.to_lowercase();
     let mut words = Vec::new();
     for run in text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()) {

@@ -256,9 +256,13 @@ async fn measure(
                 continue;
             }
             times.push(started.elapsed());
+            // Exact search is slow; every fourth question is enough.
+            if at % 4 != 0 {
+                continue;
+            }
             let exact: Vec<Uuid> = sqlx::query_scalar(
                 "SELECT id FROM knowledge.document_chunks WHERE knowledge_base_id = $1
-                 ORDER BY embedding <=> $2::text::halfvec LIMIT 10",
+                 ORDER BY embedding <=> (SELECT $2::text::halfvec) LIMIT 10",
             )
             .bind(base)
             .bind(text(vector))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lyceum_testkit::{MockUpstream, ServerProcess, Session, http_client};
 use serde_json::json;
-use support::{percentile, print_machine, spread};
+use support::{print_machine, spread};
 
 const REPEATS: usize = 5;
 const CALLS: usize = 4_000;
@@ -33,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let through = provision(&server, &upstream).await?;
     let direct = Target {
         client: http_client()?,
-        url: format!("{}/chat/completions", upstream.base_url()),
+        url: format!("{}/chat/completions", upstream.base_url),
         key: "upstream".to_owned(),
         model: "ok".to_owned(),
     };
@@ -50,7 +50,7 @@ async fn provision(server: &ServerProcess, upstream: &MockUpstream) -> anyhow::R
         .post(
             "/api/v1/providers",
             json!({ "provider": "custom", "name": "mock", "scope": "personal",
-                    "base_url": upstream.base_url(), "api_key": "upstream" }),
+                    "base_url": upstream.base_url, "api_key": "upstream" }),
         )
         .await?;
     let model = json!({ "provider_config_id": provider["id"], "name": "mock-ok", "model": "ok",
@@ -131,12 +131,19 @@ async fn call(target: &Target) -> anyhow::Result<Duration> {
     let body = json!({ "model": target.model,
                        "messages": [{ "role": "user", "content": "How are you today?" }] });
     let started = Instant::now();
-    let answer = target.client.post(&target.url).bearer_auth(&target.key).json(&body).send().await?;
+    let answer =
+        target.client.post(&target.url).bearer_auth(&target.key).json(&body).send().await?;
     let status = answer.status();
     let text = answer.text().await?;
     let took = started.elapsed();
     anyhow::ensure!(status.is_success(), "{status}: {text}");
     Ok(took)
+}
+
+/// The value below which `share` of the sorted samples lie.
+fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
 }
 
 /// CPU time that a process has spent, in ticks of 10 ms; its database is another process.

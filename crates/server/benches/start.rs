@@ -52,8 +52,10 @@ fn proportional_mb(pid: u32) -> f64 {
 /// The process and all below it; each thread lists the children that it started.
 fn descendants(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let children = threads.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<u32> =
-        children.flat_map(|line| line.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect();
+    let children =
+        threads.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> = children
+        .flat_map(|line| line.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect();
     std::iter::once(pid).chain(children.into_iter().flat_map(descendants)).collect()
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -118,11 +119,13 @@ fn print_config(settings: &Settings) -> anyhow::Result<()> {
     print(lines.trim_end())
 }
 
-/// Standard output is the answer of a command.
-#[expect(clippy::print_stdout, reason = "this is the program's output")]
+/// Writes to standard output, which is the answer of a command. A reader that has gone is no error.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    println!("{text}");
-    Ok(())
+    let mut output = std::io::stdout().lock();
+    match writeln!(output, "{text}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Says on standard error why the program ends.

@@ -38,11 +38,20 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// Take the client's address from `X-Forwarded-For` of a proxy in front.
     pub trust_proxy: bool,
+    /// This node's name, the same at every start and different from every other node's on the
+    /// same database; the host's name by default.
+    pub node: String,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 8080).into(), public_url: None, trust_proxy: false }
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Self {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            public_url: None,
+            trust_proxy: false,
+            node: host.trim().to_owned(),
+        }
     }
 }
 
@@ -149,17 +158,16 @@ impl Config {
             .merge(Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into()))
             .merge(Env::raw().only(&["POSTGRES_BIN"]).map(|_| "database.binaries".into()))
             .merge(Env::raw().only(&["LYCEUM_MODELS"]).map(|_| "engine.models_dir".into()))
-            .merge(Env::prefixed("LYCEUM_").ignore(&["models", "cache", "postgres_archive"]).split("__"))
+            .merge(
+                Env::prefixed("LYCEUM_")
+                    .ignore(&["models", "cache", "postgres_archive"])
+                    .split("__"),
+            )
     }
 
     /// The configuration in force.
     pub fn extract(figment: &Figment) -> anyhow::Result<Self> {
         figment.extract().context("the configuration cannot be read")
-    }
-
-    /// Where the local models are.
-    pub fn models_dir(&self) -> PathBuf {
-        self.engine.models_dir.clone().unwrap_or_else(|| cache_dir().join("models"))
     }
 }
 
@@ -171,22 +179,11 @@ fn home() -> PathBuf {
     environment_path("HOME").unwrap_or_else(|| PathBuf::from("/"))
 }
 
-/// `$LYCEUM_CACHE`, else `lyceum` in the user's cache folder: what the scripts fetched.
-fn cache_dir() -> PathBuf {
-    environment_path("LYCEUM_CACHE").unwrap_or_else(|| {
-        environment_path("XDG_CACHE_HOME")
-            .unwrap_or_else(|| home().join(".cache"))
-            .join("lyceum")
-    })
-}
-
 /// `/var/lib/lyceum` for root, because its home is closed to the database's account; the user's
 /// own data folder for everybody else.
 fn default_data_dir() -> PathBuf {
     if nix::unistd::geteuid().is_root() {
         return PathBuf::from("/var/lib/lyceum");
     }
-    environment_path("XDG_DATA_HOME")
-        .unwrap_or_else(|| home().join(".local/share"))
-        .join("lyceum")
+    environment_path("XDG_DATA_HOME").unwrap_or_else(|| home().join(".local/share")).join("lyceum")
 }

@@ -29,8 +29,9 @@ impl Database {
             (Some(cluster), _) => cluster.owner_options(),
             (None, url) => server_options(url.as_deref().unwrap_or_default())?,
         };
-        let applied =
-            lyceum_store::migrate(&owner).await.context("the schema cannot be brought up to date")?;
+        let applied = lyceum_store::migrate(&owner)
+            .await
+            .context("the schema cannot be brought up to date")?;
         if applied > 0 {
             tracing::info!(applied, "the schema was brought up to date");
         }

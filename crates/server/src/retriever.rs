@@ -37,4 +37,8 @@ impl Retriever for KnowledgeRetriever {
         });
         Ok(Retrieval { chunks: chunks.collect(), took_ms: found.took_ms })
     }
+
+    async fn check(&self, user: Uuid, knowledge_bases: &[Uuid]) -> Result<(), ApiError> {
+        Ok(self.0.check_bases(user, knowledge_bases).await?)
+    }
 }

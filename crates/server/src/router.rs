@@ -40,7 +40,7 @@ pub fn routes(
     let nested = api.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     OpenApiRouter::with_openapi(openapi::base())
         .nest("/api/v1", nested)
-        .merge(compatible)
+        .nest("/v1", compatible)
         .split_for_parts()
 }
 

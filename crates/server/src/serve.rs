@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use lyceum_core::Clock;
 use lyceum_identity::Identity;
 use tokio::net::TcpListener;
@@ -34,6 +35,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let address = address(&config, &listener)?;
     announce(&platform.identity, &address).await?;
     tracing::info!(%address, took = ?started.elapsed(), "ready");
+    // Without it the end of a streamed answer, which waits for its ledger row, is held back by
+    // Nagle's algorithm for 40 ms.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+    });
     let app = router(&platform, &config);
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     let (asked, stopping) = (platform.stopping(), platform.stopping());

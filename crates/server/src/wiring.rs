@@ -104,9 +104,8 @@ impl Platform {
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let Kept { keyring, signing, objects } = kept;
-        let policy = OutgoingPolicy {
-            allowed_private_hosts: config.outgoing.allowed_private_hosts.clone(),
-        };
+        let policy =
+            OutgoingPolicy { allowed_private_hosts: config.outgoing.allowed_private_hosts.clone() };
         let outgoing = Outgoing::new(policy)?;
         let local = engine.as_ref().map_or_else(LocalModels::absent, LocalEngine::local_models);
         let tokens = local.tokens.clone();
@@ -124,9 +123,8 @@ impl Platform {
         };
         let knowledge = Knowledge::new(parts, knowledge_settings(config));
         let retriever = Arc::new(KnowledgeRetriever(knowledge.clone()));
-        let settings = ChatSettings { node: "main".to_owned(), ..ChatSettings::default() };
-        let chat =
-            Chat::new(db.clone(), gateway.clone(), Some(retriever), clock.clone(), settings);
+        let settings = ChatSettings { node: config.server.node.clone(), ..ChatSettings::default() };
+        let chat = Chat::new(db.clone(), gateway.clone(), Some(retriever), clock.clone(), settings);
         let sources: Vec<Arc<dyn StatusSource>> = match &engine {
             Some(engine) => vec![Arc::new(EngineStatus(engine.clone()))],
             None => Vec::new(),

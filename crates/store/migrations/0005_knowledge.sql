@@ -261,12 +261,14 @@ $$;
 -- The best chunks by words, BM25 fashion, among `bases` as far as the acting user may use them.
 -- `terms` are the question's words as tsquery texts with their `weights` (inverse document
 -- frequency); `candidates` is the query over the rarest of them, by which the work is bounded.
+-- `narrow` says that the bases are small: then all their rows are looked at, because the word index
+-- would go through the chunks of everybody.
 --
 -- Runs as lyceum_maintenance and checks the right itself, because under row-level security the
 -- planner may not use the word index: the operator @@ is not marked leakproof.
 CREATE FUNCTION knowledge.search_words(bases uuid[], excluded uuid[], candidates tsquery,
                                        terms tsquery[], weights real[], average_words real,
-                                       candidate_limit integer, wanted integer)
+                                       narrow boolean, candidate_limit integer, wanted integer)
     RETURNS TABLE (chunk_id uuid, score real)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
@@ -277,7 +279,13 @@ BEGIN
     WITH found AS MATERIALIZED (
         SELECT c.id, c.words, c.word_count
         FROM knowledge.document_chunks c
-        WHERE c.knowledge_base_id = ANY (permitted) AND c.words @@ candidates
+        WHERE NOT narrow AND c.knowledge_base_id = ANY (permitted) AND c.words @@ candidates
+          AND c.document_id <> ALL (excluded)
+        UNION ALL
+        -- The function behind @@, which no index answers.
+        SELECT c.id, c.words, c.word_count
+        FROM knowledge.document_chunks c
+        WHERE narrow AND c.knowledge_base_id = ANY (permitted) AND ts_match_vq(c.words, candidates)
           AND c.document_id <> ALL (excluded)
         LIMIT candidate_limit
     )
@@ -289,8 +297,8 @@ BEGIN
     ORDER BY 2 DESC, 1 LIMIT wanted;
 END
 $$;
-ALTER FUNCTION knowledge.search_words(uuid[], uuid[], tsquery, tsquery[], real[], real, integer,
-                                      integer) OWNER TO lyceum_maintenance;
+ALTER FUNCTION knowledge.search_words(uuid[], uuid[], tsquery, tsquery[], real[], real, boolean,
+                                      integer, integer) OWNER TO lyceum_maintenance;
 
 CALL app.audit('knowledge.knowledge_bases', 'knowledge_base',
                'document_count', 'chunk_count', 'word_count', 'total_size', 'status');

@@ -3,9 +3,11 @@
 
 mod database;
 mod people;
+mod program;
 mod server;
 mod upstream;
 
 pub use database::TestDb;
 pub use people::{admin, caller, caller_with, user};
+pub use program::{PASSWORD, ServerProcess, Session, http_client};
 pub use upstream::{MockUpstream, RecordedRequest};

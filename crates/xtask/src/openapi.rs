@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use std::process::Command;
+
 use crate::tree;
 
 const FILE: &str = "api/openapi.json";
@@ -9,9 +11,13 @@ const FILE: &str = "api/openapi.json";
 /// Writes the contract; with `check`, only compares.
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = tree::root()?;
-    let output = tree::cargo()
-        .args(["run", "--release", "--quiet", "--package", "lyceum-server", "--", "openapi"])
-        .current_dir(&root)
+    tree::run(
+        tree::cargo()
+            .args(["build", "--release", "--quiet", "--workspace", "--all-targets"])
+            .current_dir(&root),
+    )?;
+    let output = Command::new(tree::built("lyceum")?)
+        .arg("openapi")
         .stderr(std::process::Stdio::inherit())
         .output()
         .context("running the program")?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -55,14 +56,16 @@ pub(crate) fn run(check: bool) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the crates against a fresh database, which makes the macros write to `into`.
+/// Compiles the crates against a fresh database, which makes the macros write to `into`. The whole
+/// workspace with all targets, as the tests and the linter do: a part of it would have its
+/// dependencies compiled once more with other features.
 fn describe(root: &Path, crates: &[QueryCrate], into: &Path) -> Result<()> {
-    // The helper makes the database, runs the command with its DATABASE_URL, and drops it.
+    // The helper makes the database, runs the command with its DATABASE_URL, and drops it. It
+    // knows no checked query, so it can be built while they are stale.
     tree::run(
         tree::cargo()
             .args(["build", "--release", "--quiet", "--package", "lyceum-jobs"])
             .args(["--example", "with_database"])
-            .env("SQLX_OFFLINE", "true")
             .current_dir(root),
     )?;
     for found in crates {
@@ -71,33 +74,24 @@ fn describe(root: &Path, crates: &[QueryCrate], into: &Path) -> Result<()> {
             std::fs::File::options().append(true).open(entry)?.set_modified(SystemTime::now())?;
         }
     }
-    let mut command = tree::cargo();
+    let mut command = Command::new(tree::built("examples/with_database")?);
     command
-        .args(["run", "--release", "--quiet", "--package", "lyceum-jobs"])
-        .args(["--example", "with_database", "--", "cargo", "check", "--release"])
+        .args(["cargo", "check", "--release", "--workspace", "--all-targets"])
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", into)
         .current_dir(root);
-    for found in crates {
-        command.args(["--package", &format!("lyceum-{}", found.name)]);
-    }
-    if crates.iter().any(|found| found.in_tests) {
-        command.arg("--all-targets");
-    }
     tree::run(&mut command)
 }
 
 struct QueryCrate {
-    name: String,
     roots: Vec<PathBuf>,
-    in_tests: bool,
 }
 
 fn crates_with_queries(root: &Path) -> Result<Vec<QueryCrate>> {
     let mut crates: BTreeMap<String, QueryCrate> = BTreeMap::new();
     for file in tree::files(root)? {
         let parts: Vec<&str> = file.iter().filter_map(OsStr::to_str).collect();
-        let ["crates", name, folder, ..] = parts[..] else { continue };
+        let ["crates", name, ..] = parts[..] else { continue };
         if !tree::has_extension(&file, &["rs"]) || name == "xtask" {
             continue;
         }
@@ -105,16 +99,13 @@ fn crates_with_queries(root: &Path) -> Result<Vec<QueryCrate>> {
         if !MACROS.iter().any(|name| text.contains(name)) {
             continue;
         }
-        let found = crates.entry(name.to_owned()).or_insert_with(|| QueryCrate {
-            name: name.to_owned(),
+        crates.entry(name.to_owned()).or_insert_with(|| QueryCrate {
             roots: ["src/lib.rs", "src/main.rs", "tests/it/main.rs"]
                 .iter()
                 .map(|entry| root.join("crates").join(name).join(entry))
                 .filter(|entry| entry.exists())
                 .collect(),
-            in_tests: false,
         });
-        found.in_tests |= folder == "tests";
     }
     Ok(crates.into_values().collect())
 }

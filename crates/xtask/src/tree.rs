@@ -46,6 +46,13 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// A program that cargo has built beside this one.
+pub(crate) fn built(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe().context("where this program is")?;
+    let folder = here.parent().context("this program is in no folder")?;
+    Ok(folder.join(name))
+}
+
 /// Whether a path relative to the root ends in one of the extensions.
 pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e))

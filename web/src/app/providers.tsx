@@ -5,10 +5,12 @@ import zhCN from 'antd/locale/zh_CN';
 import { useEffect, type ReactNode } from 'react';
 import { queryClient } from '@/api/query-client';
 import { useDark, usePreferences } from '@/lib/preferences';
+import { useMedia } from '@/lib/use-media';
 import { antdTheme } from './theme';
 
 export function Providers({ children }: { children: ReactNode }) {
   const dark = useDark();
+  const still = useMedia('(prefers-reduced-motion: reduce)');
   const { language } = usePreferences();
   useEffect(() => {
     document.documentElement.dataset['theme'] = dark ? 'dark' : 'light';
@@ -16,7 +18,7 @@ export function Providers({ children }: { children: ReactNode }) {
   return (
     <QueryClientProvider client={queryClient}>
       <ConfigProvider
-        theme={antdTheme(dark)}
+        theme={antdTheme(dark, !still)}
         locale={language === 'zh' ? zhCN : enUS}
         button={{ autoInsertSpace: false }}
       >

@@ -4,12 +4,13 @@ const FONT =
   "Inter, -apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', 'PingFang SC', 'Hiragino Sans GB', 'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif";
 
 /** Ant Design's defaults, with the colours that miss WCAG AA contrast made stronger. */
-export function antdTheme(dark: boolean): ThemeConfig {
+export function antdTheme(dark: boolean, motion: boolean): ThemeConfig {
   return {
     cssVar: { prefix: 'ant', key: 'lyceum' },
     hashed: false,
     algorithm: dark ? theme.darkAlgorithm : theme.defaultAlgorithm,
     token: {
+      motion,
       colorPrimary: dark ? '#8f8fff' : '#4f46e5',
       colorLink: dark ? '#a5b4fc' : '#4338ca',
       colorInfo: dark ? '#7c7cf8' : '#4f46e5',

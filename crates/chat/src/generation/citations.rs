@@ -4,9 +4,16 @@ use std::collections::BTreeSet;
 
 use crate::RetrievedChunk;
 use crate::messages::Citation;
+use crate::words;
 
 /// Sources named where the answer marks none.
 const UNMARKED: usize = 3;
+/// An answer of fewer distinct words says nobody's words.
+const FEWEST_WORDS: usize = 3;
+/// Share of the answer's words that a source must hold to count as said…
+const SAID_SHARE: f64 = 0.5;
+/// …and how far it may lie behind the best source.
+const SAID_CLOSE: f64 = 0.1;
 const SNIPPET_CHARS: usize = 240;
 
 /// Every numbered source as a citation, before the answer is known.
@@ -14,18 +21,39 @@ pub(crate) fn all(sources: &[RetrievedChunk]) -> Vec<Citation> {
     sources.iter().zip(1..).map(|(chunk, index)| citation(index, chunk, false)).collect()
 }
 
-/// The sources that the answer marks with `[n]`. Small models often forget the marks: then the
-/// best sources are named, as not cited.
+/// The sources that the answer marks with `[n]`; where it marks none, those whose words it says;
+/// where it says no source's words, the best sources, as not cited.
 pub(crate) fn of_answer(answer: &str, sources: &[RetrievedChunk]) -> Vec<Citation> {
-    let marked = marks(answer, sources.len());
-    if marked.is_empty() {
+    let mut cited = marks(answer, sources.len());
+    if cited.is_empty() {
+        cited = said(answer, sources);
+    }
+    if cited.is_empty() {
         return all(&sources[..sources.len().min(UNMARKED)]);
     }
-    let cited = marked.into_iter().filter_map(|index| {
+    let cited = cited.into_iter().filter_map(|index| {
         let chunk = sources.get(usize::try_from(index).ok()?.checked_sub(1)?)?;
         Some(citation(index, chunk, true))
     });
     cited.collect()
+}
+
+/// The numbers of the sources that hold most of the answer's words: small models mark nothing, but
+/// say what the source says.
+fn said(answer: &str, sources: &[RetrievedChunk]) -> BTreeSet<u32> {
+    let distinct = |text: &str| words::segment(text).into_iter().collect::<BTreeSet<_>>();
+    let answer = distinct(answer);
+    if answer.len() < FEWEST_WORDS {
+        return BTreeSet::new();
+    }
+    let share = |source: &RetrievedChunk| {
+        let common = answer.intersection(&distinct(&source.content)).count();
+        common as f64 / answer.len() as f64
+    };
+    let shares: Vec<f64> = sources.iter().map(share).collect();
+    let best = shares.iter().copied().fold(0.0, f64::max);
+    let close = |share: f64| share >= SAID_SHARE && share >= best - SAID_CLOSE;
+    (1..).zip(shares).filter(|(_, share)| close(*share)).map(|(number, _)| number).collect()
 }
 
 fn citation(index: u32, chunk: &RetrievedChunk, cited: bool) -> Citation {
@@ -86,6 +114,26 @@ mod tests {
         assert_eq!(marks("a[0] b[6] [x] [ 3 ] [99999999999] ["), [3]);
         assert_eq!(marks("[[2]] [^1]"), [1, 2]);
         assert_eq!(marks("no marks 1 2"), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn an_answer_without_marks_cites_what_it_says() {
+        let source = |content: &str| RetrievedChunk {
+            content: content.to_owned(),
+            kept: true,
+            ..RetrievedChunk::default()
+        };
+        let sources = [
+            source("员工手册。年假：每位员工每年有十七天带薪年假。"),
+            source("The canteen opens at 11:40 and closes at 14:10."),
+        ];
+        let cited = |answer| {
+            let citations = of_answer(answer, &sources);
+            citations.iter().map(|c| (c.index, c.cited)).collect::<Vec<_>>()
+        };
+        assert_eq!(cited("每年有十七天带薪年假。"), [(1, true)]);
+        assert_eq!(cited("The canteen opens at 11:40."), [(2, true)]);
+        assert_eq!(cited("Nobody knows anything about those."), [(1, false), (2, false)]);
     }
 
     #[test]

@@ -29,7 +29,23 @@ pub(crate) struct Parts<'a> {
     pub context_length: Option<usize>,
     /// Tokens wanted for the answer.
     pub max_tokens: Option<usize>,
+    /// How sources are put before the model.
+    pub style: Style,
 }
+
+/// How sources are put before a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Numbered, to be named in the answer.
+    Numbered,
+    /// As plain text and less of it. Models of a billion parameters or fewer answer such prompts,
+    /// where numbers and rules make them repeat the numbers and the rules.
+    Plain,
+}
+
+/// Tokens of sources for a small model: it runs on this machine's processor, which reads about a
+/// hundred of them a second.
+const PLAIN_ROOM: usize = 1_200;
 
 /// The question alone does not fit.
 #[derive(Debug, PartialEq)]
@@ -60,18 +76,19 @@ impl Prompt {
         let answer_tokens = answer_tokens.min(context / 2);
         let chinese = is_chinese(parts.question);
         let found = parts.chunks.map(|chunks| chunks.iter().any(|chunk| chunk.kept));
-        let system = system_text(chinese, found, parts.system_prompt);
+        let system = system_text(chinese, found, parts.style, parts.system_prompt);
         let limit = context - answer_tokens - MARGIN;
         let fixed = tokens(&system) + tokens(parts.question) + 4 * TOKENS_PER_MESSAGE;
         let Some(room) = limit.checked_sub(fixed) else {
             return Err(TooLong { tokens: fixed, limit });
         };
-        let (sources, numbers, used) = sources(parts.chunks.unwrap_or(&[]), room * 3 / 4, chinese);
-        let question = match (sources.is_empty(), chinese) {
-            (true, _) => parts.question.to_owned(),
-            (false, true) => format!("资料：\n\n{sources}问题：{}", parts.question),
-            (false, false) => format!("Sources:\n\n{sources}Question: {}", parts.question),
+        let for_sources = match parts.style {
+            Style::Numbered => room * 3 / 4,
+            Style::Plain => (room * 3 / 4).min(PLAIN_ROOM),
         };
+        let chunks = parts.chunks.unwrap_or(&[]);
+        let (sources, numbers, used) = sources(chunks, for_sources, chinese, parts.style);
+        let question = question_text(&sources, parts.question, chinese, parts.style);
         let room = room.saturating_sub(used);
         Ok(Self { system, question, history: Vec::new(), room, answer_tokens, numbers })
     }
@@ -113,12 +130,29 @@ impl Prompt {
     }
 }
 
+/// The question with its sources before it.
+fn question_text(sources: &str, question: &str, chinese: bool, style: Style) -> String {
+    match (sources.is_empty(), style, chinese) {
+        (true, _, _) => question.to_owned(),
+        (false, Style::Numbered, true) => format!("资料：\n\n{sources}问题：{question}"),
+        (false, Style::Numbered, false) => format!("Sources:\n\n{sources}Question: {question}"),
+        (false, Style::Plain, true) => {
+            format!("内容：\n\n{sources}问题：{question}\n\n请用一两句话回答这个问题。")
+        }
+        (false, Style::Plain, false) => format!(
+            "Text:\n\n{sources}Question: {question}\n\nAnswer the question in one or two \
+             sentences."
+        ),
+    }
+}
+
 /// The kept passages, numbered from 1, up to `room` tokens; with each chunk's number and the
 /// tokens used. The best passage is shortened rather than left out.
 fn sources(
     chunks: &[RetrievedChunk],
     room: usize,
     chinese: bool,
+    style: Style,
 ) -> (String, Vec<Option<u32>>, usize) {
     let mut text = String::new();
     let mut numbers = vec![None; chunks.len()];
@@ -130,7 +164,10 @@ fn sources(
             (Some(page), true) => format!("，第 {page} 页"),
             (Some(page), false) => format!(", page {page}"),
         };
-        let head = format!("[{next}] {}{page}\n", chunk.document_title);
+        let head = match style {
+            Style::Numbered => format!("[{next}] {}{page}\n", chunk.document_title),
+            Style::Plain => String::new(),
+        };
         let left = room.saturating_sub(used + tokens(&head) + 2);
         let content = chunk.content.trim();
         let content = match tokens(content) <= left {
@@ -163,8 +200,15 @@ fn cut(text: &str, limit: usize) -> &str {
     text
 }
 
-fn system_text(chinese: bool, found: Option<bool>, own: Option<&str>) -> String {
+fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&str>) -> String {
     let base = match (chinese, found) {
+        (true, Some(true)) if style == Style::Plain => {
+            "你根据用户给出的内容回答问题，只使用这些内容。如果其中没有答案，请说：资料中没有提到。"
+        }
+        (false, Some(true)) if style == Style::Plain => {
+            "You answer questions about the text that the user gives. Use only that text. If it \
+             does not hold the answer, say: The text does not say."
+        }
         (true, None) => "你是一个可靠的助手。请用中文回答，内容准确、简洁。",
         (true, Some(true)) => {
             "你是一个可靠的助手，根据资料回答问题。请用中文回答。\
@@ -263,6 +307,7 @@ mod tests {
             system_prompt: None,
             context_length: Some(2_048),
             max_tokens: None,
+            style: Style::Numbered,
         }
     }
 
@@ -281,6 +326,15 @@ mod tests {
             "Sources:\n\n[1] Handbook, page 3\nalpha\n\n[2] Handbook, page 3\nbeta\n\n\
              Question: What?"
         );
+    }
+
+    #[test]
+    fn a_small_model_gets_the_passages_without_numbers() {
+        let chunks = [chunk("alpha".into(), true), chunk("beta".into(), true)];
+        let plain = Parts { style: Style::Plain, ..parts("What?", Some(&chunks)) };
+        let prompt = Prompt::new(&plain).unwrap();
+        assert_eq!(prompt.numbers, [Some(1), Some(2)]);
+        assert!(prompt.question.starts_with("Text:\n\nalpha\n\nbeta\n\nQuestion: What?"));
     }
 
     #[test]

@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::buffer::Kind;
 use super::live::{End, Generation};
-use super::prompt::{Parts, Prompt, Turn};
+use super::prompt::{Parts, Prompt, Style, Turn};
 use super::{Plan, checkpoint, citations, settle, store, title};
 use crate::configs::store::Known;
 use crate::messages::{Context, ExplainedChunk, ExplainedRetrieval, Message, MessageRole};
-use crate::model::{CallContext, Purpose};
+use crate::model::{CallContext, LOCAL, Purpose};
 use crate::{Chat, ChatError, Retrieval, RetrievedChunk};
 
 /// Messages read at a time while the history is fitted into the prompt.
@@ -105,6 +105,7 @@ async fn answer(
         system_prompt: settings.system_prompt.as_deref(),
         context_length: plan.model.context_length.and_then(|n| n.try_into().ok()),
         max_tokens: max_tokens.and_then(|n| n.try_into().ok()),
+        style: if plan.model.provider == LOCAL { Style::Plain } else { Style::Numbered },
     };
     let mut prompt = Prompt::new(&parts).map_err(|too_long| Outcome::Failed {
         code: "context_length_exceeded".to_owned(),
@@ -136,7 +137,7 @@ async fn answer(
     let mut request = ChatRequest::new(plan.model.model.clone(), prompt.messages());
     request.temperature = settings.temperature;
     // A small local model may never end by itself; a provider has its own limit.
-    if max_tokens.is_some() || plan.model.provider == "local" {
+    if max_tokens.is_some() || plan.model.provider == LOCAL {
         request.max_tokens = u32::try_from(prompt.answer_tokens).ok();
     }
     progress.asked = true;

@@ -7,7 +7,7 @@ use lyceum_llm::{ChatEvent, ChatMessage, ChatRequest, Role};
 use super::Plan;
 use super::prompt::is_chinese;
 use crate::conversations::store as conversations;
-use crate::model::{CallContext, Purpose};
+use crate::model::{CallContext, LOCAL, Purpose};
 use crate::{Chat, ChatError, words};
 
 /// Characters of a title that the program makes.
@@ -32,7 +32,7 @@ pub(crate) fn first_words(question: &str) -> String {
 
 /// Asks the model for a title, after the first answer. Whatever goes wrong, the first words stay.
 pub(crate) async fn improve(chat: &Chat, plan: &Plan, question: &str, answer: &str) {
-    if plan.model.provider == "local" && !chat.inner.settings.titles_by_local_model {
+    if plan.model.provider == LOCAL && !chat.inner.settings.titles_by_local_model {
         return;
     }
     let asked = tokio::select! {

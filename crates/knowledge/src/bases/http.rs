@@ -1,7 +1,7 @@
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::StatusCode;
-use lyceum_http::{Allow, ApiError, ApiJson, PageQuery, ProblemDocument};
+use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ApiQuery, PageQuery, ProblemDocument};
 use uuid::Uuid;
 
 use super::{KnowledgeBase, KnowledgeBasePage, NewKnowledgeBase, UpdateKnowledgeBase};
@@ -18,7 +18,7 @@ use crate::{Knowledge, KnowledgeBaseDelete, KnowledgeBaseRead, KnowledgeBaseWrit
 pub(crate) async fn list_knowledge_bases(
     State(knowledge): State<Knowledge>,
     allowed: Allow<KnowledgeBaseRead>,
-    Query(query): Query<PageQuery>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<KnowledgeBasePage>, ApiError> {
     let page = knowledge.list_bases(&allowed.caller, query.request()?).await?;
     Ok(Json(KnowledgeBasePage { items: page.items, next_cursor: page.next_cursor }))
@@ -51,7 +51,7 @@ pub(crate) async fn create_knowledge_base(
 pub(crate) async fn get_knowledge_base(
     State(knowledge): State<Knowledge>,
     allowed: Allow<KnowledgeBaseRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<KnowledgeBase>, ApiError> {
     Ok(Json(knowledge.get_base(&allowed.caller, id).await?))
 }
@@ -71,7 +71,7 @@ pub(crate) async fn get_knowledge_base(
 pub(crate) async fn update_knowledge_base(
     State(knowledge): State<Knowledge>,
     allowed: Allow<KnowledgeBaseWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
     ApiJson(change): ApiJson<UpdateKnowledgeBase>,
 ) -> Result<Json<KnowledgeBase>, ApiError> {
     Ok(Json(knowledge.update_base(&allowed.caller, id, change).await?))
@@ -89,7 +89,7 @@ pub(crate) async fn update_knowledge_base(
 pub(crate) async fn delete_knowledge_base(
     State(knowledge): State<Knowledge>,
     allowed: Allow<KnowledgeBaseDelete>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     knowledge.delete_base(&allowed.caller, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,12 +1,12 @@
+#![expect(unused_qualifications, reason = "the macro that describes parameters writes them")]
+
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{
-    DefaultBodyLimit, FromRequest as _, Multipart, Path, Query as UrlQuery, Request, State,
-};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use lyceum_core::{ErrorKind, PageRequest};
-use lyceum_http::{Allow, ApiError, PageQuery, ProblemDocument};
+use lyceum_http::{Allow, ApiError, ApiPath, ApiQuery, PageQuery, ProblemDocument};
 use lyceum_store::ObjectError;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -30,7 +30,7 @@ pub(crate) fn upload_router() -> OpenApiRouter<Knowledge> {
 /// Lists the documents of a knowledge base, the newest first.
 #[utoipa::path(
     get, path = "/knowledge-bases/{id}/documents", tag = "documents",
-    params(("id" = Uuid, Path), PageQuery),
+    params(PageQuery, ("id" = Uuid, Path)),
     responses(
         (status = 200, body = DocumentPage),
         (status = 400, body = ProblemDocument, description = "`invalid_cursor`"),
@@ -40,8 +40,8 @@ pub(crate) fn upload_router() -> OpenApiRouter<Knowledge> {
 pub(crate) async fn list_documents(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentRead>,
-    Path(id): Path<Uuid>,
-    UrlQuery(query): UrlQuery<PageQuery>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<DocumentPage>, ApiError> {
     let page = knowledge.list_documents(&allowed.caller, id, query.request()?).await?;
     Ok(Json(DocumentPage { items: page.items, next_cursor: page.next_cursor }))
@@ -77,7 +77,7 @@ pub(crate) struct UploadForm {
 pub(crate) async fn upload_document(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
     request: Request,
 ) -> Result<(StatusCode, Json<Document>), ApiError> {
     let limit = knowledge.settings().max_file_bytes;
@@ -102,7 +102,7 @@ pub(crate) async fn upload_document(
 pub(crate) async fn get_document(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<Document>, ApiError> {
     Ok(Json(knowledge.get_document(&allowed.caller, id).await?))
 }
@@ -119,7 +119,7 @@ pub(crate) async fn get_document(
 pub(crate) async fn delete_document(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentDelete>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     knowledge.delete_document(&allowed.caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -138,7 +138,7 @@ pub(crate) async fn delete_document(
 pub(crate) async fn retry_document(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<(StatusCode, Json<Document>), ApiError> {
     Ok((StatusCode::ACCEPTED, Json(knowledge.retry_document(&allowed.caller, id).await?)))
 }
@@ -153,14 +153,14 @@ pub(crate) struct TextQuery {
 
 /// Reads the text of a document's page, to show where a citation stands.
 #[utoipa::path(
-    get, path = "/documents/{id}/text", tag = "documents", params(("id" = Uuid, Path), TextQuery),
+    get, path = "/documents/{id}/text", tag = "documents", params(TextQuery, ("id" = Uuid, Path)),
     responses((status = 200, body = DocumentText), (status = 404, body = ProblemDocument))
 )]
 pub(crate) async fn get_document_text(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentRead>,
-    Path(id): Path<Uuid>,
-    UrlQuery(query): UrlQuery<TextQuery>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(query): ApiQuery<TextQuery>,
 ) -> Result<Json<DocumentText>, ApiError> {
     Ok(Json(knowledge.document_text(&allowed.caller, id, query.page).await?))
 }
@@ -176,7 +176,7 @@ pub(crate) async fn get_document_text(
 pub(crate) async fn download_document(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Response, ApiError> {
     let mut tx =
         knowledge.db.begin_as(allowed.caller.user_id).await.map_err(KnowledgeError::from)?;
@@ -213,14 +213,14 @@ pub(crate) struct ChunksQuery {
 /// Lists the chunks of a document in order.
 #[utoipa::path(
     get, path = "/documents/{id}/chunks", tag = "documents",
-    params(("id" = Uuid, Path), ChunksQuery),
+    params(ChunksQuery, ("id" = Uuid, Path)),
     responses((status = 200, body = ChunkPage), (status = 404, body = ProblemDocument))
 )]
 pub(crate) async fn list_chunks(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentRead>,
-    Path(id): Path<Uuid>,
-    UrlQuery(query): UrlQuery<ChunksQuery>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(query): ApiQuery<ChunksQuery>,
 ) -> Result<Json<ChunkPage>, ApiError> {
     let limit = query.limit.unwrap_or(PageRequest::DEFAULT_LIMIT).clamp(1, PageRequest::MAX_LIMIT);
     Ok(Json(knowledge.list_chunks(&allowed.caller, id, query.after, limit).await?))
@@ -234,7 +234,7 @@ pub(crate) async fn list_chunks(
 pub(crate) async fn get_chunk(
     State(knowledge): State<Knowledge>,
     allowed: Allow<DocumentRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<Chunk>, ApiError> {
     Ok(Json(knowledge.get_chunk(&allowed.caller, id).await?))
 }

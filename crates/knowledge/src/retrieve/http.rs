@@ -1,6 +1,6 @@
 use axum::Json;
-use axum::extract::{Path, State};
-use lyceum_http::{Allow, ApiError, ApiJson, ProblemDocument};
+use axum::extract::State;
+use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ProblemDocument};
 use uuid::Uuid;
 
 use super::{CANDIDATES, SearchAnswer, SearchQuestion};
@@ -20,7 +20,7 @@ use crate::{Knowledge, KnowledgeBaseRead};
 pub(crate) async fn search_knowledge_base(
     State(knowledge): State<Knowledge>,
     allowed: Allow<KnowledgeBaseRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
     ApiJson(question): ApiJson<SearchQuestion>,
 ) -> Result<Json<SearchAnswer>, ApiError> {
     let limit = question.limit.map(|limit| limit.clamp(1, CANDIDATES.unsigned_abs() as usize));

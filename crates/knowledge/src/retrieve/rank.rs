@@ -3,7 +3,9 @@ use crate::words::quote;
 /// Words of a question that are looked for.
 pub(super) const MAX_WORDS: usize = 24;
 /// Chunks that are ranked by words at most.
-const RANKED: i64 = 2_000;
+const RANKED: i64 = 1_000;
+/// Up to so many chunks, each is looked at.
+const NARROW: i64 = 5_000;
 
 /// How vectors are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(super) fn way(permitted: i64, all: i64) -> Way {
     let (permitted, all) = (permitted as f64, all.max(permitted) as f64);
     let exact = permitted;
     let index = 1_000.0 + 400.0 * all / permitted.max(1.0);
-    if exact <= index.max(4_000.0) { Way::Exact } else { Way::Index }
+    if exact <= index.max(2_500.0) { Way::Exact } else { Way::Index }
 }
 
 /// A search by words, as texts of `tsquery`.
@@ -29,6 +31,8 @@ pub(super) fn way(permitted: i64, all: i64) -> Way {
 pub(crate) struct WordPlan {
     /// Finds the chunks to rank.
     pub candidates: String,
+    /// Whether all chunks are few enough to look at each.
+    pub narrow: bool,
     /// Chunks to rank at most.
     pub limit: i32,
     /// The words.
@@ -58,6 +62,7 @@ pub(super) fn plan(mut counts: Vec<(String, i64)>, chunks: i64) -> Option<WordPl
             candidates = format!("{candidates} | {}", quote(word));
         }
     }
+    let narrow = chunks <= NARROW;
     let chunks = chunks.max(1) as f64;
     let weight = |count: i64| {
         let count = (count as f64).min(chunks);
@@ -65,6 +70,7 @@ pub(super) fn plan(mut counts: Vec<(String, i64)>, chunks: i64) -> Option<WordPl
     };
     Some(WordPlan {
         candidates,
+        narrow,
         limit: i32::try_from(RANKED).unwrap_or(i32::MAX),
         terms: counts.iter().map(|(word, _)| quote(word)).collect(),
         weights: counts.iter().map(|(_, count)| weight(*count)).collect(),

@@ -88,28 +88,37 @@ pub(crate) async fn dense(
         _ => None,
     };
     if cast.is_some() {
+        // The planner would rather sort all permitted rows than walk the index.
         sqlx::query!(
             "SELECT set_config('hnsw.ef_search', '100', true) AS a,
                     set_config('hnsw.iterative_scan', 'relaxed_order', true) AS b,
-                    set_config('hnsw.max_scan_tuples', '40000', true) AS c"
+                    set_config('hnsw.max_scan_tuples', '40000', true) AS c,
+                    set_config('enable_bitmapscan', 'off', true) AS d,
+                    set_config('enable_seqscan', 'off', true) AS e,
+                    set_config('enable_sort', 'off', true) AS f"
         )
         .fetch_one(&mut *connection)
         .await?;
     }
     let cast = cast.unwrap_or("halfvec");
-    let mut query: QueryBuilder<Postgres> =
-        QueryBuilder::new("SELECT f.id, (1 - f.distance)::real FROM (SELECT id, (embedding::");
-    query.push(cast).push(" <=> ").push_bind(search.vector).push("::real[]::").push(cast);
-    query.push(") AS distance FROM knowledge.document_chunks WHERE knowledge_base_id = ANY (");
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new("");
+    // In a subquery, the vector is read once and not once a row, whatever the plan.
+    let distance = |query: &mut QueryBuilder<Postgres>| {
+        query.push("embedding::").push(cast).push(" <=> (SELECT ");
+        query.push_bind(search.vector.to_vec()).push("::real[]::").push(cast).push(")");
+    };
+    query.push("SELECT f.id, (1 - f.distance)::real FROM (SELECT id, ");
+    distance(&mut query);
+    query.push(" AS distance FROM knowledge.document_chunks WHERE knowledge_base_id = ANY (");
     query.push_bind(search.bases);
     // The planner must see the number itself to choose the partial index.
     query.push("::uuid[]) AND dimension = ").push(search.vector.len());
     if !search.excluded.is_empty() {
         query.push(" AND document_id <> ALL (").push_bind(search.excluded).push("::uuid[])");
     }
-    query.push(" ORDER BY embedding::").push(cast).push(" <=> ").push_bind(search.vector);
-    query.push("::real[]::").push(cast).push(" LIMIT ").push_bind(limit);
-    query.push(") f ORDER BY f.distance, f.id");
+    query.push(" ORDER BY ");
+    distance(&mut query);
+    query.push(" LIMIT ").push_bind(limit).push(") f ORDER BY f.distance, f.id");
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
 
@@ -143,13 +152,14 @@ pub(crate) async fn by_words(
     let rows = sqlx::query!(
         r#"SELECT chunk_id AS "chunk_id!", score AS "score!"
            FROM knowledge.search_words($1, $2, $3::text::tsquery, $4::text[]::tsquery[], $5, $6,
-                                       $7, $8)"#,
+                                       $7, $8, $9)"#,
         bases,
         excluded,
         plan.candidates,
         &plan.terms,
         &plan.weights,
         average_words,
+        plan.narrow,
         plan.limit,
         limit,
     )

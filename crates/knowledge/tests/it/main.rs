@@ -1,5 +1,7 @@
 //! Knowledge bases against a real PostgreSQL, with real files in real child processes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod files;
 mod ingest;
 mod parse;

@@ -169,7 +169,7 @@ async fn the_database_itself_keeps_people_apart() {
         assert_eq!(count, 0, "{table}");
     }
     let found: Vec<(uuid::Uuid, f32)> = sqlx::query_as(
-        "SELECT * FROM knowledge.search_words($1, '{}', 'text', '{text}', '{1}', 1, 10, 10)",
+        "SELECT * FROM knowledge.search_words($1, '{}', 'text', '{text}', '{1}', 1, true, 10, 10)",
     )
     .bind(vec![base])
     .fetch_all(&mut *tx)

@@ -1,7 +1,6 @@
 //! What every benchmark prints and computes.
 
 use std::path::Path;
-use std::time::Duration;
 
 /// The program under measurement.
 pub fn program() -> &'static Path {
@@ -20,12 +19,6 @@ pub fn print_machine(title: &str) {
     let load = read("/proc/loadavg");
     let load = load.split_whitespace().next().unwrap_or("?");
     println!("{title}\nmachine: {cores} cores, {model}, load {load}\n");
-}
-
-/// The value below which `share` of the sorted samples lie.
-pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
-    let last = sorted.len().saturating_sub(1);
-    sorted.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
 }
 
 /// Median, least and greatest of a few repeats.

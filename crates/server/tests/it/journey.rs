@@ -11,7 +11,8 @@ async fn a_question_about_a_document_gets_a_cited_answer() {
     let person = &world.alice;
     let base = knowledge_base(person, "Handbook").await.unwrap();
     let english = pdf("The canteen of the Oakfield office opens at 11:40 and closes at 14:10.");
-    let chinese = "员工手册\n\n年假：每位员工每年有十七天带薪年假。\n\n报销：出差报销须在三十天内提交。";
+    let chinese =
+        "员工手册\n\n年假：每位员工每年有十七天带薪年假。\n\n报销：出差报销须在三十天内提交。";
     let (_, first) = upload(person, &base, "canteen.pdf", english).await.unwrap();
     let (_, second) = upload(person, &base, "手册.txt", chinese.into()).await.unwrap();
     for document in [&first, &second] {

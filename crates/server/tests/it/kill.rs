@@ -109,7 +109,7 @@ async fn every_answered_call_has_its_ledger_row_after_a_kill() {
     let recorded = summary["total"]["calls"].as_i64().unwrap();
     assert!(recorded >= answered, "{answered} answered, {recorded} recorded");
     assert!(recorded <= answered + 16, "{answered} answered, {recorded} recorded");
-    assert_eq!(world.upstream.calls("ok"), world.upstream.calls("ok").max(recorded as u64));
+    assert!(world.upstream.calls_of("ok") >= u64::try_from(recorded).unwrap());
 }
 
 #[tokio::test]

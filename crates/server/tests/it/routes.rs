@@ -86,7 +86,7 @@ async fn every_route_hides_what_belongs_to_another() {
         let request = match is_multipart(route) {
             true => request.multipart(
                 multipart::Form::new()
-                    .part("file", multipart::Part::bytes("text").file_name("a.txt")),
+                    .part("file", multipart::Part::text("text").file_name("a.txt")),
             ),
             false if route.method == Method::GET => request,
             false => request.json(&body_for(route, &document)),
@@ -211,9 +211,10 @@ fn sample(schema: &Value, document: &Value) -> Value {
     match kind.as_str() {
         Some("object") => {
             let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let members = required.iter().filter_map(Value::as_str).map(|name| {
-                (name.to_owned(), sample(&schema["properties"][name], document))
-            });
+            let members = required
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|name| (name.to_owned(), sample(&schema["properties"][name], document)));
             Value::Object(members.collect::<Map<_, _>>())
         }
         Some("string") if schema["format"] == "uuid" => {

@@ -1,6 +1,5 @@
 //! A running program with two people, a provider and things that belong to the first of them.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,7 +61,7 @@ impl World {
             .post(
                 "/api/v1/providers",
                 json!({ "provider": "custom", "name": format!("mock {upstream_model}"),
-                        "scope": "personal", "base_url": self.upstream.base_url(),
+                        "scope": "personal", "base_url": self.upstream.base_url,
                         "api_key": "sk-upstream-key-1234" }),
             )
             .await?;
@@ -183,10 +182,4 @@ pub fn models_dir() -> PathBuf {
         });
         cache.join("models")
     })
-}
-
-/// Rows of a list answer, by one of their members.
-pub fn by<'a>(answer: &'a Value, member: &str) -> HashMap<&'a str, &'a Value> {
-    let items = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    items.iter().filter_map(|item| Some((item[member].as_str()?, item))).collect()
 }

@@ -34,7 +34,7 @@ function grouped(items: Conversation[]): [DayGroup, Conversation[]][] {
   const now = new Date();
   const groups = new Map<DayGroup, Conversation[]>();
   for (const item of items) {
-    const group = dayGroup(item.last_message_at ?? item.updated_at, now);
+    const group = dayGroup(item.last_message_at, now);
     groups.set(group, [...(groups.get(group) ?? []), item]);
   }
   return [...groups];

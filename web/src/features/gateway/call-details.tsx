@@ -39,7 +39,7 @@ export function CallDetails({ id }: { id: string }) {
                 { key: 'first', label: t('usage.firstToken'), children: format.duration(call.first_token_ms) },
                 { key: 'latency', label: t('usage.latency'), children: format.duration(call.latency_ms) },
                 { key: 'status', label: t('common.status'), children: call.status },
-                { key: 'request', label: t('usage.requestId'), children: <code>{call.request_id ?? '—'}</code> },
+                { key: 'request', label: t('usage.requestId'), children: <code>{call.request_id}</code> },
                 ...(call.conversation_id
                   ? [
                       {

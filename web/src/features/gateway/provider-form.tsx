@@ -24,7 +24,7 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
   // Undefined until the form stands.
   const watched = Form.useWatch('provider', form) as string | undefined;
   const chosen = watched ?? provider?.provider;
-  const kinds = (catalogue.data?.items ?? []).filter((kind) => kind.name !== 'local' && kind.is_active !== false);
+  const kinds = (catalogue.data?.items ?? []).filter((kind) => kind.name !== 'local' && kind.is_active);
   const kind = kinds.find((item) => item.name === chosen);
   const schema = kind?.config_schema;
 

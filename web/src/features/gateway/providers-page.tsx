@@ -71,7 +71,7 @@ function ProviderCard({ provider, onEdit }: { provider: Provider; onEdit: () => 
           </span>
         </div>
         <Tag>{t(`providers.scopes.${provider.scope}`)}</Tag>
-        {provider.editable !== false && (
+        {provider.editable && (
           <>
         <Tooltip title={t('common.edit')}>
           <Button type="text" icon={<EditOutlined />} aria-label={t('providers.editNamed', { name: provider.name })} onClick={onEdit} />

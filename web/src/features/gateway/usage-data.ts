@@ -20,7 +20,7 @@ export function daysBack(days: number, now: Date): UsageRange {
   };
 }
 
-const EMPTY = { calls: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0, unpriced_calls: 0, errors: 0 };
+const EMPTY = { calls: 0, prompt_tokens: 0, completion_tokens: 0, cost: '0', unpriced_calls: 0, errors: 0 };
 
 /** One row per day of the period: a day without a call is a zero, not a gap. */
 export function fillDays(items: UsageRow[], days: number, now: Date): UsageRow[] {

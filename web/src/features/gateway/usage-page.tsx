@@ -4,7 +4,7 @@ import { lazy, Suspense, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usageSummaryQuery } from '@/api/gateway';
 import { meQuery } from '@/api/identity';
-import type { UsageFigures, UsageGroup } from '@/api/types';
+import type { UsageGroup, UsageSummary } from '@/api/types';
 import { Page, Section } from '@/components/page';
 import { EmptyState, QueryState } from '@/components/states';
 import { permits } from '@/lib/permissions';
@@ -58,7 +58,7 @@ export function UsagePage() {
   );
 }
 
-function Figures({ total }: { total: UsageFigures }) {
+function Figures({ total }: { total: UsageSummary['total'] }) {
   const { t } = useTranslation();
   const format = useFormat();
   const figures = [

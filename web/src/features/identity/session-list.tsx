@@ -27,7 +27,7 @@ export function SessionList() {
                   {session.device ?? t('profile.unknownDevice')} {session.current && <Tag>{t('profile.current')}</Tag>}
                 </span>
                 <small>
-                  {[session.ip_address, format.relative(session.last_used_at ?? session.created_at)].filter(Boolean).join(' · ')}
+                  {[session.ip_address, format.relative(session.last_used_at)].filter(Boolean).join(' · ')}
                 </small>
               </span>
               {!session.current && (

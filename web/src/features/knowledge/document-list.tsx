@@ -119,7 +119,7 @@ function DocumentRow({ base, document }: { base: string; document: KnowledgeDocu
   const details = [
     format.bytes(document.file_size),
     document.page_count ? t('knowledge.pages', { count: document.page_count }) : '',
-    document.status === 'completed' && document.chunk_count != null
+    document.status === 'completed'
       ? t('knowledge.chunks', { count: document.chunk_count })
       : '',
   ].filter(Boolean);

@@ -65,12 +65,7 @@ function BaseCard({ base }: { base: KnowledgeBase }) {
         <strong>{base.name}</strong>
         {base.description && <span className={styles.cardText}>{base.description}</span>}
         <small>
-          {[
-            base.document_count != null ? t('knowledge.documentCount', { count: base.document_count }) : '',
-            format.relative(base.updated_at),
-          ]
-            .filter(Boolean)
-            .join(' · ')}
+          {t('knowledge.documentCount', { count: base.document_count })} · {format.relative(base.updated_at)}
         </small>
       </Link>
     </li>
