@@ -15,15 +15,18 @@ export async function startServer(log = () => {}) {
     };
   }
   const target = process.env.CARGO_TARGET_DIR ?? join(homedir(), '.cache/lyceum/target');
-  const binary = process.env.LYCEUM_BINARY ?? join(target, 'release/lyceum');
+  const binary = process.env.LYCEUM_BIN ?? join(target, 'release/lyceum');
   const data = await mkdtemp(join(tmpdir(), 'lyceum-e2e-'));
   const child = spawn(binary, ['serve', '--data-dir', data, '--listen', '127.0.0.1:0'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // The stand-in provider listens on this machine, which is not allowed by default.
-    env: { ...process.env, LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS: '["127.0.0.1"]' },
+    env: environment(),
   });
   const exited = new Promise((resolve) => child.once('exit', resolve));
-  child.stderr.on('data', (text) => log(String(text)));
+  let said = '';
+  child.stderr.on('data', (text) => {
+    said = (said + text).slice(-2000);
+    log(String(text));
+  });
   const stop = async () => {
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
@@ -36,8 +39,18 @@ export async function startServer(log = () => {}) {
     return { origin: address.origin, token: address.searchParams.get('token'), stop };
   } catch (error) {
     await stop();
-    throw error;
+    throw new Error(`${error.message}\n${said}`, { cause: error });
   }
+}
+
+/** The tests' own variables are no settings of the program, and it refuses those that it doesn't know. */
+function environment() {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('LYCEUM_'));
+  return {
+    ...Object.fromEntries(inherited),
+    // The stand-in provider listens on this machine, which is not allowed by default.
+    LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS: '["127.0.0.1"]',
+  };
 }
 
 function setupAddress(child, exited, log) {

@@ -96,7 +96,7 @@ export async function stopEditRegenerate({ page, t, name, longQuestion, shortQue
   const branches = question.getByRole('group', { name: t('chat.branches') });
   await branches.getByText('2/2').waitFor();
   await branches.getByRole('button', { name: t('chat.previousBranch') }).click();
-  await page.getByText(longQuestion).first().waitFor();
+  await question.getByText(longQuestion).waitFor();
   await branches.getByText('1/2').waitFor();
   await branches.getByRole('button', { name: t('chat.nextBranch') }).click();
   await answer(page, 'completed').getByRole('button', { name: t('chat.regenerate') }).click();
@@ -130,7 +130,8 @@ export async function makeApiKey({ page, t, origin, name }) {
   const row = page.getByRole('row').filter({ hasText: `${name} key` });
   await row.getByRole('button', { name: t('keys.revoke') }).click();
   await page.getByRole('dialog').getByRole('button', { name: t('keys.revoke') }).click();
-  await row.getByText(t('keys.revoked')).waitFor();
+  // A revoked key is gone from the list.
+  await row.waitFor({ state: 'detached' });
   const after = await fetch(`${origin}/v1/models`, { headers: { Authorization: `Bearer ${key}` } });
   if (after.status !== 401) throw new Error(`/v1/models answered ${after.status} to a revoked key`);
 }

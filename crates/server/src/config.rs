@@ -159,9 +159,8 @@ impl Config {
             .merge(Env::raw().only(&["POSTGRES_BIN"]).map(|_| "database.binaries".into()))
             .merge(Env::raw().only(&["LYCEUM_MODELS"]).map(|_| "engine.models_dir".into()))
             .merge(
-                Env::prefixed("LYCEUM_")
-                    .ignore(&["models", "cache", "postgres_archive"])
-                    .split("__"),
+                // A setting's name always has its section; other variables of ours are no settings.
+                Env::prefixed("LYCEUM_").filter(|name| name.as_str().contains("__")).split("__"),
             )
     }
 

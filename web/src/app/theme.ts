@@ -30,7 +30,11 @@ export function antdTheme(dark: boolean, motion: boolean): ThemeConfig {
   };
 }
 
+// The hover colours that Ant Design derives are too pale for text on white.
 const LIGHT = {
+  colorPrimaryHover: '#4338ca',
+  colorLinkHover: '#3730a3',
+  colorErrorHover: '#a92328',
   colorBgLayout: '#f7f7f9',
   colorText: '#1c1d21',
   colorTextSecondary: '#50535c',
@@ -44,6 +48,9 @@ const LIGHT = {
 };
 
 const DARK = {
+  colorPrimaryHover: '#a9a9ff',
+  colorLinkHover: '#c7d2fe',
+  colorErrorHover: '#ff8f93',
   colorBgBase: '#131417',
   colorBgLayout: '#0f1012',
   colorBgContainer: '#17181c',

@@ -1,6 +1,8 @@
 /** 简体中文文本。键与英文文件一致，由测试比对。 */
 export const zh = {
   common: {
+    deleteNamed: '删除 {{name}}',
+    editNamed: '编辑 {{name}}',
     actions: '操作',
     all: '全部',
     back: '返回',
@@ -249,7 +251,6 @@ export const zh = {
     deleteDocument: '删除此文档？',
     deleteDocumentHint: '“{{name}}”及其分块将被删除。',
     deleteHint: '“{{name}}”及其全部文档将被删除。',
-    deleteNamed: '删除 {{name}}',
     description: '描述',
     documentCount_other: '{{count}} 个文档',
     documents: '文档',
@@ -307,9 +308,7 @@ export const zh = {
     create: '添加供应商',
     delete: '删除此供应商？',
     deleteHint: '“{{name}}”及其模型将无法再使用。',
-    deleteNamed: '删除 {{name}}',
     edit: '编辑供应商',
-    editNamed: '编辑 {{name}}',
     empty: '还没有供应商',
     emptyHint: '本机模型无需供应商。添加供应商后，可在同一对话中使用其模型。',
     fails: '连接失败',
@@ -421,6 +420,12 @@ export const zh = {
     who: '操作人',
   },
   status: {
+    engine: '本机模型',
+    engineBusy_other: '{{count}} 个请求',
+    engineInMemory: '已载入内存',
+    engineInstalled: '在磁盘上',
+    engineMissing: '未安装',
+    engineProcess: '进程',
     attempts: '尝试次数',
     database: '数据库',
     failedJobs: '失败的任务',

@@ -115,6 +115,9 @@ fn administrative(path: &str) -> bool {
 /// The path with another's ids; `Some(None)` for a path whose parameter is no id; `None` where
 /// this test does not know the route.
 fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<String>> {
+    if path == "/v1/models/{model}" {
+        return Some(Some("/v1/models/somebody-elses".to_owned()));
+    }
     let kind = match path.strip_prefix("/api/v1/")?.split('/').next()? {
         "conversations" => "conversation",
         "messages" => "message",

@@ -1,4 +1,4 @@
-import { DeploymentUnitOutlined, PlusOutlined } from '@ant-design/icons';
+import { DeleteOutlined, DeploymentUnitOutlined, EditOutlined, PlusOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { App, Button, Segmented, Tag, type TableColumnsType } from 'antd';
@@ -120,15 +120,20 @@ function ModelTable({ models, onEdit }: { models: Model[]; onEdit: (model: Model
       align: 'end',
       render: (_, model) =>
         model.editable && (
-
-          <span className={styles.buttons}>
-            <Button size="small" onClick={() => onEdit(model)}>
-              {t('common.edit')}
-            </Button>
-            <Button size="small" danger onClick={() => confirmDelete(model)}>
-              {t('common.delete')}
-            </Button>
-          </span>
+          <>
+            <Button
+              type="text"
+              icon={<EditOutlined />}
+              aria-label={t('common.editNamed', { name: model.name })}
+              onClick={() => onEdit(model)}
+            />
+            <Button
+              type="text"
+              icon={<DeleteOutlined />}
+              aria-label={t('common.deleteNamed', { name: model.name })}
+              onClick={() => confirmDelete(model)}
+            />
+          </>
         ),
     },
   ];

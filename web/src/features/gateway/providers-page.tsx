@@ -74,13 +74,13 @@ function ProviderCard({ provider, onEdit }: { provider: Provider; onEdit: () => 
         {provider.editable && (
           <>
         <Tooltip title={t('common.edit')}>
-          <Button type="text" icon={<EditOutlined />} aria-label={t('providers.editNamed', { name: provider.name })} onClick={onEdit} />
+          <Button type="text" icon={<EditOutlined />} aria-label={t('common.editNamed', { name: provider.name })} onClick={onEdit} />
         </Tooltip>
         <Tooltip title={t('common.delete')}>
           <Button
             type="text"
             icon={<DeleteOutlined />}
-            aria-label={t('providers.deleteNamed', { name: provider.name })}
+            aria-label={t('common.deleteNamed', { name: provider.name })}
             onClick={confirmDelete}
           />
         </Tooltip>

@@ -58,9 +58,13 @@ function UserTable({ users }: { users: User[] }) {
       key: 'name',
       render: (_, user) => (
         <>
-          <strong>{user.display_name ?? user.username}</strong>
-          <br />
-          <span>{user.username}</span>
+          <strong>{user.display_name || user.username}</strong>
+          {user.display_name && (
+            <>
+              <br />
+              <span>{user.username}</span>
+            </>
+          )}
         </>
       ),
     },

@@ -165,7 +165,7 @@ function DocumentRow({ base, document }: { base: string; document: KnowledgeDocu
             <Button
               type="text"
               icon={<DeleteOutlined />}
-              aria-label={t('knowledge.deleteNamed', { name })}
+              aria-label={t('common.deleteNamed', { name })}
               loading={remove.isPending}
               onClick={confirmDelete}
             />
