@@ -8,7 +8,8 @@ const backend = process.env.LYCEUM_BACKEND ?? 'http://127.0.0.1:8080';
 export default defineConfig({
   plugins: [react()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
-  server: { proxy: { '/api': backend, '/v1': backend } },
+  // Not all of /api: /api-keys is a page.
+  server: { proxy: { '/api/': backend, '/v1/': backend } },
   build: {
     target: 'es2022',
     // Data URLs would need a wider Content-Security-Policy.

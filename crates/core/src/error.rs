@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Forbidden,
     /// The object does not exist, or its existence is none of the caller's business (404).
     NotFound,
+    /// The address does not take that method (405).
+    MethodNotAllowed,
     /// Collides with the present state (409).
     Conflict,
     /// Gone for good, such as a used one-time token (410).

@@ -31,6 +31,10 @@ impl<T> Page<T> {
     }
 }
 
+/// The end of the year 9999 in microseconds: no row of ours is of a later or of a negative time,
+/// and not every such time is one of PostgreSQL's.
+const YEAR_10000: i64 = 253_402_300_800_000_000;
+
 /// Where a page ends: the sort key and the id of its last row (keyset paging).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -61,6 +65,9 @@ impl Cursor {
         let (micros, id) = bytes.split_at(8);
         let micros = i64::from_be_bytes(micros.try_into().map_err(|_| CursorError)?);
         let id = Uuid::from_slice(id).map_err(|_| CursorError)?;
+        if !(0..YEAR_10000).contains(&micros) {
+            return Err(CursorError);
+        }
         let at = DateTime::from_timestamp_micros(micros).ok_or(CursorError)?;
         Ok(Self { at, id })
     }

@@ -1,6 +1,5 @@
 //! What every HTTP surface of Lyceum shares: `problem+json` errors, the [`Caller`] with the right
-//! that a handler names, paging, server-sent events that can be resumed, and the one client for
-//! outgoing requests.
+//! that a handler names, paging, and the one client for outgoing requests.
 
 mod auth;
 mod extract;

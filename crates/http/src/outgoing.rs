@@ -15,6 +15,7 @@ pub struct OutgoingPolicy {
 
 impl OutgoingPolicy {
     fn opens(&self, host: &str, port: Option<u16>) -> bool {
+        let host = host.trim_end_matches('.');
         self.allowed_private_hosts.iter().any(|allowed| {
             allowed == "*"
                 || allowed.eq_ignore_ascii_case(host)
@@ -62,26 +63,21 @@ impl Problem for OutgoingError {
 /// connects to the very address that was judged; follows no redirect and reads no proxy setting.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    client: reqwest::Client,
+    /// Connects to public addresses only.
+    strict: reqwest::Client,
+    /// For the hosts and ports that an administrator opened.
+    open: reqwest::Client,
     policy: Arc<OutgoingPolicy>,
 }
 
 impl Outgoing {
     /// A client under the given policy. Connecting takes at most 10 s.
     pub fn new(policy: OutgoingPolicy) -> Result<Self, OutgoingError> {
-        let policy = Arc::new(policy);
-        #[expect(clippy::disallowed_methods, reason = "this is the outgoing client")]
-        let client = reqwest::Client::builder()
-            .dns_resolver(Arc::new(JudgingResolver { policy: policy.clone() }))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(30))
-            .tcp_nodelay(true)
-            .user_agent(concat!("lyceum/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(OutgoingError::Client)?;
-        Ok(Self { client, policy })
+        Ok(Self {
+            strict: client(JudgingResolver { open: false })?,
+            open: client(JudgingResolver { open: true })?,
+            policy: Arc::new(policy),
+        })
     }
 
     /// Judges the address as far as it can be without asking DNS. Call it when a person enters an
@@ -106,7 +102,7 @@ impl Outgoing {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
         };
-        let host = literal.to_string();
+        let host = url.host_str().unwrap_or_default().to_owned();
         if is_public(literal) || self.policy.opens(&host, url.port_or_known_default()) {
             Ok(())
         } else {
@@ -121,28 +117,43 @@ impl Outgoing {
         url: Url,
     ) -> Result<reqwest::RequestBuilder, OutgoingError> {
         self.judge(&url)?;
-        Ok(self.client.request(method, url))
+        let host = url.host_str().unwrap_or_default();
+        let client = match self.policy.opens(host, url.port_or_known_default()) {
+            true => &self.open,
+            false => &self.strict,
+        };
+        Ok(client.request(method, url))
     }
 }
 
+fn client(resolver: JudgingResolver) -> Result<reqwest::Client, OutgoingError> {
+    #[expect(clippy::disallowed_methods, reason = "this is the outgoing client")]
+    let builder = reqwest::Client::builder();
+    builder
+        .dns_resolver(Arc::new(resolver))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(30))
+        .tcp_nodelay(true)
+        .user_agent(concat!("lyceum/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(OutgoingError::Client)
+}
+
 struct JudgingResolver {
-    policy: Arc<OutgoingPolicy>,
+    /// Whether private addresses may be connected to: the host and port were opened.
+    open: bool,
 }
 
 impl Resolve for JudgingResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let policy = self.policy.clone();
+        let open = self.open;
         Box::pin(async move {
             let host = name.as_str().trim_end_matches('.').to_owned();
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            // The port is not known here, so a rule with a port opens the host's addresses; the
-            // URL itself was judged with its port before.
-            let opened = policy.allowed_private_hosts.iter().any(|allowed| {
-                let bare = allowed.rsplit_once(':').map_or(allowed.as_str(), |(host, _)| host);
-                allowed == "*" || bare.eq_ignore_ascii_case(&host)
-            });
             let judged: Vec<SocketAddr> =
-                found.filter(|address| opened || is_public(address.ip())).collect();
+                found.filter(|address| open || is_public(address.ip())).collect();
             if judged.is_empty() {
                 return Err(Box::new(OutgoingError::PrivateAddress(host)) as _);
             }
@@ -256,11 +267,27 @@ mod tests {
         assert!(!judge(&["127.0.0.1:8080"], "http://127.0.0.1:5432/"));
         assert!(judge(&["localhost"], "http://localhost:1/"));
         assert!(judge(&["*"], "http://10.0.0.1/"));
+        assert!(judge(&["[::1]:8080"], "http://[::1]:8080/"));
+    }
+
+    #[tokio::test]
+    async fn a_rule_with_a_port_opens_no_other_port_of_a_name() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let allowed_private_hosts = vec!["localhost.localdomain:8080".to_owned()];
+        let outgoing = Outgoing::new(OutgoingPolicy { allowed_private_hosts }).unwrap();
+        let opens = |port| outgoing.policy.opens("localhost.localdomain", Some(port));
+        assert!(opens(8080));
+        assert!(!opens(5432));
+        // The strict client, which takes all other ports, refuses a private answer of DNS.
+        let strict = JudgingResolver { open: false };
+        assert!(strict.resolve("localhost".parse().unwrap()).await.is_err());
+        let open = JudgingResolver { open: true };
+        assert!(open.resolve("localhost".parse().unwrap()).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_name_that_resolves_to_a_private_address_is_refused() {
-        let resolver = JudgingResolver { policy: Arc::default() };
+        let resolver = JudgingResolver { open: false };
         let answer = resolver.resolve("localhost".parse().unwrap()).await;
         assert!(answer.is_err());
     }

@@ -138,9 +138,22 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The most tokens of a kind that one call can have; a provider that counts more is mistaken.
+    pub const MAX_TOKENS: u64 = 1_000_000_000;
+
+    /// The same with no count above [`Usage::MAX_TOKENS`].
+    pub fn bounded(self) -> Self {
+        Self {
+            prompt_tokens: self.prompt_tokens.min(Self::MAX_TOKENS),
+            completion_tokens: self.completion_tokens.min(Self::MAX_TOKENS),
+            cached_tokens: self.cached_tokens.min(Self::MAX_TOKENS),
+            reasoning_tokens: self.reasoning_tokens.min(Self::MAX_TOKENS),
+        }
+    }
+
     /// Prompt and completion together.
     pub fn total_tokens(&self) -> u64 {
-        self.prompt_tokens + self.completion_tokens
+        self.prompt_tokens.saturating_add(self.completion_tokens)
     }
 }
 

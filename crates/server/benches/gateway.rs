@@ -1,8 +1,10 @@
 //! What a call through `/v1` costs over the same call straight to the upstream, with everything
 //! on: key check, model resolution, ledger row committed before the answer ends, audit.
 //!
-//! `cargo bench -p lyceum-server --bench gateway`. The upstream is a mock on the same machine that
+//! `cargo xtask bench gateway`. The upstream is a mock on the same machine that
 //! answers at once, so the difference is the gateway's own. Direct and through are interleaved.
+
+#![expect(clippy::print_stdout, reason = "the report of a benchmark")]
 
 mod support;
 

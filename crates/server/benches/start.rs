@@ -1,7 +1,9 @@
 //! From starting the program to its being ready, with everything on disk; and its memory when
 //! idle, without models.
 //!
-//! `cargo bench -p lyceum-server --bench start`.
+//! `cargo xtask bench start`.
+
+#![expect(clippy::print_stdout, reason = "the report of a benchmark")]
 
 mod support;
 

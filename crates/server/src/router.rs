@@ -1,7 +1,7 @@
 //! All routes under one roof, with what every request and answer goes through.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -14,6 +14,7 @@ use lyceum_http::{ApiError, Authenticator};
 use lyceum_identity::client_info;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -21,6 +22,9 @@ use crate::{assets, openapi};
 
 /// Bytes of a JSON body; routes that take files or prompts raise it for themselves.
 const BODY_LIMIT: usize = 2 * 1024 * 1024;
+
+/// How long a body may stand still before the request is given up.
+const BODY_IDLE: Duration = Duration::from_secs(60);
 
 /// What the layers need.
 #[derive(Clone)]
@@ -57,13 +61,14 @@ pub fn application(routes: Router, document: OpenApi, surroundings: Surroundings
         )
         .method_not_allowed_fallback(|| async {
             ApiError::new(
-                ErrorKind::BadRequest,
+                ErrorKind::MethodNotAllowed,
                 "method_not_allowed",
                 "This address does not take that method.",
             )
         })
         .fallback_service(web)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(RequestBodyTimeoutLayer::new(BODY_IDLE))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             ApiError::internal("a handler panicked").into_response()
         }))

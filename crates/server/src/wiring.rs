@@ -1,9 +1,12 @@
 //! Puts the parts together: what one domain needs of another is handed over here.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
 use lyceum_chat::{Chat, ChatSettings};
@@ -29,6 +32,9 @@ use crate::router;
 /// How long running answers may go on after the program was asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Jobs beside the reading of documents that may run at once.
+const UPKEEP_WORKERS: usize = 4;
+
 /// All parts of the running program.
 pub struct Platform {
     /// Who calls.
@@ -51,6 +57,12 @@ struct Kept {
 
 impl Kept {
     fn open(data_dir: &Path) -> anyhow::Result<Self> {
+        // The private cluster has made the folder already; a configured server has not.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
+            .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
         Ok(Self {
             keyring: Keyring::load_or_create(&data_dir.join("secret.key"))?,
             signing: SigningKey::load_or_create(&data_dir.join("signing.key"))?,
@@ -76,7 +88,9 @@ impl Platform {
         platform.chat.watch_other_nodes();
         let (identity, stopping) = (platform.identity.clone(), platform.stopping.clone());
         tokio::spawn(async move { identity.run(stopping).await });
-        let jobs = Jobs::new(database.owner.clone());
+        // Documents that are being read never leave the platform's upkeep without a worker.
+        let workers = config.knowledge.concurrency + UPKEEP_WORKERS;
+        let jobs = Jobs::new(database.owner.clone()).concurrency(workers);
         let jobs = lyceum_identity::register_jobs(jobs, &platform.identity);
         let jobs = lyceum_knowledge::register_jobs(jobs, platform.knowledge.clone());
         let jobs = lyceum_ops::register_jobs(jobs, &platform.ops);

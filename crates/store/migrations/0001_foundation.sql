@@ -141,7 +141,8 @@ BEGIN
 END
 $$;
 
--- The audit log. Rows are only ever appended; the program has no right to change or delete one.
+-- The audit log. Rows are only ever appended: nobody has the right to change one, and only the
+-- maintenance role may delete, because retention forgets by age.
 CREATE TABLE ops.audit_logs (
     id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -214,7 +215,8 @@ END
 $$;
 ALTER FUNCTION app.is_admin() OWNER TO lyceum_maintenance;
 
--- An entry may be written by whoever acts; only administrators read, nobody changes.
+-- An entry may be written by whoever acts; only administrators read, nobody changes. Retention
+-- deletes by age, in the maintenance role.
 CALL app.secure('ops.audit_logs', '(SELECT app.is_admin())', 'true');
 GRANT USAGE ON SCHEMA ops TO lyceum_app, lyceum_maintenance;
 GRANT SELECT, INSERT ON ops.audit_logs TO lyceum_app;

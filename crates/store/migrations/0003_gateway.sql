@@ -309,16 +309,5 @@ CALL app.secure('gateway.usage_statistics',
     'user_id = (SELECT app.current_user_id()) OR (SELECT app.is_admin())', 'false');
 
 CALL app.grant_tables('gateway');
--- A partition asked directly would not be under the policies of its parent.
-DO $$
-DECLARE
-    part regclass;
-BEGIN
-    FOR part IN SELECT inhrelid::regclass FROM pg_inherits
-                WHERE inhparent = 'gateway.usage_statistics'::regclass LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM lyceum_app, lyceum_maintenance', part);
-    END LOOP;
-END
-$$;
 REVOKE INSERT, UPDATE, DELETE ON gateway.usage_statistics FROM lyceum_app;
 REVOKE UPDATE ON gateway.usage_statistics FROM lyceum_maintenance;

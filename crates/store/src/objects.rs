@@ -1,5 +1,7 @@
-use std::path::Path as FsPath;
+use std::io::ErrorKind as IoErrorKind;
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -14,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Debug)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
+    root: PathBuf,
 }
 
 /// What was stored.
@@ -107,15 +110,9 @@ impl Problem for ObjectError {
 impl Objects {
     /// A store in a folder, which is made where it is missing.
     pub fn folder(root: &FsPath) -> Result<Self, ObjectError> {
-        let create = |source: std::io::Error| {
-            ObjectError::from(object_store::Error::Generic {
-                store: "folder",
-                source: source.into(),
-            })
-        };
-        std::fs::create_dir_all(root).map_err(create)?;
+        std::fs::create_dir_all(root).map_err(folder_error)?;
         let store = LocalFileSystem::new_with_prefix(root)?.with_automatic_cleanup(true);
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), root: root.to_owned() })
     }
 
     /// Stores the stream under `path`, or nothing at all. At most `limit` bytes.
@@ -176,6 +173,55 @@ impl Objects {
         }
         Ok(())
     }
+
+    /// Removes what uploads that were killed in the middle left, where it is older than this;
+    /// answers how many files. [`Objects::list`] does not show them.
+    pub async fn remove_stale_uploads(&self, older_than: Duration) -> Result<usize, ObjectError> {
+        let root = self.root.clone();
+        let removed = tokio::task::spawn_blocking(move || remove_stale(root, older_than)).await;
+        removed.map_err(|error| folder_error(error.into()))?.map_err(folder_error)
+    }
+}
+
+fn folder_error(source: std::io::Error) -> ObjectError {
+    ObjectError::from(object_store::Error::Generic { store: "folder", source: source.into() })
+}
+
+fn remove_stale(root: PathBuf, older_than: Duration) -> std::io::Result<usize> {
+    let mut removed = 0;
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        // Others remove files and folders at the same time.
+        let Some(entries) = unless_gone(std::fs::read_dir(&folder))? else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let Some(kind) = unless_gone(entry.file_type())? else { continue };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() && is_staged(&entry.file_name().to_string_lossy()) {
+                let Some(found) = unless_gone(entry.metadata())? else { continue };
+                let stale = found.modified()?.elapsed().is_ok_and(|age| age > older_than);
+                if stale && unless_gone(std::fs::remove_file(entry.path()))?.is_some() {
+                    removed += 1;
+                }
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn unless_gone<T>(outcome: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match outcome {
+        Err(error) if error.kind() == IoErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+/// Whether a file's name is one that an upload has until it is complete: `name#1`.
+fn is_staged(name: &str) -> bool {
+    name.rsplit_once('#').is_some_and(|(_, number)| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 async fn copy<S, E>(
@@ -201,4 +247,31 @@ where
         writer.put(chunk);
     }
     Ok(StoredObject { size, sha256: hash.finalize().into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_old_remains_of_uploads_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::folder(folder.path()).unwrap();
+        // An upload that is never finished: its file is what the store names it.
+        let upload = objects.store.put_multipart(&Path::from("a/b/killed")).await.unwrap();
+        std::mem::forget(upload);
+        for name in ["a/b/young#2", "a/b/original", "a/b/x#y"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        for name in ["a/b/killed#1", "a/b/original", "a/b/x#y"] {
+            let file = std::fs::File::options().write(true).open(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(7_200)).unwrap();
+        }
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(objects.remove_stale_uploads(hour).await.unwrap(), 1);
+        assert!(!folder.path().join("a/b/killed#1").exists());
+        assert_eq!(std::fs::read_dir(folder.path().join("a/b")).unwrap().count(), 3);
+    }
 }

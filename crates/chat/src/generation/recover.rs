@@ -27,10 +27,16 @@ pub(crate) async fn recover(chat: &Chat, own: Option<&str>) -> Result<u64, Store
         let fresh = inner.clock.now() - orphan.created_at < WORTH_BEGINNING;
         let begin = !orphan.begun && !orphan.stop_requested && fresh;
         let done = match begin {
-            true => begin_anew(chat, &orphan, silent_since).await?,
-            false => end(chat, &orphan).await?,
+            true => begin_anew(chat, &orphan, silent_since).await,
+            false => end(chat, &orphan).await,
         };
-        recovered += u64::from(done);
+        match done {
+            Ok(done) => recovered += u64::from(done),
+            // One answer that cannot be settled must not keep the others, or the start, waiting.
+            Err(error) => {
+                tracing::error!(message_id = %orphan.id, error = ?error, "an answer was not recovered");
+            }
+        }
     }
     if recovered > 0 {
         tracing::info!(answers = recovered, "took care of answers that were interrupted");
@@ -88,7 +94,8 @@ async fn end(chat: &Chat, orphan: &Orphan) -> Result<bool, StoreError> {
         citations: Vec::new(),
         record,
     };
-    let tokens = end.record.as_ref().map_or(0, |r| r.prompt_tokens + r.completion_tokens);
+    let tokens =
+        end.record.as_ref().map_or(0, |r| r.prompt_tokens.saturating_add(r.completion_tokens));
     let conversation_status = if orphan.stop_requested { "completed" } else { "error" };
     let now = inner.clock.now();
     let mut tx = inner.db.begin_as(orphan.user_id).await?;

@@ -82,7 +82,11 @@ pub(crate) async fn run(chat: &Chat, plan: &Plan, generation: &Generation) {
         }
     };
     let completed = matches!(outcome, Outcome::Completed { .. });
-    settle::settle(chat, plan, generation, &progress, outcome).await;
+    let settled = AssertUnwindSafe(settle::settle(chat, plan, generation, &progress, outcome));
+    if settled.catch_unwind().await.is_err() {
+        tracing::error!(message_id = %plan.message_id, "the end of a generation panicked");
+    }
+    // Whatever happened, nobody is left waiting for more of it.
     chat.inner.live.remove(generation);
     if completed && plan.makes_title {
         title::improve(chat, plan, &progress.question, &generation.text().0).await;

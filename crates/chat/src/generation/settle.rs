@@ -77,7 +77,7 @@ async fn final_state(
         false => citations::of_answer(&answer, &progress.sources),
     };
     let record = match progress.asked {
-        true => record(chat, plan, status).await,
+        true => record(chat, plan).await,
         false => None,
     };
     Some(Final { status, error, finish_reason, answer, reasoning, words, citations, record })
@@ -90,11 +90,10 @@ pub(crate) fn interrupted() -> (String, String) {
 }
 
 /// What the ledger says of the call.
-async fn record(chat: &Chat, plan: &Plan, status: MessageStatus) -> Option<CallRecord> {
-    if status == MessageStatus::Stopped {
-        // A call that was broken off is recorded behind our back.
-        chat.inner.gateway.flush().await;
-    }
+async fn record(chat: &Chat, plan: &Plan) -> Option<CallRecord> {
+    // A call that was broken off, by a stop or by the limit of its text, is recorded behind our
+    // back; nothing is shown as ended before its row is there.
+    chat.inner.gateway.flush().await;
     match chat.inner.gateway.call_record(plan.user_id, plan.request_id).await {
         Ok(record) => record,
         Err(error) => {
@@ -106,7 +105,8 @@ async fn record(chat: &Chat, plan: &Plan, status: MessageStatus) -> Option<CallR
 
 async fn write(chat: &Chat, plan: &Plan, end: &Final) -> Result<(), ChatError> {
     let now = chat.inner.clock.now();
-    let tokens = end.record.as_ref().map_or(0, |r| r.prompt_tokens + r.completion_tokens);
+    let tokens =
+        end.record.as_ref().map_or(0, |r| r.prompt_tokens.saturating_add(r.completion_tokens));
     let status = match end.status {
         MessageStatus::Error => "error",
         _ => "completed",

@@ -123,11 +123,18 @@ async fn live(
     }
 }
 
+/// What the process gets of this program's environment.
+const INHERITED: [&str; 5] =
+    ["PATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "RUST_BACKTRACE", "LYCEUM_ENGINE_NATIVE_LOG"];
+
 fn spawn(config: &EngineConfig, child: &ChildConfig) -> Result<Child, String> {
     let settings = serde_json::to_string(child).map_err(|error| error.to_string())?;
     let mut command = Command::new(&config.program);
     command
         .args(&config.args)
+        // Native code has no business with this program's environment, which may hold passwords.
+        .env_clear()
+        .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .env(CONFIG_VARIABLE, settings)
         // The process ends when this pipe does, even if this program is killed.
         .stdin(Stdio::piped())

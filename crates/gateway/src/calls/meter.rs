@@ -89,13 +89,15 @@ impl Meter {
         if self.first_token_ms.is_none() && !text.is_empty() {
             self.first_token_ms = Some(millis(self.started));
         }
-        self.estimate.completion_tokens += tokens_of(text);
+        let tokens = &mut self.estimate.completion_tokens;
+        *tokens = tokens.saturating_add(tokens_of(text));
     }
 
     /// More reasoning came.
     pub(crate) fn reasoning(&mut self, text: &str) {
         self.text(text);
-        self.estimate.reasoning_tokens += tokens_of(text);
+        let tokens = &mut self.estimate.reasoning_tokens;
+        *tokens = tokens.saturating_add(tokens_of(text));
     }
 
     /// The provider's own count, as soon as it is known.
@@ -112,6 +114,15 @@ impl Meter {
         );
         if !unknown {
             self.usage = Some(Usage::default());
+        }
+    }
+
+    /// The same for the last of several requests: the ones before it were answered and took
+    /// about `spent` tokens.
+    pub(crate) fn refused_after(&mut self, error: &LlmError, spent: u64) {
+        self.refused(error);
+        if spent > 0 && self.usage.take().is_some() {
+            self.estimate.prompt_tokens = spent;
         }
     }
 
@@ -138,7 +149,7 @@ impl Meter {
         if let Some(body) = self.body.take().filter(|_| self.usage.is_none()) {
             self.estimate.prompt_tokens = prompt_of_body(&body);
         }
-        let usage = self.usage.unwrap_or(self.estimate);
+        let usage = self.usage.unwrap_or(self.estimate).bounded();
         row.status = status;
         row.error_code = error_code.map(|code| storable(code, 50));
         row.estimated = self.usage.is_none();

@@ -7,8 +7,7 @@ mod tokens;
 use lyceum_http::{Outgoing, OutgoingError};
 use lyceum_llm::openai::HttpSend;
 use lyceum_llm::{
-    ChatModel as _, ChatRequest, EmbeddingModel as _, EmbeddingRequest, EmbeddingResponse,
-    LlmError, ModelKind,
+    ChatModel as _, ChatRequest, EmbeddingRequest, EmbeddingResponse, LlmError, ModelKind,
 };
 use url::Url;
 use uuid::Uuid;
@@ -109,11 +108,12 @@ impl Gateway {
         model.expect(ModelKind::Embedding)?;
         self.admit(&context)?;
         request.model.clone_from(&model.model);
-        let prompt = request.input.iter().map(|text| tokens_of(text)).sum();
-        let mut meter = self.meter(context, model, prompt);
+        let sizes: Vec<u64> = request.input.iter().map(|text| tokens_of(text)).collect();
+        let mut meter = self.meter(context, model, sizes.iter().sum());
+        let mut answered = 0;
         let asked = match &model.target {
             Target::Local => self.inner.local.embedding.embed(request).await,
-            Target::OpenAi(client) => client.embed(request).await,
+            Target::OpenAi(client) => client.embed_counted(request, &mut answered).await,
         };
         match asked {
             Ok(response) => {
@@ -122,7 +122,7 @@ impl Gateway {
                 Ok(response)
             }
             Err(error) => {
-                meter.refused(&error);
+                meter.refused_after(&error, sizes.iter().take(answered).sum());
                 Err(meter.fail(error.into()).await)
             }
         }

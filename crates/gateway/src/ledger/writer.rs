@@ -154,24 +154,32 @@ impl Writer {
         while !self.backlog.is_empty() {
             let batch: Vec<LedgerRow> = self.backlog.iter().take(MAX_BATCH).cloned().collect();
             let references: Vec<&LedgerRow> = batch.iter().collect();
-            match self.commit(&references).await {
-                Ok(()) => {}
+            let (done, failure) = match self.commit(&references).await {
+                Ok(()) => (batch.len(), None),
                 Err(error) if is_data_error(&error) => self.retry_singly(&batch).await,
-                Err(error) => {
-                    tracing::warn!(%error, waiting = self.backlog.len(), "the ledger is still away");
-                    return;
-                }
+                Err(error) => (0, Some(error)),
+            };
+            self.backlog.drain(..done);
+            if let Some(error) = failure {
+                tracing::warn!(%error, waiting = self.backlog.len(), "the ledger is still away");
+                return;
             }
-            self.backlog.drain(..batch.len());
         }
     }
 
-    async fn retry_singly(&mut self, rows: &[LedgerRow]) {
-        for row in rows {
-            if let Err(error) = self.commit(&[row]).await {
-                tracing::error!(%error, ?row, "a ledger row is given up");
+    /// Gives up the rows that the table refuses, and only those. Returns how many rows need no
+    /// further try, and why it stopped before the others.
+    async fn retry_singly(&mut self, rows: &[LedgerRow]) -> (usize, Option<sqlx::Error>) {
+        for (done, row) in rows.iter().enumerate() {
+            match self.commit(&[row]).await {
+                Ok(()) => {}
+                Err(error) if is_data_error(&error) => {
+                    tracing::error!(%error, ?row, "a ledger row is given up");
+                }
+                Err(error) => return (done, Some(error)),
             }
         }
+        (rows.len(), None)
     }
 }
 

@@ -1,8 +1,8 @@
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use lyceum_http::{Allow, ApiError, ApiJson, ProblemDocument};
+use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ProblemDocument};
 use lyceum_llm::{LocalModel, ModelKind};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
@@ -296,7 +296,7 @@ async fn create_model(
 async fn update_model(
     State(gateway): State<Gateway>,
     allow: Allow<ModelWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
     ApiJson(body): ApiJson<UpdateModel>,
 ) -> Result<Json<ModelView>, ApiError> {
     Ok(Json(gateway.update_model(&allow.caller, id, body).await?))
@@ -309,7 +309,7 @@ async fn update_model(
 async fn delete_model(
     State(gateway): State<Gateway>,
     allow: Allow<ModelWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     gateway.delete_model(&allow.caller, id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -35,7 +35,8 @@ impl Gateway {
         check_editable(caller, owner_id)?;
         let now = self.inner.clock.now();
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
-        let kind = usable_kind(store::kind(&mut tx, &body.provider).await?)?;
+        let provider = fields::text("provider", &body.provider, 50)?;
+        let kind = usable_kind(store::kind(&mut tx, &provider).await?)?;
         let base_url = match body.base_url.as_deref().or(kind.default_base_url.as_deref()) {
             Some(text) => self.base_url(text)?,
             None => return Err(GatewayError::invalid("base_url", "is required").into()),

@@ -1,9 +1,9 @@
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use lyceum_core::Secret;
-use lyceum_http::{Allow, ApiError, ApiJson, ProblemDocument};
+use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ProblemDocument};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -205,7 +205,7 @@ async fn create_provider(
 async fn get_provider(
     State(gateway): State<Gateway>,
     allow: Allow<ProviderRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<ProviderView>, ApiError> {
     let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
     let row = store::find(&mut tx, allow.caller.user_id, id).await?;
@@ -221,7 +221,7 @@ async fn get_provider(
 async fn update_provider(
     State(gateway): State<Gateway>,
     allow: Allow<ProviderWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
     ApiJson(body): ApiJson<UpdateProvider>,
 ) -> Result<Json<ProviderView>, ApiError> {
     Ok(Json(gateway.update_provider(&allow.caller, id, body).await?))
@@ -234,7 +234,7 @@ async fn update_provider(
 async fn delete_provider(
     State(gateway): State<Gateway>,
     allow: Allow<ProviderWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     gateway.delete_provider(&allow.caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -247,7 +247,7 @@ async fn delete_provider(
 async fn test_provider(
     State(gateway): State<Gateway>,
     allow: Allow<ProviderWrite>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<TestView>, ApiError> {
     Ok(Json(gateway.test_provider(&allow.caller, id).await?))
 }
@@ -260,7 +260,7 @@ async fn test_provider(
 async fn list_provider_models(
     State(gateway): State<Gateway>,
     allow: Allow<ProviderRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<ListedModels>, ApiError> {
     // An unknown path at the provider is its fault or the base URL's, not an unknown object here.
     let ids = match gateway.provider_models(&allow.caller, id).await {

@@ -1,15 +1,16 @@
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use lyceum_core::{Cursor, Page};
-use lyceum_http::{Allow, ApiError, PageQuery, ProblemDocument};
+use lyceum_http::{Allow, ApiError, ApiPath, ApiQuery, PageQuery, ProblemDocument};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::storable;
 use super::store::{self, CallRow, SumRow};
 use crate::{Gateway, USAGE_READ_ALL, UsageRead};
 
@@ -33,7 +34,7 @@ pub(super) enum GroupBy {
     Purpose,
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SummaryQuery {
     /// The first moment; 30 days before `to` where absent.
@@ -90,11 +91,12 @@ struct UsageSummary {
 
 /// Sums up the caller's calls, or everybody's for those with the right usage:read_all.
 #[utoipa::path(get, path = "/usage/summary", tag = "usage",
+    params(SummaryQuery),
     responses((status = 200, body = UsageSummary)))]
 async fn summarize_usage(
     State(gateway): State<Gateway>,
     allow: Allow<UsageRead>,
-    Query(query): Query<SummaryQuery>,
+    ApiQuery(query): ApiQuery<SummaryQuery>,
 ) -> Result<Json<UsageSummary>, ApiError> {
     let filter = gateway.usage_filter(&allow.caller, query.from, query.to, query.user_id)?;
     let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
@@ -104,7 +106,7 @@ async fn summarize_usage(
     Ok(Json(UsageSummary { items, total: total.into() }))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct CallsQuery {
     /// The first moment; 30 days before `to` where absent.
@@ -210,13 +212,23 @@ struct UsageCallPage {
 
 /// Lists the caller's calls, or everybody's for those with the right usage:read_all.
 #[utoipa::path(get, path = "/usage/calls", tag = "usage",
+    params(CallsQuery),
     responses((status = 200, body = UsageCallPage)))]
 async fn list_calls(
     State(gateway): State<Gateway>,
     allow: Allow<UsageRead>,
-    Query(query): Query<CallsQuery>,
+    ApiQuery(query): ApiQuery<CallsQuery>,
 ) -> Result<Json<UsageCallPage>, ApiError> {
+    let texts = [&query.model, &query.provider, &query.purpose, &query.status];
+    if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+        let detail = "The query must not hold a NUL character.";
+        return Err(ApiError::bad_request("invalid_query", detail));
+    }
     let page = PageQuery { limit: query.limit, cursor: query.cursor }.request()?;
+    if page.after.is_some_and(|after| !storable(after.at)) {
+        let detail = "the cursor is not one that was given out";
+        return Err(ApiError::bad_request("invalid_cursor", detail));
+    }
     let mut filter = gateway.usage_filter(&allow.caller, query.from, query.to, query.user_id)?;
     filter.model = query.model;
     filter.provider = query.provider;
@@ -236,7 +248,7 @@ async fn list_calls(
 async fn get_call(
     State(gateway): State<Gateway>,
     allow: Allow<UsageRead>,
-    Path(id): Path<Uuid>,
+    ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<UsageCall>, ApiError> {
     let caller = &allow.caller;
     let all = caller.may(USAGE_READ_ALL.0, USAGE_READ_ALL.1);

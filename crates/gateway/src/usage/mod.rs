@@ -5,7 +5,7 @@ mod store;
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use lyceum_http::{ApiError, Caller};
 use uuid::Uuid;
 
@@ -13,8 +13,8 @@ pub(crate) use http::router;
 
 use crate::{Gateway, USAGE_READ_ALL};
 
-/// The span that is shown where none is asked for.
-const USUAL_SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The days that are shown where no span is asked for.
+const USUAL_DAYS: i64 = 30;
 
 /// Which rows of the ledger are meant.
 #[derive(Clone, Debug)]
@@ -40,7 +40,13 @@ impl Gateway {
         user_id: Option<Uuid>,
     ) -> Result<Filter, ApiError> {
         let to = to.unwrap_or_else(|| self.inner.clock.now() + Duration::from_secs(1));
-        let from = from.unwrap_or_else(|| to - USUAL_SPAN);
+        let from = from.or_else(|| to.checked_sub_signed(TimeDelta::days(USUAL_DAYS)));
+        let from = from.filter(|from| storable(*from) && storable(to)).ok_or_else(|| {
+            ApiError::bad_request(
+                "invalid_query",
+                "'from' and 'to' must be in the years 1 to 9999.",
+            )
+        })?;
         if from > to {
             return Err(ApiError::bad_request("invalid_span", "'from' is later than 'to'."));
         }
@@ -53,4 +59,9 @@ impl Gateway {
         };
         Ok(Filter { user_id, from, to, model: None, provider: None, purpose: None, status: None })
     }
+}
+
+/// Whether the database can compare with the moment.
+fn storable(moment: DateTime<Utc>) -> bool {
+    (1..=9999).contains(&moment.year())
 }

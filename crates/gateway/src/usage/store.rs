@@ -21,8 +21,10 @@ pub(super) struct SumRow {
     pub(super) errors: i64,
 }
 
-const SUMS: &str = "count(*) AS calls, coalesce(sum(s.prompt_tokens), 0)::bigint AS prompt_tokens,
-    coalesce(sum(s.completion_tokens), 0)::bigint AS completion_tokens, sum(s.cost) AS cost,
+const SUMS: &str = "count(*) AS calls,
+    least(coalesce(sum(s.prompt_tokens), 0), 9223372036854775807)::bigint AS prompt_tokens,
+    least(coalesce(sum(s.completion_tokens), 0), 9223372036854775807)::bigint AS completion_tokens,
+    sum(s.cost) AS cost,
     count(*) FILTER (WHERE s.cost IS NULL) AS unpriced_calls,
     count(*) FILTER (WHERE s.status = 'failed') AS errors";
 

@@ -1,9 +1,17 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
+use axum::routing::post;
+use axum::{Json, Router};
 use futures::StreamExt as _;
 use lyceum_core::Problem as _;
 use lyceum_gateway::{CallContext, GatewayError, Purpose};
 use lyceum_llm::{
     ChatEvent, ChatMessage, ChatRequest, EmbeddingRequest, EmbeddingTask, FinishReason, Role,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::world::World;
@@ -140,4 +148,48 @@ async fn embeddings_come_in_order_and_are_recorded() {
     // A chat model is no embedding model.
     let wrong = world.gateway.embedding_model(user, "local-chat").await;
     assert_eq!(wrong.err().unwrap().code(), "wrong_model_kind");
+}
+
+/// A server that answers one request and fails from then on; its base URL.
+async fn failing_later() -> String {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let embeddings = move || {
+        let earlier = calls.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match earlier {
+                0 => Json(json!({"data": [{"index": 0, "embedding": [1.0]}]})).into_response(),
+                _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
+        }
+    };
+    let app = Router::new().route("/v1/embeddings", post(embeddings));
+    let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://127.0.0.2:{port}/v1")
+}
+
+#[tokio::test]
+async fn what_was_embedded_before_a_failure_is_recorded() {
+    let world = World::new().await;
+    let user = world.user("ada").await;
+    let body = json!({"provider": "custom", "name": "own", "scope": "personal",
+        "base_url": failing_later().await, "config": {"embedding_batch_size": 1}});
+    let (status, view) = world.send("ada", "POST", "/api/v1/providers", body).await;
+    assert_eq!(status, StatusCode::CREATED, "{view}");
+    world.model("ada", view["id"].as_str().unwrap(), "embedder", "embedding").await;
+    let model = world.gateway.embedding_model(user, "embedder").await.unwrap();
+    let request = EmbeddingRequest {
+        model: String::new(),
+        input: vec!["eight ch".to_owned(), "and twelve c".to_owned()],
+        task: EmbeddingTask::Passage,
+        dimensions: None,
+    };
+    let context = CallContext::new(user, Purpose::Embedding);
+    let error = world.gateway.embed(context, &model, request).await.err().unwrap();
+    assert_eq!(error.code(), "provider_failed");
+    let rows = world.ledger().await;
+    let row = rows.last().unwrap();
+    assert_eq!((row.status.as_str(), row.estimated), ("failed", true), "{row:?}");
+    assert_eq!(row.prompt_tokens, 2);
 }

@@ -96,3 +96,43 @@ async fn the_writer_survives_the_loss_of_its_connection() {
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(world.ledger().await.len(), 2);
 }
+
+#[tokio::test]
+async fn only_rows_that_the_table_refuses_are_given_up() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let mut owner = world.test.owner.connect().await.unwrap();
+    let away = "ALTER TABLE gateway.usage_statistics RENAME TO elsewhere";
+    sqlx::raw_sql(away).execute(&mut owner).await.unwrap();
+    let messages = json!([{"role": "user", "content": "one"}]);
+    let refused = json!({"model": "local-chat", "messages": messages});
+    let delayed = json!({"model": "local-embedding", "input": "one"});
+    for (path, body) in [("/v1/chat/completions", refused), ("/v1/embeddings", delayed)] {
+        let (status, _) = world.send("ada", "POST", path, body).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // The first row is refused for good, the second for want of space.
+    sqlx::raw_sql(
+        "BEGIN;
+         CREATE FUNCTION gateway.hinder() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF NEW.requested_model = 'local-chat' THEN
+                 RAISE EXCEPTION 'refused' USING ERRCODE = '23514';
+             END IF;
+             RAISE EXCEPTION 'full' USING ERRCODE = '53100';
+         END $$;
+         CREATE TRIGGER hinder BEFORE INSERT ON gateway.elsewhere
+             FOR EACH ROW EXECUTE FUNCTION gateway.hinder();
+         ALTER TABLE gateway.elsewhere RENAME TO usage_statistics;
+         COMMIT;",
+    )
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    assert_eq!(world.ledger().await.len(), 0);
+    let free = "DROP TRIGGER hinder ON gateway.usage_statistics";
+    sqlx::raw_sql(free).execute(&mut owner).await.unwrap();
+    let rows = world.ledger().await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].model, "local-embedding");
+}

@@ -72,6 +72,11 @@ async fn addresses_inside_the_network_are_refused() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{url}: {answer}");
         assert_eq!(answer["code"], code, "{url}");
     }
+    let mut body = new_provider(&world);
+    body["provider"] = json!("open\0ai");
+    let (status, answer) = world.send("ada", "POST", "/api/v1/providers", body).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    assert_eq!(answer["field"], "provider");
     // A row that got there in another way is judged again when it is used.
     let id = world.provider("ada", "mock").await;
     world.model("ada", &id, "ok", "chat").await;

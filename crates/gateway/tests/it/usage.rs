@@ -91,3 +91,47 @@ async fn calls_are_listed_newest_first_page_by_page() {
         world.send("ada", "GET", "/api/v1/usage/calls?status=failed", Value::Null).await;
     assert_eq!(none["items"], json!([]));
 }
+
+#[tokio::test]
+async fn hostile_counts_and_queries_are_no_fault_of_ours() {
+    let world = World::new().await;
+    world.user("ada").await;
+    call(&world, "ada", "local-chat").await;
+    world.gateway.flush().await;
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    for _ in 0..2 {
+        sqlx::query(
+            "INSERT INTO gateway.usage_statistics
+             SELECT (jsonb_populate_record(s, jsonb_build_object('id', gen_random_uuid(),
+                 'prompt_tokens', 9223372036854775807))).*
+             FROM gateway.usage_statistics s",
+        )
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let get = async |path: &str| {
+        world.send("ada", "GET", &format!("/api/v1/usage/{path}"), Value::Null).await
+    };
+    let (status, sums) = get("summary").await;
+    assert_eq!(status, StatusCode::OK, "{sums}");
+    assert_eq!(sums["total"]["calls"], 4);
+    assert_eq!(sums["total"]["prompt_tokens"], i64::MAX);
+
+    for query in [
+        "summary?to=-262143-01-01T00:00:00Z",
+        "summary?from=-262143-01-01T00:00:00Z",
+        "summary?group_by=x",
+        "calls?limit=x",
+        "calls?model=a%00b",
+        "calls?status=%00",
+    ] {
+        let (status, problem) = get(query).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {problem}");
+        assert_eq!(problem["code"], "invalid_query", "{query}: {problem}");
+    }
+    let (status, problem) = get("calls/none").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(problem["code"], "not_found", "{problem}");
+}

@@ -71,7 +71,7 @@ impl World {
         let upstream = MockUpstream::with_key(KEY).await;
         let url = Url::parse(&upstream.base_url).unwrap();
         let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-        let policy = OutgoingPolicy { allowed_private_hosts: vec![host] };
+        let policy = OutgoingPolicy { allowed_private_hosts: vec![host, "127.0.0.2".to_owned()] };
         let outgoing = Outgoing::new(policy).unwrap();
         let http = Arc::new(Http(outgoing.clone()));
         let engine = Arc::new(OpenAiClient::new(http, url, Some(Secret::new(KEY))));

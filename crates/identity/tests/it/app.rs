@@ -16,6 +16,7 @@ use lyceum_identity::{Identity, IdentityConfig, SigningKey};
 use lyceum_testkit::TestDb;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 pub const PASSWORD: &str = "correct horse battery";
@@ -78,7 +79,8 @@ pub fn node(test: &TestDb, clock: &Clock, config: IdentityConfig) -> (Identity, 
     let key = SigningKey::from_bytes(KEY);
     let identity = Identity::new(test.db.clone(), clock.clone(), &key, config);
     let authenticator: Arc<dyn Authenticator> = Arc::new(identity.clone());
-    let router = lyceum_identity::router(identity.clone())
+    let router = OpenApiRouter::new()
+        .nest("/api/v1", lyceum_identity::router(identity.clone()))
         .split_for_parts()
         .0
         .layer(Extension(authenticator));

@@ -4,6 +4,7 @@
 mod sentences;
 mod tokens;
 
+use lyceum_llm::LlmError;
 use sha2::{Digest as _, Sha256};
 
 use crate::parse::{Heading, ParsedPage};
@@ -65,15 +66,22 @@ pub async fn chunk(
     pages: &[ParsedPage],
     settings: ChunkSettings,
     counter: &Counter,
-) -> Result<Vec<Chunk>, lyceum_llm::LlmError> {
+) -> Result<Vec<Chunk>, LlmError> {
     let budget = settings.size.saturating_sub(RESERVED).max(32);
     let mut path: Vec<Heading> = Vec::new();
     let mut packer = Packer { budget, overlap: settings.overlap, chunks: Vec::new() };
     for page in pages {
-        let chars: Vec<char> = page.text.chars().collect();
-        let mut sentences = split(&chars, &page.headings, &mut path);
+        let (page, mut open) = (page.clone(), std::mem::take(&mut path));
+        let number = page.number;
+        let (chars, mut sentences, open) = blocking(move || {
+            let chars: Vec<char> = page.text.chars().collect();
+            let sentences = split(&chars, &page.headings, &mut open);
+            (chars, sentences, open)
+        })
+        .await?;
+        path = open;
         // Headings are part of what is embedded, but may not crowd out the text.
-        let room = |sentence: &Sentence| {
+        let room = move |sentence: &Sentence| {
             let headings: usize = sentence.headings.iter().map(|h| estimate(h)).sum();
             budget - headings.min(budget / 4)
         };
@@ -98,9 +106,20 @@ pub async fn chunk(
             sentences.splice(from..to, counted);
             from = done;
         }
-        packer.pack(page.number, &chars, &sentences, room);
+        packer = blocking(move || {
+            packer.pack(number, &chars, &sentences, room);
+            packer
+        })
+        .await?;
     }
     Ok(packer.chunks)
+}
+
+/// Runs what takes long with a long page where it holds up nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LlmError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LlmError::Internal(error.into()))
 }
 
 /// A digest of where all chunks begin and end: a job that goes on after a crash compares it.

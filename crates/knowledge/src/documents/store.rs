@@ -183,7 +183,7 @@ pub(crate) async fn requeue(
     let done = sqlx::query!(
         "UPDATE knowledge.documents
          SET processing_status = 'pending', error_code = NULL, error_detail = NULL,
-             stage = CASE WHEN stage = 'parsing' THEN 'queued' ELSE stage END
+             attempts = 0, stage = CASE WHEN stage = 'parsing' THEN 'queued' ELSE stage END
          WHERE id = $1 AND processing_status = 'failed' AND deleted_at IS NULL",
         id,
     )

@@ -35,6 +35,13 @@ pub struct IngestDocument {
     pub owner_id: Uuid,
 }
 
+/// A document that was begun so often and neither completed nor failed is given up: it kills the
+/// process that reads it.
+const MAX_ATTEMPTS: i32 = <IngestDocument as Job>::MAX_ATTEMPTS;
+/// Why it failed then.
+const GAVE_UP: (&str, &str) =
+    ("gave_up", "The program ended each time while it worked at the document; split the document.");
+
 /// Why an attempt ended without a completed document.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
@@ -110,7 +117,13 @@ impl Job for IngestDocument {
         };
         let (code, detail, last) = match stop {
             Stop::Gone => return Ok(()),
-            Stop::Shutdown => return Err(JobError::Retry("stopping".to_owned())),
+            Stop::Shutdown => {
+                let mut tx = state.db.begin_as(self.owner_id).await?;
+                let given = store::give_back_attempt(&mut tx, self.document_id).await;
+                given.map_err(StoreError::from)?;
+                tx.commit().await.map_err(StoreError::from)?;
+                return Err(JobError::Retry("stopping".to_owned()));
+            }
             Stop::Document { code, detail } => (code, detail, true),
             Stop::Later { code, detail } => (code, detail, context.is_last_attempt()),
         };
@@ -126,6 +139,10 @@ impl Knowledge {
     async fn ingest(&self, job: &IngestDocument, context: &JobContext) -> Result<(), Stop> {
         let mut tx = self.db.begin_as(job.owner_id).await?;
         let document = store::begin(&mut tx, job.document_id).await?.ok_or(Stop::Gone)?;
+        if document.attempts > MAX_ATTEMPTS {
+            let (code, detail) = (GAVE_UP.0.to_owned(), GAVE_UP.1.to_owned());
+            return Err(Stop::Document { code, detail });
+        }
         tx.commit().await?;
         if matches!(document.stage, Stage::Queued | Stage::Parsing) {
             tokio::select! {

@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub model_config: Option<Uuid>,
     pub dimension: usize,
     pub chunking: ChunkSettings,
+    /// This one included, since a person asked for the document.
+    pub attempts: i32,
 }
 
 /// A chunk with everything that its row holds.
@@ -45,7 +47,7 @@ pub(crate) async fn begin(
              AND d.processing_status IN ('pending', 'processing')
            RETURNING d.knowledge_base_id, d.uploaded_by, d.filename, d.file_path,
                      d.stage AS "stage: Stage", b.embedding_model, b.embedding_model_config_id,
-                     b.vector_dimension, b.chunk_size, b.chunk_overlap"#,
+                     b.vector_dimension, b.chunk_size, b.chunk_overlap, d.attempts"#,
         document,
     )
     .fetch_optional(connection)
@@ -60,7 +62,23 @@ pub(crate) async fn begin(
         model_config: row.embedding_model_config_id,
         dimension: usize::try_from(row.vector_dimension).unwrap_or(0),
         chunking: Job::settings(row.chunk_size, row.chunk_overlap),
+        attempts: row.attempts,
     }))
+}
+
+/// Takes back an attempt that ended because the program stops, which is not the document's fault.
+pub(crate) async fn give_back_attempt(
+    connection: &mut PgConnection,
+    document: Uuid,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE knowledge.documents SET attempts = greatest(attempts - 1, 0)
+         WHERE id = $1 AND processing_status = 'processing'",
+        document,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 pub(crate) async fn clear_text(

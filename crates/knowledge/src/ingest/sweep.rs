@@ -8,7 +8,7 @@ use lyceum_store::StoreError;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{IngestDocument, PurgeDocument, PurgeKnowledgeBase};
+use super::{GAVE_UP, IngestDocument, MAX_ATTEMPTS, PurgeDocument, PurgeKnowledgeBase};
 use crate::Knowledge;
 
 /// A file without a row that is younger may belong to an upload that still runs.
@@ -16,7 +16,8 @@ const YOUNG: Duration = Duration::from_secs(24 * 3600);
 /// Work that has not moved for so long has lost its job.
 const STUCK: Duration = Duration::from_secs(3600);
 
-/// Clears up: files that belong to no document, and documents whose job was lost.
+/// Clears up: files that belong to no document, what uploads that were cut off left, and documents
+/// whose job was lost.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sweep {}
 
@@ -29,6 +30,11 @@ impl Job for Sweep {
     async fn run(self, state: Knowledge, _: JobContext) -> Result<(), JobError> {
         let now = state.clock.now();
         state.revive(now).await?;
+        let stale = state.objects.remove_stale_uploads(YOUNG).await;
+        let stale = stale.map_err(|error| JobError::retry(&error))?;
+        if stale > 0 {
+            tracing::info!(stale, "removed what uploads that were cut off left");
+        }
         let paths =
             state.objects.list("documents").await.map_err(|error| JobError::retry(&error))?;
         let old: Vec<(Uuid, String)> = paths
@@ -72,9 +78,22 @@ fn stored_at(id: Uuid) -> Option<DateTime<Utc>> {
 }
 
 impl Knowledge {
-    /// Puts work that nobody does any more back into the queue.
+    /// Puts work that nobody does any more back into the queue, but gives up documents that ended
+    /// the process each time.
     async fn revive(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut tx = self.db.begin_maintenance().await?;
+        sqlx::query!(
+            "UPDATE knowledge.documents
+             SET processing_status = 'failed', error_code = $3, error_detail = $4
+             WHERE updated_at < $1 AND attempts >= $2 AND deleted_at IS NULL
+               AND processing_status IN ('pending', 'processing')",
+            now - STUCK_CHRONO,
+            MAX_ATTEMPTS,
+            GAVE_UP.0,
+            GAVE_UP.1,
+        )
+        .execute(&mut *tx)
+        .await?;
         let documents = sqlx::query!(
             r#"SELECT d.id, b.owner_id, (d.deleted_at IS NOT NULL) AS "deleted!"
                FROM knowledge.documents d

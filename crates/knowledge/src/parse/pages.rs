@@ -4,6 +4,13 @@ use super::{Heading, ParseError, ParsedPage};
 const MAX_CHARS: usize = 40_000_000;
 /// Where a format knows no pages, a new section begins at the next block after this many.
 const SECTION_CHARS: usize = 24_000;
+/// A page of a format that knows them has no more than this and one block: the server holds a
+/// whole page in memory.
+const PAGE_CHARS: usize = 500_000;
+/// Stands where the rest of such a page is left out.
+const LEFT_OUT: &str = "[The rest of this page is left out: it is too long.]";
+/// A heading longer than this is a paragraph.
+const HEADING_CHARS: usize = 1_000;
 /// A single block longer than this is cut.
 const BLOCK_CHARS: usize = 100_000;
 
@@ -16,11 +23,16 @@ pub(super) struct Pages<'a> {
     headings: Vec<Heading>,
     number: u32,
     total: usize,
-    sections: bool,
+    limit: usize,
+    /// Whether the page ends where it reaches the limit, because the next number is taken.
+    cut: bool,
+    /// Whether the rest of this page is left out.
+    full: bool,
 }
 
 impl<'a> Pages<'a> {
-    /// For a format whose pages are known: only [`Pages::page_break`] begins a new one.
+    /// For a format whose pages are numbered: only [`Pages::page_break`] begins a new one, and one
+    /// that is far too long loses its end.
     pub fn fixed(sink: &'a mut dyn FnMut(ParsedPage) -> Result<(), ParseError>) -> Self {
         Self {
             sink,
@@ -29,13 +41,20 @@ impl<'a> Pages<'a> {
             headings: Vec::new(),
             number: 1,
             total: 0,
-            sections: false,
+            limit: PAGE_CHARS,
+            cut: true,
+            full: false,
         }
+    }
+
+    /// For sheets, which have names and no numbers: one that is far too long goes on as another.
+    pub fn sheets(sink: &'a mut dyn FnMut(ParsedPage) -> Result<(), ParseError>) -> Self {
+        Self { cut: false, ..Self::fixed(sink) }
     }
 
     /// For a format without pages: long texts are cut into sections.
     pub fn flowing(sink: &'a mut dyn FnMut(ParsedPage) -> Result<(), ParseError>) -> Self {
-        Self { sections: true, ..Self::fixed(sink) }
+        Self { limit: SECTION_CHARS, cut: false, ..Self::fixed(sink) }
     }
 
     /// A paragraph, list item, row or the like.
@@ -54,8 +73,11 @@ impl<'a> Pages<'a> {
         if text.is_empty() {
             return Ok(());
         }
-        if self.sections && self.chars > SECTION_CHARS {
-            self.page_break()?;
+        if text.chars().nth(HEADING_CHARS).is_some() {
+            return self.block(&text);
+        }
+        if !self.has_room()? {
+            return Ok(());
         }
         self.separate("\n\n");
         let offset = u32::try_from(self.chars).unwrap_or(u32::MAX);
@@ -72,6 +94,7 @@ impl<'a> Pages<'a> {
         };
         self.number += 1;
         self.chars = 0;
+        self.full = false;
         if page.text.is_empty() { Ok(()) } else { (self.sink)(page) }
     }
 
@@ -94,8 +117,8 @@ impl<'a> Pages<'a> {
         }
         let mut rest = text;
         while !rest.is_empty() {
-            if self.sections && self.chars > SECTION_CHARS {
-                self.page_break()?;
+            if !self.has_room()? {
+                return Ok(());
             }
             let cut = rest.char_indices().nth(BLOCK_CHARS).map_or(rest.len(), |(at, _)| at);
             let (block, after) = rest.split_at(cut);
@@ -104,6 +127,23 @@ impl<'a> Pages<'a> {
             rest = after;
         }
         Ok(())
+    }
+
+    /// Makes room where the page is too long; answers whether there is any.
+    fn has_room(&mut self) -> Result<bool, ParseError> {
+        if self.chars <= self.limit {
+            return Ok(true);
+        }
+        if !self.cut {
+            self.page_break()?;
+            return Ok(true);
+        }
+        if !self.full {
+            self.full = true;
+            self.separate("\n\n");
+            self.append(LEFT_OUT)?;
+        }
+        Ok(false)
     }
 
     fn separate(&mut self, separator: &str) {
@@ -168,6 +208,37 @@ mod tests {
         assert_eq!(pages[0].text, "一 章\n\n正文。\n第二行\n\nTwo");
         let offset = pages[0].headings[1].offset as usize;
         assert_eq!(pages[0].text.chars().skip(offset).collect::<String>(), "Two");
+    }
+
+    #[test]
+    fn a_page_that_is_far_too_long_is_cut_and_a_sheet_goes_on() {
+        let long = "word ".repeat(300_000);
+        let mut pages = Vec::new();
+        let mut sink = |page: ParsedPage| {
+            pages.push(page);
+            Ok(())
+        };
+        let mut out = Pages::fixed(&mut sink);
+        out.block(&long).unwrap();
+        out.block("never seen").unwrap();
+        out.page_break().unwrap();
+        out.block("second").unwrap();
+        assert_eq!(out.finish().unwrap(), 2);
+        assert!(pages[0].text.ends_with(LEFT_OUT) && pages[0].text.len() < 700_000);
+        assert_eq!((pages[1].number, &*pages[1].text), (2, "second"));
+
+        pages.clear();
+        let mut sink = |page: ParsedPage| {
+            pages.push(page);
+            Ok(())
+        };
+        let mut out = Pages::sheets(&mut sink);
+        out.block(&long).unwrap();
+        out.heading(1, &long).unwrap();
+        assert!(out.finish().unwrap() > 3);
+        let kept: usize = pages.iter().map(|page| page.text.matches("word").count()).sum();
+        assert_eq!(kept, 600_000, "nothing is lost");
+        assert!(pages.iter().all(|page| page.text.len() < 700_000 && page.headings.is_empty()));
     }
 
     #[test]

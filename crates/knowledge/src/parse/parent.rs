@@ -10,6 +10,9 @@ use tokio::sync::mpsc;
 
 use super::{ParseRecord, ParsedPage};
 
+/// Bytes that one record of the child may have.
+const RECORD_BYTES: u64 = 8_000_000;
+
 /// What a child that reads a document may use.
 #[derive(Clone, Copy, Debug)]
 pub struct ParseLimits {
@@ -146,8 +149,16 @@ async fn records(
     let mut line = Vec::new();
     loop {
         line.clear();
-        if lines.read_until(b'\n', &mut line).await.map_err(ParserFailure::Child)? == 0 {
+        let mut limited = (&mut lines).take(RECORD_BYTES + 1);
+        let read = limited.read_until(b'\n', &mut line).await.map_err(ParserFailure::Child)?;
+        if read == 0 {
             return Ok(None);
+        }
+        if read as u64 > RECORD_BYTES {
+            return Err(ParserFailure::document(
+                "page_too_large",
+                "A page of the document has too much text; split it.",
+            ));
         }
         // A library's stray message is no record.
         match serde_json::from_slice(&line) {
@@ -170,4 +181,20 @@ fn extension(name: &str) -> String {
     let end = name.rsplit_once('.').map(|(_, end)| end).unwrap_or_default();
     let plain: String = end.chars().filter(char::is_ascii_alphanumeric).take(10).collect();
     format!("x.{plain}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_without_an_end_is_refused() {
+        let (sender, _receiver) = mpsc::channel(1);
+        let endless = BufReader::new(tokio::io::repeat(b'x'));
+        let outcome = records(endless, &sender).await;
+        assert!(
+            matches!(&outcome, Err(ParserFailure::Document { code, .. }) if code == "page_too_large"),
+            "{outcome:?}"
+        );
+    }
 }

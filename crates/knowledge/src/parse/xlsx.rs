@@ -21,7 +21,7 @@ pub(super) fn read(
         error => ParseError::damaged(error),
     })?;
     let names = book.sheet_names();
-    let mut pages = Pages::fixed(sink);
+    let mut pages = Pages::sheets(sink);
     for (index, name) in names.iter().enumerate() {
         if index > 0 {
             pages.page_break()?;
@@ -33,8 +33,8 @@ pub(super) fn read(
             sheet(&range, &mut pages)?;
         }
     }
-    pages.finish()?;
-    Ok(Outcome { title: None, page_count: u32::try_from(names.len()).ok() })
+    let count = pages.finish()?.max(u32::try_from(names.len()).unwrap_or(u32::MAX));
+    Ok(Outcome { title: None, page_count: Some(count) })
 }
 
 fn sheet(range: &Range<Data>, pages: &mut Pages<'_>) -> Result<(), ParseError> {

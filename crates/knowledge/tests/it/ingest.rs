@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use lyceum_jobs::{Job as _, JobError, Jobs};
 use serde_json::json;
+use sqlx::ConnectOptions as _;
 use uuid::Uuid;
 
 use crate::files;
@@ -151,6 +152,47 @@ async fn failures_are_noted_and_the_last_one_fails_the_document() {
 }
 
 #[tokio::test]
+async fn a_document_that_ends_the_process_each_time_is_given_up_until_a_person_asks() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let (_, document) = world.upload("ann", base, "a.txt", b"A short text.").await;
+    let document = id(&document);
+    let path = format!("/documents/{document}");
+    let eight_kills = "UPDATE knowledge.documents SET processing_status = 'processing',
+                       stage = 'parsing', attempts = 8, error_code = NULL";
+    world.write(eight_kills).await;
+    assert!(matches!(world.attempt(ann, document, 1).await, Err(JobError::Fatal(_))));
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!((&shown["status"], &shown["error"]["code"]), (&json!("failed"), &json!("gave_up")));
+    // The sweep comes to the same end, and enqueues nothing.
+    world.write(eight_kills).await;
+    let mut owner = world.test.owner.connect().await.unwrap();
+    sqlx::raw_sql(
+        "ALTER TABLE knowledge.documents DISABLE TRIGGER touch_updated_at;
+         UPDATE knowledge.documents SET updated_at = now() - interval '2 hours';
+         ALTER TABLE knowledge.documents ENABLE TRIGGER touch_updated_at;
+         DELETE FROM graphile_worker._private_jobs;",
+    )
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    sweep(&world).await;
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!((&shown["status"], &shown["error"]["code"]), (&json!("failed"), &json!("gave_up")));
+    let jobs: i64 = sqlx::query_scalar("SELECT count(*) FROM graphile_worker._private_jobs")
+        .fetch_one(&mut owner)
+        .await
+        .unwrap();
+    assert_eq!(jobs, 0);
+    let (status, _) = world.send("ann", "POST", &format!("{path}/retry"), None).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    world.attempt(ann, document, 1).await.unwrap();
+    let (_, shown) = world.send("ann", "GET", &path, None).await;
+    assert_eq!(shown["status"], "completed");
+}
+
+#[tokio::test]
 async fn a_document_deleted_while_it_is_read_leaves_nothing() {
     let world = World::new().await;
     let ann = world.user("ann").await;
@@ -175,6 +217,16 @@ async fn a_document_deleted_while_it_is_read_leaves_nothing() {
     world.attempt(ann, document, 2).await.unwrap();
     purge(&world).await;
     assert_eq!(chunks(&world).await, 0);
+}
+
+async fn sweep(world: &World) {
+    let context = lyceum_jobs::JobContext {
+        job_id: 1,
+        attempt: 1,
+        max_attempts: 3,
+        shutdown: lyceum_jobs::CancellationToken::new(),
+    };
+    lyceum_knowledge::Sweep {}.run(world.knowledge.clone(), context).await.unwrap();
 }
 
 /// Lets the real queue do what waits in it.
@@ -249,13 +301,17 @@ async fn the_sweep_removes_old_files_without_a_row_and_no_others() {
         let path = format!("documents/{base}/{id}/original");
         world.knowledge.objects.put(&path, bytes(), 10).await.unwrap();
     }
-    let context = lyceum_jobs::JobContext {
-        job_id: 1,
-        attempt: 1,
-        max_attempts: 3,
-        shutdown: lyceum_jobs::CancellationToken::new(),
-    };
-    lyceum_knowledge::Sweep {}.run(world.knowledge.clone(), context).await.unwrap();
+    // What an upload that was killed in the middle leaves, and one that runs.
+    let folder = world.folder.path().join("documents").join(base.to_string());
+    let day_before = std::time::SystemTime::now() - Duration::from_secs(25 * 3600);
+    for (name, at) in [("killed#1", Some(day_before)), ("running#1", None)] {
+        let file = std::fs::File::create(folder.join(name)).unwrap();
+        if let Some(at) = at {
+            file.set_modified(at).unwrap();
+        }
+    }
+    sweep(&world).await;
+    assert!(!folder.join("killed#1").exists() && folder.join("running#1").exists());
     let left = world.knowledge.objects.list("documents").await.unwrap();
     assert_eq!(left.len(), 2);
     assert!(left.iter().any(|path| path.contains(&id(&kept).to_string())));

@@ -244,6 +244,13 @@ impl World {
         let mut tx = self.test.db.begin_maintenance().await.unwrap();
         sqlx::query_scalar(sql).fetch_one(&mut *tx).await.unwrap()
     }
+
+    /// Changes rows past every right.
+    pub async fn write(&self, sql: &'static str) {
+        let mut tx = self.test.db.begin_maintenance().await.unwrap();
+        sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
 }
 
 pub fn id(value: &Value) -> Uuid {

@@ -6,6 +6,7 @@ use futures::stream::{BoxStream, StreamExt as _};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use lyceum_core::Secret;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::failure;
@@ -36,6 +37,69 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self { first_byte: Duration::from_secs(120), idle: Duration::from_secs(60) }
+    }
+}
+
+impl Timeouts {
+    /// For one request and its answer altogether, unless the other limits allow more.
+    pub const TOTAL: Duration = Duration::from_secs(30 * 60);
+    /// Between two events of a stream that keeps itself alive with comments, as servers do while
+    /// they read a long prompt; `idle` where that is longer.
+    pub const QUIET: Duration = Duration::from_secs(5 * 60);
+
+    fn total(&self) -> Duration {
+        Self::TOTAL.max(self.first_byte.saturating_add(self.idle))
+    }
+}
+
+/// When a request was sent; kept with its answer.
+#[derive(Clone, Copy)]
+struct SentAt(Instant);
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// For any bytes.
+    idle: Duration,
+    /// For something that is of use, since `heard`.
+    quiet: Duration,
+    /// For everything, since `sent`.
+    total: Duration,
+    sent: Instant,
+    heard: Instant,
+}
+
+impl Patience {
+    fn new(timeouts: &Timeouts, response: &reqwest::Response) -> Self {
+        let now = Instant::now();
+        Self {
+            idle: timeouts.idle,
+            quiet: Timeouts::QUIET.max(timeouts.idle),
+            total: timeouts.total(),
+            sent: response.extensions().get::<SentAt>().map_or(now, |sent| sent.0),
+            heard: now,
+        }
+    }
+
+    /// The next bytes; `None` at the end.
+    async fn piece(&self, response: &mut reqwest::Response) -> Result<Option<Bytes>, LlmError> {
+        let now = Instant::now();
+        let mut until = now + self.idle;
+        let mut limit = self.idle;
+        for (since, other) in [(self.heard, self.quiet), (self.sent, self.total)] {
+            if since + other < until {
+                until = since + other;
+                limit = other;
+            }
+        }
+        // Where bytes are always ready, waiting for them never takes too long.
+        if until <= now {
+            return Err(LlmError::Timeout(limit));
+        }
+        match timeout_at(until, response.chunk()).await {
+            Err(_) => Err(LlmError::Timeout(limit)),
+            Ok(piece) => piece.map_err(|error| failure::from_transport(error, limit)),
+        }
     }
 }
 
@@ -98,24 +162,22 @@ impl OpenAiClient {
 
     /// The whole body of an answer.
     pub async fn read(&self, mut response: reqwest::Response) -> Result<Bytes, LlmError> {
+        let mut patience = Patience::new(&self.timeouts, &response);
         let mut body = Vec::new();
-        loop {
-            let piece = tokio::time::timeout(self.timeouts.idle, response.chunk()).await;
-            match piece {
-                Err(_) => return Err(LlmError::Timeout(self.timeouts.idle)),
-                Ok(Err(error)) => return Err(failure::from_transport(error, self.timeouts.idle)),
-                Ok(Ok(None)) => return Ok(body.into()),
-                Ok(Ok(Some(piece))) if body.len() + piece.len() > MAX_ANSWER_BYTES => {
-                    return Err(LlmError::Malformed("the answer is too long".to_owned()));
-                }
-                Ok(Ok(Some(piece))) => body.extend_from_slice(&piece),
+        while let Some(piece) = patience.piece(&mut response).await? {
+            if body.len() + piece.len() > MAX_ANSWER_BYTES {
+                return Err(LlmError::Malformed("the answer is too long".to_owned()));
             }
+            body.extend_from_slice(&piece);
+            patience.heard = Instant::now();
         }
+        Ok(body.into())
     }
 
     /// The answer as a stream of events. Dropping it closes the connection.
     pub fn frames(&self, response: reqwest::Response) -> Frames {
-        frames(response, self.timeouts.idle)
+        let patience = Patience::new(&self.timeouts, &response);
+        frames(response, patience)
     }
 
     /// The error that an `error` member in an answer of status 200 means.
@@ -146,13 +208,15 @@ impl OpenAiClient {
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, LlmError> {
         let waited = self.timeouts.first_byte;
-        let response = match tokio::time::timeout(waited, request.send()).await {
+        let sent = SentAt(Instant::now());
+        let mut response = match tokio::time::timeout(waited, request.send()).await {
             Err(_) => return Err(LlmError::Timeout(waited)),
             Ok(Err(error)) => return Err(failure::from_transport(error, waited)),
             Ok(Ok(response)) => response,
         };
         let status = response.status();
         if status.is_success() {
+            response.extensions_mut().insert(sent);
             return Ok(response);
         }
         Err(self.refusal(status, response).await)
@@ -185,7 +249,7 @@ pub enum Frame {
 /// the stream without either.
 pub type Frames = BoxStream<'static, Result<Frame, LlmError>>;
 
-fn frames(mut response: reqwest::Response, idle: Duration) -> Frames {
+fn frames(mut response: reqwest::Response, mut patience: Patience) -> Frames {
     async_stream::stream! {
         let mut parser = SseParser::new();
         let mut silent = true;
@@ -197,23 +261,21 @@ fn frames(mut response: reqwest::Response, idle: Duration) -> Frames {
                     return;
                 }
                 yield Ok(Frame::Data(event.data));
+                // After the yield: a slow reader is not the provider's silence.
+                patience.heard = Instant::now();
             }
-            match tokio::time::timeout(idle, response.chunk()).await {
-                Err(_) => {
-                    yield Err(LlmError::Timeout(idle));
+            match patience.piece(&mut response).await {
+                Err(error) => {
+                    yield Err(broken(error));
                     return;
                 }
-                Ok(Err(error)) => {
-                    yield Err(broken(error, idle));
-                    return;
-                }
-                Ok(Ok(Some(piece))) => {
+                Ok(Some(piece)) => {
                     if let Err(error) = parser.push(&piece) {
                         yield Err(LlmError::Malformed(error.to_string()));
                         return;
                     }
                 }
-                Ok(Ok(None)) => break,
+                Ok(None) => break,
             }
         }
         // Only the closing mark may come without its empty line; anything else was cut.
@@ -231,8 +293,8 @@ fn frames(mut response: reqwest::Response, idle: Duration) -> Frames {
 }
 
 /// After the head has come, every failure of the connection is a broken stream.
-fn broken(error: reqwest::Error, idle: Duration) -> LlmError {
-    match failure::from_transport(error, idle) {
+fn broken(error: LlmError) -> LlmError {
+    match error {
         LlmError::Connect(reason) => LlmError::BrokenStream(reason),
         other => other,
     }
@@ -243,4 +305,55 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, LlmError> {
     serde_json::from_slice(body).map_err(|error| {
         LlmError::Malformed(format!("not the JSON of the OpenAI protocol ({error})"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn events(
+        pieces: impl futures::Stream<Item = &'static str> + Send + 'static,
+        quiet: Duration,
+        total: Duration,
+    ) -> Frames {
+        let pieces =
+            pieces.map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece.as_bytes())));
+        let response = http::Response::new(reqwest::Body::wrap_stream(pieces));
+        let now = Instant::now();
+        frames(response.into(), Patience { idle: LONG, quiet, total, sent: now, heard: now })
+    }
+
+    #[tokio::test]
+    async fn comments_keep_a_stream_alive_for_a_while_only() {
+        let pieces = [": ping\n\n", ": ping\n\n", "data: a\n\n", "data: [DONE]\n\n"];
+        let mut alive = events(stream::iter(pieces), LONG, LONG);
+        assert_eq!(alive.next().await.unwrap().unwrap(), Frame::Data("a".to_owned()));
+        assert_eq!(alive.next().await.unwrap().unwrap(), Frame::Done);
+        let end = events(stream::repeat(": ping\n\n"), SHORT, LONG).next().await;
+        assert!(matches!(end, Some(Err(LlmError::Timeout(SHORT)))), "{end:?}");
+    }
+
+    #[tokio::test]
+    async fn no_answer_goes_on_for_ever() {
+        let mut endless = events(stream::repeat("data: a\n\n"), LONG, SHORT);
+        let end = loop {
+            match endless.next().await {
+                Some(Ok(Frame::Data(_))) => {}
+                end => break end,
+            }
+        };
+        assert!(matches!(end, Some(Err(LlmError::Timeout(SHORT)))), "{end:?}");
+    }
+
+    #[test]
+    fn the_whole_may_take_as_long_as_its_parts() {
+        assert_eq!(Timeouts::default().total(), Timeouts::TOTAL);
+        let slow = Timeouts { first_byte: Duration::from_secs(3600), idle: LONG };
+        assert_eq!(slow.total(), Duration::from_secs(3660));
+    }
 }

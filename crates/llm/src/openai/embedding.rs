@@ -16,9 +16,14 @@ struct Body<'a> {
     dimensions: Option<u32>,
 }
 
-#[async_trait]
-impl EmbeddingModel for OpenAiClient {
-    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+impl OpenAiClient {
+    /// Embeds all texts or none. `answered` becomes the number of texts in the requests that the
+    /// provider answered, which counts even where a later request fails.
+    pub async fn embed_counted(
+        &self,
+        request: EmbeddingRequest,
+        answered: &mut usize,
+    ) -> Result<EmbeddingResponse, LlmError> {
         let mut whole = EmbeddingResponse {
             model: request.model.clone(),
             embeddings: Vec::with_capacity(request.input.len()),
@@ -33,11 +38,12 @@ impl EmbeddingModel for OpenAiClient {
             };
             let body = serde_json::to_vec(&body).map_err(|e| LlmError::Internal(Box::new(e)))?;
             let answer = self.read(self.post("embeddings", body.into()).await?).await?;
+            *answered += input.len();
             let list: EmbeddingList = decode(&answer)?;
             // One batch without a count makes the whole unknown.
             whole.usage = match (&whole.usage, &list.usage) {
                 (Some(sum), Some(usage)) => Some(Usage {
-                    prompt_tokens: sum.prompt_tokens + usage.prompt_tokens,
+                    prompt_tokens: sum.prompt_tokens.saturating_add(usage.prompt_tokens),
                     ..Usage::default()
                 }),
                 _ => None,
@@ -52,6 +58,14 @@ impl EmbeddingModel for OpenAiClient {
             return Err(LlmError::Malformed("the vectors differ in length".to_owned()));
         }
         Ok(whole)
+    }
+}
+
+#[async_trait]
+impl EmbeddingModel for OpenAiClient {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        let mut answered = 0;
+        self.embed_counted(request, &mut answered).await
     }
 }
 

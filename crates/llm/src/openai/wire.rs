@@ -64,6 +64,7 @@ impl From<&WireUsage> for Usage {
             cached_tokens: cached.or(wire.prompt_cache_hit_tokens).unwrap_or(0),
             reasoning_tokens: reasoning.unwrap_or(0),
         }
+        .bounded()
     }
 }
 
@@ -325,6 +326,19 @@ mod tests {
             assert_eq!(first, content, "{text}");
             assert_eq!(chunk.usage.as_ref().map(|usage| Usage::from(usage).cached_tokens), cached);
         }
+    }
+
+    #[test]
+    fn counts_beyond_all_reason_are_bounded() {
+        let text = r#"{"prompt_tokens":18446744073709551615,"completion_tokens":18446744073709551615,"prompt_cache_hit_tokens":18446744073709551615,"completion_tokens_details":{"reasoning_tokens":18446744073709551615}}"#;
+        let wire: WireUsage = serde_json::from_str(text).unwrap();
+        let usage = Usage::from(&wire);
+        assert_eq!(usage.prompt_tokens, Usage::MAX_TOKENS);
+        assert_eq!(usage.cached_tokens, Usage::MAX_TOKENS);
+        assert_eq!(usage.reasoning_tokens, Usage::MAX_TOKENS);
+        assert_eq!(usage.total_tokens(), 2 * Usage::MAX_TOKENS);
+        let raw = Usage { prompt_tokens: u64::MAX, completion_tokens: 1, ..Usage::default() };
+        assert_eq!(raw.total_tokens(), u64::MAX);
     }
 
     #[test]

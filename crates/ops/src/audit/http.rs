@@ -53,6 +53,13 @@ pub(crate) async fn list_audit_logs(
     ApiQuery(query): ApiQuery<AuditQuery>,
 ) -> Result<Json<AuditLogPage>, ApiError> {
     let page = PageQuery { limit: query.limit, cursor: query.cursor }.request()?;
+    for (name, text) in [("action", &query.action), ("resource_type", &query.resource_type)] {
+        // PostgreSQL has no such character in a text.
+        if text.as_deref().is_some_and(|text| text.contains('\0')) {
+            let detail = format!("{name}: the character NUL is not allowed");
+            return Err(ApiError::bad_request("invalid_query", detail));
+        }
+    }
     let filter = AuditFilter {
         user_id: query.user_id,
         action: query.action,

@@ -41,7 +41,13 @@ impl Ops {
             if context.shutdown.is_cancelled() {
                 return Ok(());
             }
-            self.purge_table(&table, before, context).await?;
+            match self.purge_table(&table, before, context).await {
+                // One table's trouble is no reason to keep what is due in the others.
+                Err(OpsError::Store(error)) if error.0.as_database_error().is_some() => {
+                    tracing::error!(table, cause = ?error.0, "a table could not be purged");
+                }
+                done => done?,
+            }
         }
         Ok(())
     }

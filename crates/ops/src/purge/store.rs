@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::OpsError;
 
-/// Tables whose rows are deleted by setting `deleted_at`.
+/// Tables of the program whose rows are deleted by setting `deleted_at`.
 pub(super) async fn purgeable_tables(
     connection: &mut PgConnection,
 ) -> Result<Vec<String>, OpsError> {
@@ -17,7 +17,7 @@ pub(super) async fn purgeable_tables(
            JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'deleted_at'
                               AND NOT a.attisdropped
            WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-             AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'graphile_worker')
+             AND n.nspname IN ('app', 'identity', 'gateway', 'chat', 'knowledge', 'ops')
            ORDER BY 1"#
     )
     .fetch_all(connection)

@@ -20,6 +20,10 @@ pub(super) async fn find(
     connection: &mut PgConnection,
     key: &str,
 ) -> Result<Option<SystemConfig>, OpsError> {
+    // PostgreSQL has no such character in a text.
+    if key.contains('\0') {
+        return Ok(None);
+    }
     let config = sqlx::query_as!(
         SystemConfig,
         "SELECT key, value, value_schema, category, description, is_public, updated_by, updated_at

@@ -25,12 +25,21 @@ async fn partitions_are_made_ahead_on_every_partitioned_table() {
     let mut connection = owner(&db).await;
     // As if a month had been forgotten, on a table that nobody told the job about.
     sqlx::raw_sql(
-        "CREATE TABLE chat.noise (id uuid, created_at timestamptz) PARTITION BY RANGE (created_at);",
+        "CREATE TABLE chat.noise (id uuid, created_at timestamptz) PARTITION BY RANGE (created_at);
+         CREATE SCHEMA stranger;
+         CREATE TABLE stranger.noise (id uuid, created_at timestamptz)
+             PARTITION BY RANGE (created_at);",
     )
     .execute(&mut connection)
     .await
     .unwrap();
     run_job(&db, &ops(&db), &MakePartitions {}).await;
+    let foreign = count(
+        &mut connection,
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'stranger.noise'::regclass",
+    )
+    .await;
+    assert_eq!(foreign, 0, "another program's table is left alone");
     let made = count(
         &mut connection,
         "SELECT count(*) FROM pg_inherits WHERE inhparent = 'chat.noise'::regclass",
@@ -127,6 +136,11 @@ async fn what_was_deleted_long_ago_is_purged_on_every_table() {
          CREATE TABLE chat.children (id uuid PRIMARY KEY, deleted_at timestamptz,
              parent_id uuid NOT NULL REFERENCES chat.parents ON DELETE RESTRICT);
          CALL app.grant_tables('chat');
+         CREATE TABLE chat.a_closed_one (id uuid PRIMARY KEY, deleted_at timestamptz);
+         CREATE SCHEMA stranger;
+         CREATE TABLE stranger.notes (id uuid PRIMARY KEY, deleted_at timestamptz);
+         CALL app.grant_tables('stranger');
+         INSERT INTO stranger.notes VALUES (gen_random_uuid(), now() - interval '40 days');
          INSERT INTO chat.parents SELECT gen_random_uuid(), now() - interval '40 days'
          FROM generate_series(1, 1200);
          INSERT INTO chat.children SELECT gen_random_uuid(), now() - interval '40 days', id
@@ -162,4 +176,6 @@ async fn what_was_deleted_long_ago_is_purged_on_every_table() {
         sqlx::query_scalar("SELECT id FROM chat.parents").fetch_all(&mut connection).await.unwrap();
     assert_eq!(parents, [Uuid::from_u128(10)], "the one that a living child needs");
     assert_eq!(count(&mut connection, "SELECT count(*) FROM chat.children").await, 1);
+    let foreign = count(&mut connection, "SELECT count(*) FROM stranger.notes").await;
+    assert_eq!(foreign, 1, "another program's table is left alone");
 }

@@ -1,5 +1,7 @@
 //! The real program, from outside: over HTTP, killed, restarted, and by other products' clients.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
 mod journey;
 mod kill;
 mod openai_package;

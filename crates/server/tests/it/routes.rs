@@ -57,7 +57,7 @@ async fn no_route_answers_without_a_credential() {
         if PUBLIC.contains(&route.name().as_str()) {
             continue;
         }
-        let path = route.path.replace('{', "").replace('}', "");
+        let path = route.path.replace(['{', '}'], "");
         let request = nobody
             .request(route.method.clone(), format!("{}{path}", world.server.base_url))
             .json(&body_for(route, &document));

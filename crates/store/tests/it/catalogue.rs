@@ -174,6 +174,12 @@ const RULES: &[(&str, &str)] = &[
            AND NOT coalesce(array_to_string(p.proconfig, ' ') ~ 'search_path=', false)",
     ),
     (
+        "schema in which a role of the program may create",
+        "SELECT format('%s (%s)', n.nspname, r.rolname) FROM pg_namespace n, pg_roles r
+         WHERE r.rolname IN ('lyceum_app', 'lyceum_maintenance') AND n.nspname !~ '^pg_'
+           AND has_schema_privilege(r.oid, n.oid, 'CREATE')",
+    ),
+    (
         "role of the program that escapes row-level security",
         "SELECT rolname::text FROM pg_roles
          WHERE rolname IN ('lyceum_app', 'lyceum_maintenance') AND (rolbypassrls OR rolsuper)",

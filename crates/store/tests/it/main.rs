@@ -1,5 +1,5 @@
 //! The store against a real PostgreSQL.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod catalogue;
 mod cluster;

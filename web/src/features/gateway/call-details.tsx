@@ -6,7 +6,7 @@ import { usageCallQuery } from '@/api/gateway';
 import { QueryState } from '@/components/states';
 import { describeCode } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
-import { purposeKey } from './usage-data';
+import { purposeKey, statusKey } from './usage-data';
 
 export function CallDetails({ id }: { id: string }) {
   const { t } = useTranslation();
@@ -14,6 +14,7 @@ export function CallDetails({ id }: { id: string }) {
   const query = useQuery(usageCallQuery(id));
   const call = query.data;
   const purpose = purposeKey(call?.purpose ?? '');
+  const status = statusKey(call?.status ?? '');
   return (
     <QueryState query={query}>
       {() =>
@@ -38,7 +39,7 @@ export function CallDetails({ id }: { id: string }) {
                 { key: 'cost', label: t('usage.cost'), children: format.cost(call.cost) },
                 { key: 'first', label: t('usage.firstToken'), children: format.duration(call.first_token_ms) },
                 { key: 'latency', label: t('usage.latency'), children: format.duration(call.latency_ms) },
-                { key: 'status', label: t('common.status'), children: call.status },
+                { key: 'status', label: t('common.status'), children: status ? t(`usage.statuses.${status}`) : call.status },
                 { key: 'request', label: t('usage.requestId'), children: <code>{call.request_id}</code> },
                 ...(call.conversation_id
                   ? [

@@ -137,5 +137,5 @@ function ModelTable({ models, onEdit }: { models: Model[]; onEdit: (model: Model
         ),
     },
   ];
-  return <DataTable rowKey="id" columns={columns} dataSource={models} />;
+  return <DataTable rowKey="id" size="middle" columns={columns} dataSource={models} />;
 }

@@ -10,9 +10,8 @@ import { StatusDot, type Tone } from '@/components/status-dot';
 import { useFormat } from '@/lib/use-format';
 import { CallDetails } from './call-details';
 import styles from './gateway.module.css';
-import { purposeKey } from './usage-data';
+import { purposeKey, statusKey, STATUSES } from './usage-data';
 
-const STATUSES = ['completed', 'failed', 'cancelled'] as const;
 
 function callTone(status: string): Tone {
   if (status === 'completed') return 'ok';
@@ -106,7 +105,7 @@ function CallTable({ calls, onOpen }: { calls: UsageCall[]; onOpen: (id: string)
       title: t('common.status'),
       dataIndex: 'status',
       render: (value: string) => {
-        const known = STATUSES.find((name) => name === value);
+        const known = statusKey(value);
         return <StatusDot tone={callTone(value)}>{known ? t(`usage.statuses.${known}`) : value}</StatusDot>;
       },
     },

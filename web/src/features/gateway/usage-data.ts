@@ -9,6 +9,12 @@ export function purposeKey(value: string): (typeof PURPOSES)[number] | undefined
   return PURPOSES.find((purpose) => purpose === value);
 }
 
+export const STATUSES = ['completed', 'failed', 'cancelled'] as const;
+
+export function statusKey(value: string): (typeof STATUSES)[number] | undefined {
+  return STATUSES.find((status) => status === value);
+}
+
 const DAY = 86_400_000;
 
 /** The last `days` days up to now, whole from the first midnight (UTC, as the ledger counts days). */

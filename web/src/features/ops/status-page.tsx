@@ -7,8 +7,10 @@ import type { FailedJob, SystemStatus } from '@/api/types';
 import { DataTable } from '@/components/data-table';
 import { Page, Section } from '@/components/page';
 import { QueryState } from '@/components/states';
+import { StatusDot } from '@/components/status-dot';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
+import { engineState, type EngineState } from './engine-state';
 import styles from './ops.module.css';
 
 /** Health and figures of this installation, refreshed by themselves. */
@@ -75,14 +77,50 @@ function Cards({ status }: { status: SystemStatus }) {
           [t('status.jobsFailed'), format.number(jobs.failed)],
         ]}
       />
-      {Object.entries(status.parts).map(([name, part]) => (
-        <Figures
-          key={name}
-          title={words(name)}
-          entries={Object.entries(asRecord(part)).map(([key, value]) => [words(key), show(value)])}
-        />
-      ))}
+      {Object.entries(status.parts).map(([name, part]) => {
+        const engine = engineState(part);
+        if (engine) return <EngineCard key={name} engine={engine} />;
+        return (
+          <Figures
+            key={name}
+            title={words(name)}
+            entries={Object.entries(asRecord(part)).map(([key, value]) => [words(key), show(value)])}
+          />
+        );
+      })}
     </div>
+  );
+}
+
+function EngineCard({ engine }: { engine: EngineState }) {
+  const { t } = useTranslation();
+  const { process, health, models } = engine;
+  const loaded = new Map(health?.loaded.map((model) => [model.id, model]));
+  const stateOf = (model: EngineState['models'][number]) => {
+    const held = loaded.get(model.id);
+    if (!held) return model.installed ? t('status.engineInstalled') : t('status.engineMissing');
+    return `${t('status.engineInMemory')} · ${t('status.engineBusy', { count: held.active + held.waiting })}`;
+  };
+  const entries = models.map((model): [string, ReactNode] => [
+    model.display_name,
+    <StatusDot key={model.id} tone={loaded.has(model.id) || model.installed ? 'ok' : 'off'}>
+      {stateOf(model)}
+    </StatusDot>,
+  ]);
+  return (
+    <Figures
+      title={t('status.engine')}
+      entries={[
+        [
+          t('status.engineProcess'),
+          <StatusDot key="process" tone={process.state === 'ready' ? 'ok' : 'off'}>
+            {process.state === 'ready' ? t('models.ready') : process.state}
+          </StatusDot>,
+        ],
+        ...(process.last_error ? [[t('status.reason'), process.last_error] satisfies [string, ReactNode]] : []),
+        ...entries,
+      ]}
+    />
   );
 }
 
