@@ -4723,7 +4723,26 @@ export interface operations {
     };
     list_calls: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description The first moment; 30 days before `to` where absent. */
+                from?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description Only calls that this model served. */
+                model?: string;
+                /** @description Only calls at this provider. */
+                provider?: string;
+                /** @description Only calls for this purpose. */
+                purpose?: string;
+                /** @description `completed`, `cancelled` or `failed`. */
+                status?: string;
+                /** @description The moment after the last; now where absent. */
+                to?: string;
+                /** @description Only this user's calls. Others' need the right usage:read_all. */
+                user_id?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4772,7 +4791,16 @@ export interface operations {
     };
     summarize_usage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The first moment; 30 days before `to` where absent. */
+                from?: string;
+                /** @description By what to sum up; `day` where absent. */
+                group_by?: "day" | "model" | "provider" | "user" | "purpose";
+                /** @description The moment after the last; now where absent. */
+                to?: string;
+                /** @description Only this user's calls. Others' need the right usage:read_all. */
+                user_id?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -43,6 +43,7 @@ struct SummaryQuery {
     to: Option<DateTime<Utc>>,
     /// By what to sum up; `day` where absent.
     #[serde(default)]
+    #[param(inline)]
     group_by: GroupBy,
     /// Only this user's calls. Others' need the right usage:read_all.
     user_id: Option<Uuid>,
