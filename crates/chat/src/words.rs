@@ -1,11 +1,7 @@
 //! Words for the full-text index. Chinese is written without spaces, so that PostgreSQL cannot
 //! find its words; jieba can.
 
-use std::sync::LazyLock;
-
-use jieba_rs::Jieba;
-
-static JIEBA: LazyLock<Jieba> = LazyLock::new(Jieba::new);
+use lyceum_store::jieba;
 
 /// Text beyond this is kept but not found: a tsvector holds at most 1 MiB.
 const MAX_INDEXED_BYTES: usize = 200_000;
@@ -51,7 +47,7 @@ pub(crate) fn segment(text: &str) -> Vec<String> {
         if run.is_ascii() {
             words.push(run);
         } else {
-            words.extend(JIEBA.cut_for_search(run, true).into_iter().map(|token| token.word));
+            words.extend(jieba().cut_for_search(run, true).into_iter().map(|token| token.word));
         }
     }
     words.retain(|word| word.len() <= MAX_WORD_BYTES);

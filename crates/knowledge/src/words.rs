@@ -2,21 +2,14 @@
 //! lowered and without plural endings, stop words left out.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
-use jieba_rs::Jieba;
+use lyceum_store::jieba;
 
 /// Characters of a word that count.
 const WORD_CHARS: usize = 60;
 /// PostgreSQL keeps no more positions of one word, and no position beyond the last.
 const MAX_POSITIONS: usize = 255;
 const LAST_POSITION: usize = 16_383;
-
-/// The dictionary takes a moment and some memory, so it waits for its first use.
-fn jieba() -> &'static Jieba {
-    static JIEBA: OnceLock<Jieba> = OnceLock::new();
-    JIEBA.get_or_init(Jieba::new)
-}
 
 /// The words of a text in order.
 pub fn words(text: &str) -> Vec<String> {

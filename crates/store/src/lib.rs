@@ -1,5 +1,6 @@
 //! Where everything is kept: the PostgreSQL pool and its acting-as transactions, the migrations,
-//! the audit log, encryption of secrets, the object store, and the private PostgreSQL cluster.
+//! the audit log, encryption of secrets, the object store, the dictionary of the full-text indexes,
+//! and the private PostgreSQL cluster.
 //!
 //! Invariants: no query runs outside a transaction that states who acts; the program never acts as
 //! a role that bypasses row-level security.
@@ -12,6 +13,7 @@ mod db;
 mod error;
 mod migrate;
 mod objects;
+mod segmenter;
 
 pub use acting::with_client_ip;
 pub use crypto::{CryptoError, Keyring, Sealed};
@@ -19,3 +21,4 @@ pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};
 pub use migrate::migrate;
 pub use objects::{ObjectError, Objects, StoredObject};
+pub use segmenter::jieba;
