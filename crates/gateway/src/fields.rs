@@ -6,15 +6,6 @@ use serde::{Deserialize, Deserializer};
 
 use crate::GatewayError;
 
-/// Tells a member that is `null` from one that is absent: for PATCH.
-pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
 /// An amount of money as a number or, exactly, as a string.
 pub(crate) fn money<'de, D: Deserializer<'de>>(
     deserializer: D,

@@ -5,10 +5,12 @@ mod auth;
 mod extract;
 mod outgoing;
 mod paging;
+mod patch;
 mod problem;
 
 pub use auth::{Allow, Authenticator, Caller, ClientInfo, Credential, Right};
 pub use extract::{ApiPath, ApiQuery};
 pub use outgoing::{Outgoing, OutgoingError, OutgoingPolicy};
 pub use paging::PageQuery;
+pub use patch::present;
 pub use problem::{ApiError, ApiJson, ProblemDocument};

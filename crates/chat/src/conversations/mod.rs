@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use lyceum_core::{Cursor, Page, PageRequest, new_id};
 use lyceum_http::{ApiError, Caller};
 use lyceum_store::StoreError;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -87,7 +87,11 @@ pub struct UpdateConversation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// The model that answers; `null` for the caller's default.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lyceum_http::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = Option<Uuid>)]
     pub model_config_id: Option<Option<Uuid>>,
     /// The knowledge bases to ask.
@@ -99,15 +103,6 @@ pub struct UpdateConversation {
     /// Whether it is archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
-}
-
-/// Tells `null` from absent.
-pub(crate) fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// Which conversations to list.

@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::RetrievedChunk;
-use crate::conversations::present;
 
 /// Who says a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -156,7 +155,11 @@ pub struct SendMessage {
     pub content: String,
     /// The answer that it follows; `null` for the beginning of a branch; absent for the end of the
     /// active branch. To edit a message, send the new text with the edited message's parent.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lyceum_http::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = Option<Uuid>)]
     pub parent_id: Option<Option<Uuid>>,
     /// The model to answer, from now on in this conversation.

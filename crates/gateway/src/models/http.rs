@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::catalogue::kind_of;
 use super::store::ListedRow;
-use crate::fields::{money, present};
+use crate::fields::money;
 use crate::{Gateway, ModelRead, ModelWrite};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
@@ -197,16 +197,16 @@ pub(crate) struct CreateModel {
 pub(crate) struct UpdateModel {
     pub(super) name: Option<String>,
     pub(super) model: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "lyceum_http::present")]
     #[schema(value_type = Option<i32>)]
     pub(super) max_tokens: Option<Option<i32>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "lyceum_http::present")]
     #[schema(value_type = Option<f64>)]
     pub(super) temperature: Option<Option<f64>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "lyceum_http::present")]
     #[schema(value_type = Option<i32>)]
     pub(super) context_length: Option<Option<i32>>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "lyceum_http::present")]
     #[schema(value_type = Option<i32>)]
     pub(super) dimensions: Option<Option<i32>>,
     #[schema(value_type = Option<Object>)]

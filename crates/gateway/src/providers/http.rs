@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::store;
-use crate::fields::present;
 use crate::{Gateway, GatewayError, ProviderRead, ProviderWrite};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
@@ -119,7 +118,7 @@ pub(crate) struct UpdateProvider {
     /// An address at another host wants the key again.
     pub(super) base_url: Option<String>,
     /// A new key; `null` removes it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "lyceum_http::present")]
     #[schema(value_type = Option<String>)]
     pub(super) api_key: Option<Option<Secret>>,
     #[schema(value_type = Option<Object>)]
