@@ -3,6 +3,18 @@ use std::time::Duration;
 /// A boxed error, as the cause of another.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
+/// An error, then what caused it, down to the first cause.
+pub fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// An error and its causes on one line, for a log or a job's record.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// What kind of failure an error is; decides the HTTP status and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -63,5 +75,21 @@ pub trait Problem: std::error::Error + Send + Sync + 'static {
     /// Further members of the `problem+json` document, as a JSON object.
     fn extensions(&self) -> serde_json::Map<String, serde_json::Value> {
         serde_json::Map::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the answer broke off")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn causes_are_told_in_order_and_found_by_type() {
+        let error = Outer(std::io::Error::other("reset by peer"));
+        assert_eq!(chain(&error), "the answer broke off: reset by peer");
+        assert!(causes(&error).any(|cause| cause.is::<std::io::Error>()));
     }
 }

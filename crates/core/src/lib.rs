@@ -9,7 +9,7 @@ mod permission;
 mod secret;
 
 pub use clock::Clock;
-pub use error::{BoxError, ErrorKind, Problem};
+pub use error::{BoxError, ErrorKind, Problem, causes, chain};
 pub use id::new_id;
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use permission::{Permission, PermissionError, PermissionSet};

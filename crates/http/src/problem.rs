@@ -4,7 +4,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use lyceum_core::{BoxError, ErrorKind, Problem};
+use lyceum_core::{BoxError, ErrorKind, Problem, chain};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -135,7 +135,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         if status.is_server_error() {
-            let cause = self.source.as_deref().map(chain);
+            let cause = self.source.as_deref().map(|error| chain(error));
             tracing::error!(code = self.code, cause, "request failed");
         }
         let document = ProblemDocument {
@@ -153,18 +153,6 @@ impl IntoResponse for ApiError {
         }
         response
     }
-}
-
-/// An error and its sources on one line.
-fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// A JSON body that is refused with `problem+json`.

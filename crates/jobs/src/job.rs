@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use lyceum_core::chain;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -37,12 +38,12 @@ pub enum JobError {
 impl JobError {
     /// A failure that another attempt may not meet, with the error's causes in one line.
     pub fn retry(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Retry(reason(error))
+        Self::Retry(chain(error))
     }
 
     /// A failure that every further attempt would meet too.
     pub fn fatal(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Fatal(reason(error))
+        Self::Fatal(chain(error))
     }
 }
 
@@ -50,17 +51,6 @@ impl From<lyceum_store::StoreError> for JobError {
     fn from(error: lyceum_store::StoreError) -> Self {
         Self::retry(&error)
     }
-}
-
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// What a job knows about this attempt.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use lyceum_core::{BoxError, ErrorKind, Problem};
+use lyceum_core::{BoxError, ErrorKind, Problem, causes};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
@@ -56,18 +56,15 @@ impl From<object_store::Error> for ObjectError {
         if matches!(error, object_store::Error::NotFound { .. }) {
             return ObjectError::NotFound;
         }
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(inner) = cause {
-            let io = inner.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-            if matches!(
-                io,
-                Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-            ) {
-                return ObjectError::Full(error);
-            }
-            cause = inner.source();
+        let is_full = |cause: &(dyn std::error::Error + 'static)| {
+            let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            matches!(io, Some(IoErrorKind::StorageFull | IoErrorKind::QuotaExceeded))
+        };
+        let full = causes(&error).any(is_full);
+        match full {
+            true => ObjectError::Full(error),
+            false => ObjectError::Store(error),
         }
-        ObjectError::Store(error)
     }
 }
 

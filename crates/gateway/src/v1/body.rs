@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use axum::body::Body as HttpBody;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
+use lyceum_core::causes;
 use lyceum_llm::ModelKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,14 +31,10 @@ pub(super) async fn read(
         return Err(too_large());
     }
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|error| {
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(inner) = cause {
-            if inner.is::<http_body_util::LengthLimitError>() {
-                return too_large();
-            }
-            cause = inner.source();
+        match causes(&error).any(|cause| cause.is::<http_body_util::LengthLimitError>()) {
+            true => too_large(),
+            false => Failure::bad_request("unreadable_body", "The body broke off."),
         }
-        Failure::bad_request("unreadable_body", "The body broke off.")
     })?;
     Body::from_bytes(&bytes)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use lyceum_core::Secret;
+use lyceum_core::{Secret, causes};
 use serde_json::Value;
 
 use crate::LlmError;
@@ -70,11 +70,7 @@ pub(super) fn from_transport(error: reqwest::Error, waited: Duration) -> LlmErro
 
 /// The innermost cause, which is the one that says something ("Connection refused").
 fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cut(&cause.to_string())
+    causes(error).last().map_or_else(String::new, |cause| cut(&cause.to_string()))
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
