@@ -23,14 +23,19 @@ const REFRESH_PATH: &str = "/api/v1/auth";
 /// Characters kept of the `User-Agent` header.
 const USER_AGENT_MAX: usize = 400;
 
-/// Where a request comes from. Behind a trusted proxy the address is the last one in
+/// The address that a request comes from. Behind a trusted proxy it is the last one in
 /// `X-Forwarded-For`, which that proxy itself appended; what stands before may be made up.
-pub fn client_info(parts: &Parts, trust_proxy: bool) -> ClientInfo {
+pub fn client_ip(parts: &Parts, trust_proxy: bool) -> Option<IpAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let forwarded = trust_proxy.then(|| last_forwarded(&parts.headers)).flatten();
+    forwarded.or(peer).map(|ip| ip.to_canonical())
+}
+
+/// Where a request comes from; see [`client_ip`].
+pub(crate) fn client_info(parts: &Parts, trust_proxy: bool) -> ClientInfo {
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     ClientInfo {
-        ip: forwarded.or(peer).map(|ip| ip.to_canonical()),
+        ip: client_ip(parts, trust_proxy),
         user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
     }
 }

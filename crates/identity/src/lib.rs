@@ -33,7 +33,7 @@ use lyceum_store::Db;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use client::client_info;
+pub use client::client_ip;
 pub use error::IdentityError;
 pub use key::{SigningKey, SigningKeyError};
 pub use sign_in::AttemptLimits;

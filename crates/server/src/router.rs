@@ -11,7 +11,7 @@ use axum::routing::get;
 use http::{HeaderName, HeaderValue, header};
 use lyceum_core::ErrorKind;
 use lyceum_http::{ApiError, Authenticator};
-use lyceum_identity::client_info;
+use lyceum_identity::client_ip;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -84,10 +84,10 @@ async fn surround(
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (mut parts, body) = request.into_parts();
-    let client = client_info(&parts, surroundings.trust_proxy);
+    let client_ip = client_ip(&parts, surroundings.trust_proxy);
     parts.extensions.insert(surroundings.authenticator);
     let request = Request::from_parts(parts, body);
-    let mut response = lyceum_store::with_client_ip(client.ip, next.run(request)).await;
+    let mut response = lyceum_store::with_client_ip(client_ip, next.run(request)).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

@@ -86,7 +86,7 @@ impl Identity {
             store::set_email(&mut tx, caller.user_id, &email).await?;
         }
         if let Some(name) = display_name {
-            store::set_display_name(&mut tx, caller.user_id, name.as_deref()).await?;
+            user::store::set_display_name(&mut tx, caller.user_id, name.as_deref()).await?;
         }
         tx.commit().await.map_err(IdentityError::from)
     }

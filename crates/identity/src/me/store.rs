@@ -56,17 +56,6 @@ pub(super) async fn set_email(
     Ok(())
 }
 
-pub(super) async fn set_display_name(
-    connection: &mut PgConnection,
-    user: Uuid,
-    name: Option<&str>,
-) -> Result<(), IdentityError> {
-    sqlx::query!("UPDATE identity.users SET display_name = $2 WHERE id = $1", user, name)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
 /// Writes a preference; says no where it would be one more than `limit`.
 pub(super) async fn put_preference(
     connection: &mut PgConnection,
