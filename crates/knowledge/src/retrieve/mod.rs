@@ -7,11 +7,13 @@ mod rank;
 pub(crate) mod store;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use lyceum_core::Clock;
 use lyceum_gateway::{CallContext, Purpose};
 use lyceum_llm::EmbeddingTask;
+use lyceum_store::StoreError;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -100,7 +102,7 @@ impl Knowledge {
         limit: Option<usize>,
         request_id: Uuid,
     ) -> Result<Retrieval, KnowledgeError> {
-        let started = Clock::system().now();
+        let started = Instant::now();
         let question: String = question.trim().chars().take(QUESTION_CHARS).collect();
         if question.is_empty() {
             return Err(KnowledgeError::Invalid { field: "query", reason: "is empty".to_owned() });
@@ -112,24 +114,21 @@ impl Knowledge {
         let fused = fuse::fuse(by_meaning?, by_words?);
         let limit = limit.unwrap_or(self.settings().kept_chunks);
         let chunks = self.details(user, fused, limit).await?;
-        let took = Clock::system().now() - started;
-        Ok(Retrieval { chunks, took_ms: u64::try_from(took.num_milliseconds()).unwrap_or(0) })
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(Retrieval { chunks, took_ms })
     }
 
     /// Whether the user may use all these bases.
     pub async fn check_bases(&self, user: Uuid, bases: &[Uuid]) -> Result<(), KnowledgeError> {
-        self.scope(user, bases).await.map(drop)
+        let mut tx = self.db.begin_as(user).await?;
+        permitted(&mut tx, bases).await?;
+        Ok(tx.commit().await.map_err(StoreError)?)
     }
 
     async fn scope(&self, user: Uuid, bases: &[Uuid]) -> Result<Scope, KnowledgeError> {
-        let mut ids = bases.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
         let mut tx = self.db.begin_as(user).await?;
-        let bases = store::bases(&mut tx, &ids).await?;
-        if bases.len() != ids.len() {
-            return Err(KnowledgeError::NotFound("knowledge base"));
-        }
+        let bases = permitted(&mut tx, bases).await?;
+        let ids: Vec<Uuid> = bases.iter().map(|base| base.id).collect();
         let excluded = store::unfinished_documents(&mut tx, &ids).await?;
         let all_chunks = store::all_chunks(&mut tx).await?;
         tx.commit().await?;
@@ -226,6 +225,21 @@ impl Knowledge {
         }
         chunks.sort_by_key(|chunk| !chunk.kept);
         Ok(chunks)
+    }
+}
+
+/// The bases of these ids, all of which the acting user may use.
+async fn permitted(
+    connection: &mut PgConnection,
+    bases: &[Uuid],
+) -> Result<Vec<Base>, KnowledgeError> {
+    let mut ids = bases.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let bases = store::bases(connection, &ids).await?;
+    match bases.len() == ids.len() {
+        true => Ok(bases),
+        false => Err(KnowledgeError::NotFound("knowledge base")),
     }
 }
 
