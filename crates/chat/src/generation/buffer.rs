@@ -2,7 +2,8 @@
 //!
 //! A position counts the bytes of text (answer and reasoning) said before it, and is the id of an
 //! event. So an id means the same on every node and after a restart, where the text is read from
-//! its row, and a slow subscriber simply gets more text in one event instead of a longer queue.
+//! its row (as long as the reasoning comes before the answer: a row keeps no other order), and a
+//! slow subscriber simply gets more text in one event instead of a longer queue.
 
 use std::sync::Arc;
 

@@ -71,11 +71,16 @@ async fn final_state(
         Outcome::Ended(End::Deleted) => return None,
     };
     let (answer, reasoning) = generation.text();
-    let words = words::indexed_off_thread(answer.clone()).await;
-    let citations = match answer.trim().is_empty() {
-        true => Vec::new(),
-        false => citations::of_answer(&answer, &progress.sources),
-    };
+    let (text, sources) = (answer.clone(), progress.sources.clone());
+    // Both segment the text into words, which takes a while for a long one.
+    let read = tokio::task::spawn_blocking(move || {
+        let citations = match text.trim().is_empty() {
+            true => Vec::new(),
+            false => citations::of_answer(&text, &sources),
+        };
+        (words::indexed(&text), citations)
+    });
+    let (words, citations) = read.await.unwrap_or_default();
     let record = match progress.asked {
         true => record(chat, plan).await,
         false => None,
