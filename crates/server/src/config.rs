@@ -38,6 +38,9 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// Take the client's address from `X-Forwarded-For` of a proxy in front.
     pub trust_proxy: bool,
+    /// How long the head of a request may take to arrive, in seconds; an idle connection is closed
+    /// after as long.
+    pub head_timeout_seconds: u64,
     /// This node's name, the same at every start and different from every other node's on the
     /// same database; the host's name by default.
     pub node: String,
@@ -50,6 +53,7 @@ impl Default for ServerConfig {
             listen: ([127, 0, 0, 1], 8080).into(),
             public_url: None,
             trust_proxy: false,
+            head_timeout_seconds: 60,
             node: host.trim().to_owned(),
         }
     }

@@ -5,6 +5,7 @@ mod assets;
 mod cli;
 mod config;
 mod database;
+mod listen;
 mod models;
 mod openapi;
 mod retriever;

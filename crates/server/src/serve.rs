@@ -1,12 +1,10 @@
 //! `lyceum serve`: starts the parts in order, serves, and stops them in the opposite order.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::serve::ListenerExt as _;
 use lyceum_core::Clock;
 use lyceum_identity::Identity;
 use tokio::net::TcpListener;
@@ -16,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::print;
 use crate::config::{Config, LogConfig};
 use crate::database::{Database, server_options};
+use crate::listen::listen;
 use crate::router::{Surroundings, application};
 use crate::wiring::Platform;
 
@@ -35,23 +34,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let address = address(&config, &listener)?;
     announce(&platform.identity, &address).await?;
     tracing::info!(%address, took = ?started.elapsed(), "ready");
-    // Without it the end of a streamed answer, which waits for its ledger row, is held back by
-    // Nagle's algorithm for 40 ms.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was refused");
-        }
-    });
     let app = router(&platform, &config);
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    let head_timeout = Duration::from_secs(config.server.head_timeout_seconds);
     let (asked, stopping) = (platform.stopping(), platform.stopping());
-    let serving = axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            asked_to_stop().await;
-            tracing::info!("stopping");
-            asked.cancel();
-        })
-        .into_future();
+    let serving = listen(listener, app, head_timeout, async move {
+        asked_to_stop().await;
+        tracing::info!("stopping");
+        asked.cancel();
+    });
     let ending = async {
         stopping.cancelled().await;
         platform.end_answers().await;
@@ -59,7 +49,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::time::sleep(LAST_REQUESTS).await;
     };
     tokio::select! {
-        served = serving => served?,
+        () = serving => {}
         () = ending => {}
     }
     platform.stop().await;

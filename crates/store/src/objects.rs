@@ -58,7 +58,10 @@ impl From<object_store::Error> for ObjectError {
         }
         let is_full = |cause: &(dyn std::error::Error + 'static)| {
             let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-            matches!(io, Some(IoErrorKind::StorageFull | IoErrorKind::QuotaExceeded))
+            // The third: the file system, or a limit of the process, takes no file of that size.
+            let full =
+                [IoErrorKind::StorageFull, IoErrorKind::QuotaExceeded, IoErrorKind::FileTooLarge];
+            io.is_some_and(|kind| full.contains(&kind))
         };
         let full = causes(&error).any(is_full);
         match full {

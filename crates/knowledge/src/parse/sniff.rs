@@ -69,6 +69,12 @@ impl Format {
         }
     }
 
+    /// Whether people count its pages, sheets or slides. The text of the other formats is one page,
+    /// or is cut into several where it is long.
+    pub fn has_pages(self) -> bool {
+        matches!(self, Format::Pdf | Format::Docx | Format::Xlsx | Format::Pptx)
+    }
+
     /// The format of a media type.
     pub fn from_mime_type(mime_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.mime_type() == mime_type)

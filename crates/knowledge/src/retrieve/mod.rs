@@ -50,7 +50,7 @@ pub struct RetrievedChunk {
     pub document_title: String,
     /// The text.
     pub content: String,
-    /// The page on which it stands.
+    /// The page on which it stands; absent for a short text that has no pages.
     pub page: Option<i32>,
     /// Characters from the start of the page's text.
     pub start_offset: i32,

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::RetrievedChunk;
 use super::rank::{Way, WordPlan};
 use crate::KnowledgeError;
+use crate::parse::Format;
 
 /// A base that a question is put to.
 pub(crate) struct Base {
@@ -174,8 +175,8 @@ pub(crate) async fn details(
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, RetrievedChunk>, KnowledgeError> {
     let rows = sqlx::query!(
-        "SELECT c.id, c.document_id, c.knowledge_base_id, d.title, c.content, c.page,
-                c.start_offset, c.end_offset, c.token_count
+        "SELECT c.id, c.document_id, c.knowledge_base_id, d.title, d.mime_type, d.page_count,
+                c.content, c.page, c.start_offset, c.end_offset, c.token_count
          FROM knowledge.document_chunks c JOIN knowledge.documents d ON d.id = c.document_id
          WHERE c.id = ANY ($1) AND d.deleted_at IS NULL AND d.processing_status = 'completed'",
         ids,
@@ -191,7 +192,7 @@ pub(crate) async fn details(
                 knowledge_base_id: row.knowledge_base_id,
                 document_title: row.title,
                 content: row.content,
-                page: Some(row.page),
+                page: (row.page_count > 1 || has_pages(&row.mime_type)).then_some(row.page),
                 start_offset: row.start_offset,
                 end_offset: row.end_offset,
                 score: 0.0,
@@ -205,4 +206,9 @@ pub(crate) async fn details(
             (row.id, chunk)
         })
         .collect())
+}
+
+/// Whether people count the pages (sheets, slides) of such a document.
+fn has_pages(mime_type: &str) -> bool {
+    Format::from_mime_type(mime_type).is_some_and(Format::has_pages)
 }

@@ -4,6 +4,7 @@
 
 mod journey;
 mod kill;
+mod limits;
 mod openai_package;
 mod routes;
 mod world;
