@@ -93,7 +93,7 @@ build_web() {
 build_programs() {
     local arguments=(build --release --locked --workspace "$@")
     if [ ! -x "$program" ]; then
-        step "compiling the program; the first time takes about 20 min on 2 cores, 8 min on 8"
+        step "compiling the program; the first time takes 10 to 20 min on 2 cores"
     fi
     SQLX_OFFLINE=true cargo "${arguments[@]}"
 }

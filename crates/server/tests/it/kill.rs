@@ -29,13 +29,13 @@ async fn an_ingestion_goes_on_after_a_kill() {
     assert_eq!(found["status"], "completed", "{found}");
     let chunks = found["chunk_count"].as_i64().unwrap();
     let mut listed = 0;
-    let mut cursor = String::new();
+    let mut after = String::new();
     loop {
-        let path = format!("/api/v1/documents/{document}/chunks?limit=200{cursor}");
+        let path = format!("/api/v1/documents/{document}/chunks?limit=200{after}");
         let page = world.alice.get(&path).await.unwrap();
         listed += page["items"].as_array().unwrap().len() as i64;
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
+        match page["next_after"].as_i64() {
+            Some(next) => after = format!("&after={next}"),
             None => break,
         }
     }
