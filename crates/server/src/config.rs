@@ -17,6 +17,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where files are kept.
     pub storage: StorageConfig,
+    /// The master key of everybody's secrets.
+    pub secrets: SecretsConfig,
     /// Requests to other hosts.
     pub outgoing: OutgoingConfig,
     /// The local models.
@@ -87,6 +89,18 @@ impl Default for StorageConfig {
     fn default() -> Self {
         Self { data_dir: default_data_dir() }
     }
+}
+
+/// The master key of everybody's secrets: from a file, from a command, or from the environment
+/// variable `LYCEUM_SECRET_KEY`. Each gives lines `<key id> <64 hexadecimal digits>`, the current key
+/// last. Without any it is `secret.key` in the data folder, made at the first start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// The file.
+    pub key_file: Option<PathBuf>,
+    /// The program and its arguments; no shell is involved.
+    pub key_command: Vec<String>,
 }
 
 /// Requests to other hosts.
