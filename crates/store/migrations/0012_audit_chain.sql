@@ -107,3 +107,6 @@ CREATE UNIQUE INDEX data_keys_unfinished ON ops.data_keys ((rotated_at IS NULL))
 CALL app.track_updates('ops.data_keys');
 CALL app.audit('ops.data_keys', 'data_key', 'wrapped_key');
 GRANT SELECT, INSERT, UPDATE, DELETE ON ops.data_keys TO lyceum_maintenance;
+
+-- Which model answers by default is a choice worth knowing; its key is the person and the kind.
+CALL app.audit('gateway.user_default_models', 'default_model');

@@ -17,7 +17,8 @@ mod segmenter;
 
 pub use acting::with_client_ip;
 pub use crypto::{
-    CryptoError, Keyring, MasterKeys, Progress, Rotated, SEALED_COLUMNS, Sealed, SealedColumn, rotate,
+    CryptoError, Keyring, MasterKeys, Progress, Rotated, SEALED_COLUMNS, Sealed, SealedColumn,
+    rotate,
 };
 pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};

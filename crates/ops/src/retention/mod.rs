@@ -41,11 +41,7 @@ impl Ops {
 
     /// Forgets old entries and says so first, in a checkpoint from which the chain of the rest can
     /// be verified.
-    async fn forget_audit(
-        &self,
-        now: DateTime<Utc>,
-        context: &JobContext,
-    ) -> Result<(), OpsError> {
+    async fn forget_audit(&self, now: DateTime<Utc>, context: &JobContext) -> Result<(), OpsError> {
         let inner = &self.inner;
         audit::link_all(&inner.db, &inner.clock).await?;
         let mut tx = inner.db.begin_maintenance().await?;

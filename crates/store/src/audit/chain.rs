@@ -177,11 +177,10 @@ impl Links {
 async fn head(
     connection: &mut PgConnection,
 ) -> Result<(Anchor, Option<DateTime<Utc>>), StoreError> {
-    let last = sqlx::query(
-        "SELECT seq, hash, created_at FROM ops.audit_chain ORDER BY seq DESC LIMIT 1",
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
+    let last =
+        sqlx::query("SELECT seq, hash, created_at FROM ops.audit_chain ORDER BY seq DESC LIMIT 1")
+            .fetch_optional(&mut *connection)
+            .await?;
     let link = match last {
         Some(row) => {
             let anchor = Anchor { seq: row.try_get("seq")?, hash: Hash::read(&row, "hash")? };

@@ -106,7 +106,9 @@ impl FaultKind {
             Self::EntryInserted => "the entry was put into the log past the chain",
             Self::LinkChanged => "the link was changed, or does not follow on the one before it",
             Self::LinkMissing => "links before this one are missing",
-            Self::AnchorDiffers => "the chain has another hash than the anchor here, or ends before",
+            Self::AnchorDiffers => {
+                "the chain has another hash than the anchor here, or ends before"
+            }
             Self::AnchorForgotten => "the anchor lies before what retention left of the chain",
             Self::CheckpointForged => "the log has no entry of the forgetting that is stated here",
         }

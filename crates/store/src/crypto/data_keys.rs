@@ -97,11 +97,7 @@ fn missing(masters: &MasterKeys, wanted: &str) -> CryptoError {
 impl Keyring {
     /// The keys of the database, which the master keys unwrap; makes the first data key where
     /// there is none. Refuses master keys that do not open what the database holds.
-    pub async fn connect(
-        masters: MasterKeys,
-        db: &Db,
-        clock: Clock,
-    ) -> Result<Self, CryptoError> {
+    pub async fn connect(masters: MasterKeys, db: &Db, clock: Clock) -> Result<Self, CryptoError> {
         let ring = Self::of(masters, clock);
         let mut tx = db.begin_maintenance().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(FIRST).execute(&mut *tx).await?;

@@ -66,7 +66,9 @@ pub enum CryptoError {
         given: String,
     },
     /// A master key has the right name and is another key.
-    #[error("the master key {0} is not the one under which the secrets in this database were sealed")]
+    #[error(
+        "the master key {0} is not the one under which the secrets in this database were sealed"
+    )]
     WrongMaster(String),
     /// Another rotation is running.
     #[error("another rotation of the secrets is running")]
@@ -112,8 +114,7 @@ impl Keys {
         row: Uuid,
         secret: &Secret,
     ) -> Result<Sealed, CryptoError> {
-        let key =
-            self.all.get(key_id).ok_or_else(|| CryptoError::UnknownKey(key_id.to_owned()))?;
+        let key = self.all.get(key_id).ok_or_else(|| CryptoError::UnknownKey(key_id.to_owned()))?;
         let bytes = key.seal(table, row, secret.expose().as_bytes())?;
         Ok(Sealed { key_id: key_id.to_owned(), bytes })
     }
