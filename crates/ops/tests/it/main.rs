@@ -3,5 +3,7 @@
 
 mod api;
 mod audit;
+mod audit_chain;
+mod audit_export;
 mod support;
 mod upkeep;

@@ -10,7 +10,7 @@ use super::canonical::{Anchor, Hash, Link, entry_columns, entry_hash};
 use crate::{Db, StoreError};
 
 /// Entries linked in one transaction.
-const BATCH: i64 = 1000;
+const BATCH: i64 = 5000;
 /// The advisory lock of the chain's one writer; any number that nothing else locks.
 const WRITER: i64 = 0x6c79_6365_756d_0001;
 
@@ -89,8 +89,8 @@ async fn link_batch(
 ) -> Result<usize, StoreError> {
     let waiting: Vec<PgRow> = sqlx::query(concat!(
         "WITH taken AS (
-             DELETE FROM ops.audit_queue WHERE (created_at, id) IN (
-                 SELECT created_at, id FROM ops.audit_queue ORDER BY created_at, id LIMIT $1)
+             DELETE FROM ops.audit_queue WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM ops.audit_queue ORDER BY created_at, id LIMIT $1))
              RETURNING created_at, id)
          SELECT t.id AS entry_id, t.created_at AS entry_at, l.*
          FROM taken t LEFT JOIN LATERAL (
