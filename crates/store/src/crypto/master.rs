@@ -103,7 +103,7 @@ impl MasterKeys {
         for (id, key) in older.chain(current) {
             text.push_str(id);
             text.push(' ');
-            text.push_str(&Secret::new(hex::encode(&*key.0)).expose()[..]);
+            text.push_str(Secret::new(hex::encode(*key.0)).expose());
             text.push('\n');
         }
         Secret::new(text)
