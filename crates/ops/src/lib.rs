@@ -13,6 +13,7 @@
 mod audit;
 mod error;
 mod health;
+mod metrics;
 mod partitions;
 mod purge;
 mod retention;
@@ -31,6 +32,7 @@ use utoipa_axum::routes;
 
 pub use audit::NoteAuditAnchor;
 pub use error::OpsError;
+pub use metrics::{Metrics, metrics_router, note_request};
 pub use partitions::MakePartitions;
 pub use purge::PurgeDeleted;
 pub use retention::ApplyRetention;

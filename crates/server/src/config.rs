@@ -27,6 +27,8 @@ pub struct Config {
     pub knowledge: KnowledgeConfig,
     /// The program's own log.
     pub log: LogConfig,
+    /// Figures for Prometheus.
+    pub metrics: MetricsConfig,
 }
 
 /// The HTTP server.
@@ -159,6 +161,14 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self { filter: "info,sqlx=warn,graphile_worker=warn".to_owned(), json: false }
     }
+}
+
+/// Figures for Prometheus, at `/metrics`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// Who sends this as a bearer token may read them, beside people with the right `system:read`.
+    pub token: Option<String>,
 }
 
 impl Config {

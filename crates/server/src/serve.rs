@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use axum::Router;
 use axum::serve::ListenerExt as _;
-use lyceum_core::Clock;
+use lyceum_core::{Clock, Secret};
 use lyceum_identity::Identity;
+use lyceum_ops::Metrics;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -26,6 +27,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
     start_log(&config.log)?;
+    let metrics = Metrics::install(config.metrics.token.clone().map(Secret::new))
+        .map_err(anyhow::Error::from_boxed)?;
     install_crypto();
     let listener = TcpListener::bind(config.server.listen)
         .await
@@ -42,7 +45,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             tracing::debug!(%error, "TCP_NODELAY was refused");
         }
     });
-    let app = router(&platform, &config);
+    let counting = metrics.clone();
+    tokio::spawn(async move { counting.keep().await });
+    let app = router(&platform, metrics, &config);
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     let (asked, stopping) = (platform.stopping(), platform.stopping());
     let serving = axum::serve(listener, service)
@@ -83,8 +88,9 @@ pub fn openapi() -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&document)?)
 }
 
-fn router(platform: &Platform, config: &Config) -> Router {
+fn router(platform: &Platform, metrics: Metrics, config: &Config) -> Router {
     let (routes, document) = platform.routes();
+    let routes = routes.merge(platform.metrics_routes(metrics));
     let surroundings = Surroundings {
         authenticator: Arc::new(platform.identity.clone()),
         trust_proxy: config.server.trust_proxy,

@@ -18,7 +18,7 @@ use lyceum_jobs::{CancellationToken, Jobs, JobsHandle};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{Knowledge, KnowledgeSettings, Parts};
 use lyceum_llm::LocalModels;
-use lyceum_ops::{Ops, StatusSource};
+use lyceum_ops::{Metrics, Ops, StatusSource};
 use lyceum_store::{Db, Keyring, Objects};
 use sqlx::postgres::PgConnectOptions;
 use utoipa::openapi::OpenApi;
@@ -153,6 +153,11 @@ impl Platform {
         let ops = Ops::new(db, clock, env!("CARGO_PKG_VERSION"), sources);
         let (jobs, stopping) = (None, CancellationToken::new());
         Ok(Self { identity, gateway, knowledge, chat, ops, engine, jobs, stopping })
+    }
+
+    /// `/metrics`, behind the token or the right that it asks for.
+    pub fn metrics_routes(&self, metrics: Metrics) -> Router {
+        lyceum_ops::metrics_router(self.ops.clone(), metrics)
     }
 
     /// All routes and what they say of themselves.

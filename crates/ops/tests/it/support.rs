@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions, PgConnection};
 use tower::ServiceExt;
 
 /// Whoever the test says calls.
-struct Fixed(Caller);
+pub struct Fixed(pub Caller);
 
 #[async_trait]
 impl Authenticator for Fixed {
