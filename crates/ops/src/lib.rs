@@ -2,7 +2,8 @@
 //! by itself.
 //!
 //! Invariants:
-//! - The audit log is only ever appended to and, by age, forgotten; nothing here changes an entry.
+//! - The audit log is only ever appended to and, by age, forgotten; nothing here changes an entry,
+//!   and a chain of hashes shows whether somebody else did.
 //! - Every partitioned table has its partitions months ahead; a row in a default partition is an
 //!   alarm, in the log and in the status.
 //! - What was deleted is gone for good after the time that the settings say, dependants first,
@@ -12,6 +13,7 @@
 mod audit;
 mod error;
 mod health;
+mod metrics;
 mod partitions;
 mod purge;
 mod retention;
@@ -24,10 +26,13 @@ use chrono::{DateTime, Utc};
 use lyceum_core::Clock;
 use lyceum_jobs::Jobs;
 use lyceum_store::Db;
+use tokio::sync::Mutex;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use audit::NoteAuditAnchor;
 pub use error::OpsError;
+pub use metrics::{Metrics, metrics_router, note_request};
 pub use partitions::MakePartitions;
 pub use purge::PurgeDeleted;
 pub use retention::ApplyRetention;
@@ -35,6 +40,7 @@ pub use status::StatusSource;
 
 lyceum_http::rights! {
     AuditRead = "audit", "read";
+    AuditExport = "audit", "export";
     SystemRead = "system", "read";
     SystemWrite = "system", "write";
 }
@@ -51,6 +57,8 @@ struct Inner {
     version: &'static str,
     started_at: DateTime<Utc>,
     sources: Vec<Arc<dyn StatusSource>>,
+    /// Held by the one verification of the audit log that this node runs.
+    verifying: Mutex<()>,
 }
 
 impl Ops {
@@ -63,7 +71,8 @@ impl Ops {
         sources: Vec<Arc<dyn StatusSource>>,
     ) -> Self {
         let started_at = clock.now();
-        Self { inner: Arc::new(Inner { db, clock, version, started_at, sources }) }
+        let verifying = Mutex::new(());
+        Self { inner: Arc::new(Inner { db, clock, version, started_at, sources, verifying }) }
     }
 }
 
@@ -71,6 +80,9 @@ impl Ops {
 pub fn router(ops: Ops) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(audit::http::list_audit_logs))
+        .routes(routes!(audit::http::export_audit_logs))
+        .routes(routes!(audit::http::get_audit_chain))
+        .routes(routes!(audit::http::verify_audit_chain))
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
         .routes(routes!(status::http::get_system_status))
@@ -88,4 +100,6 @@ pub fn register_jobs(jobs: Jobs, ops: &Ops) -> Jobs {
         .schedule("20 3 * * *", ApplyRetention {})
         .register::<PurgeDeleted>(ops.clone())
         .schedule("40 3 * * *", PurgeDeleted {})
+        .register::<NoteAuditAnchor>(ops.clone())
+        .schedule("5 * * * *", NoteAuditAnchor {})
 }

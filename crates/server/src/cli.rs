@@ -11,7 +11,7 @@ use figment::providers::Serialized;
 use lyceum_knowledge::parse::child_main;
 
 use crate::config::Config;
-use crate::{models, serve};
+use crate::{audit, models, secrets, serve};
 
 /// A self-hosted AI platform for a team.
 #[derive(Debug, Parser)]
@@ -31,6 +31,12 @@ enum Command {
     Migrate(Settings),
     /// Print the API's OpenAPI document.
     Openapi,
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// The keys that secrets are sealed with.
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// The local models.
     #[command(subcommand)]
     Models(models::Command),
@@ -87,6 +93,8 @@ impl Cli {
             Command::Migrate(settings) => runtime()?.block_on(serve::migrate(settings.load()?)),
             Command::Config(settings) => print_config(&settings),
             Command::Openapi => runtime()?.block_on(async { print(&serve::openapi()?) }),
+            Command::Audit(command) => return runtime()?.block_on(audit::run(command)),
+            Command::Secrets(command) => runtime()?.block_on(secrets::run(command)),
             Command::Models(command) => models::run(command),
             Command::Engine => lyceum_engine::child::main().map_err(Into::into),
         }?;
@@ -109,7 +117,7 @@ fn print_config(settings: &Settings) -> anyhow::Result<()> {
             let source = figment.find_metadata(&format!("{section}.{name}"));
             let source = source.map_or("default".into(), |metadata| metadata.name.clone());
             let value = match (section.as_str(), name.as_str()) {
-                ("database", "url") => "\"***\"".to_owned(),
+                ("database", "url") | ("metrics", "token") => "\"***\"".to_owned(),
                 _ => value.to_string(),
             };
             lines.push_str(&format!("{name} = {value}  # {source}\n"));
@@ -126,6 +134,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Tells on standard error how far a command is, in a line of its own.
+pub fn progress(text: &str) {
+    // Nobody has to listen.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Says on standard error why the program ends.

@@ -17,6 +17,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where files are kept.
     pub storage: StorageConfig,
+    /// The master key of everybody's secrets.
+    pub secrets: SecretsConfig,
     /// Requests to other hosts.
     pub outgoing: OutgoingConfig,
     /// The local models.
@@ -25,6 +27,8 @@ pub struct Config {
     pub knowledge: KnowledgeConfig,
     /// The program's own log.
     pub log: LogConfig,
+    /// Figures for Prometheus.
+    pub metrics: MetricsConfig,
 }
 
 /// The HTTP server.
@@ -93,6 +97,18 @@ impl Default for StorageConfig {
     }
 }
 
+/// The master key of everybody's secrets: from a file, from a command, or from the environment
+/// variable `LYCEUM_SECRET_KEY`. Each gives lines `<key id> <64 hexadecimal digits>`, the current key
+/// last. Without any it is `secret.key` in the data folder, made at the first start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// The file.
+    pub key_file: Option<PathBuf>,
+    /// The program and its arguments; no shell is involved.
+    pub key_command: Vec<String>,
+}
+
 /// Requests to other hosts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -149,6 +165,14 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self { filter: "info,sqlx=warn,graphile_worker=warn".to_owned(), json: false }
     }
+}
+
+/// Figures for Prometheus, at `/metrics`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// Who sends this as a bearer token may read them, beside people with the right `system:read`.
+    pub token: Option<String>,
 }
 
 impl Config {

@@ -9,6 +9,9 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::config::Config;
 
+/// Connections of a command beside those of a running program.
+const COMMAND_CONNECTIONS: u32 = 3;
+
 /// The database, with its schema up to date.
 pub struct Database {
     /// How the owner of the schema connects; for migrations and the job queue.
@@ -45,6 +48,21 @@ impl Database {
         };
         let db = Db::connect(app, config.database.max_connections).await?;
         Ok(Self { owner, db, cluster })
+    }
+
+    /// For a command: the database that a running program uses, or one started for the command.
+    pub async fn open_beside(config: &Config) -> anyhow::Result<Self> {
+        let running = match &config.database.url {
+            Some(url) => Some(server_options(url)?),
+            None => Cluster::owner_options_of_running(&config.storage.data_dir)?,
+        };
+        match running {
+            Some(owner) => {
+                let db = Db::connect(owner.clone(), COMMAND_CONNECTIONS).await?;
+                Ok(Self { owner, db, cluster: None })
+            }
+            None => Self::open(config).await,
+        }
     }
 
     /// Closes the connections and stops the private cluster.

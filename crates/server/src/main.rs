@@ -2,6 +2,7 @@
 //! processes.
 
 mod assets;
+mod audit;
 mod cli;
 mod config;
 mod database;
@@ -10,6 +11,7 @@ mod models;
 mod openapi;
 mod retriever;
 mod router;
+mod secrets;
 mod serve;
 mod wiring;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -83,6 +83,7 @@ async fn surround(
 ) -> Response {
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let (mut parts, body) = request.into_parts();
     let client_ip = client_ip(&parts, surroundings.trust_proxy);
     parts.extensions.insert(surroundings.authenticator);
@@ -96,6 +97,8 @@ async fn surround(
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     let status = response.status().as_u16();
+    let route = route.as_ref().map(MatchedPath::as_str);
+    lyceum_ops::note_request(&method, route, status, started.elapsed());
     tracing::debug!(%method, path, status, took = ?started.elapsed(), "request");
     response
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
-use lyceum_core::Clock;
+use lyceum_core::{Clock, Secret};
 use lyceum_identity::Identity;
+use lyceum_ops::Metrics;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -25,6 +26,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
     start_log(&config.log)?;
+    let metrics = Metrics::install(config.metrics.token.clone().map(Secret::new))
+        .map_err(anyhow::Error::from_boxed)?;
     install_crypto();
     let listener = TcpListener::bind(config.server.listen)
         .await
@@ -34,7 +37,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let address = address(&config, &listener)?;
     announce(&platform.identity, &address).await?;
     tracing::info!(%address, took = ?started.elapsed(), "ready");
-    let app = router(&platform, &config);
+    let counting = metrics.clone();
+    tokio::spawn(async move { counting.keep().await });
+    let app = router(&platform, metrics, &config);
     let head_timeout = Duration::from_secs(config.server.head_timeout_seconds);
     let (asked, stopping) = (platform.stopping(), platform.stopping());
     let serving = listen(listener, app, head_timeout, async move {
@@ -73,8 +78,9 @@ pub fn openapi() -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&document)?)
 }
 
-fn router(platform: &Platform, config: &Config) -> Router {
+fn router(platform: &Platform, metrics: Metrics, config: &Config) -> Router {
     let (routes, document) = platform.routes();
+    let routes = routes.merge(platform.metrics_routes(metrics));
     let surroundings = Surroundings {
         authenticator: Arc::new(platform.identity.clone()),
         trust_proxy: config.server.trust_proxy,

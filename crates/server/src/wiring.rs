@@ -2,7 +2,6 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use lyceum_jobs::{CancellationToken, Jobs, JobsHandle};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{Knowledge, KnowledgeSettings, Parts};
 use lyceum_llm::LocalModels;
-use lyceum_ops::{Ops, StatusSource};
+use lyceum_ops::{Metrics, Ops, StatusSource};
 use lyceum_store::{Db, Keyring, Objects};
 use sqlx::postgres::PgConnectOptions;
 use utoipa::openapi::OpenApi;
@@ -28,6 +27,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::retriever::KnowledgeRetriever;
 use crate::router;
+use crate::secrets::master_keys;
 
 /// How long running answers may go on after the program was asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -56,7 +56,9 @@ struct Kept {
 }
 
 impl Kept {
-    fn open(data_dir: &Path) -> anyhow::Result<Self> {
+    /// Refuses a master key that does not open the database's secrets.
+    async fn open(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Self> {
+        let data_dir = &config.storage.data_dir;
         // The private cluster has made the folder already; a configured server has not.
         DirBuilder::new()
             .recursive(true)
@@ -64,7 +66,7 @@ impl Kept {
             .create(data_dir)
             .with_context(|| format!("the data folder {} cannot be made", data_dir.display()))?;
         Ok(Self {
-            keyring: Keyring::load_or_create(&data_dir.join("secret.key"))?,
+            keyring: Keyring::connect(master_keys(config).await?, db, clock.clone()).await?,
             signing: SigningKey::load_or_create(&data_dir.join("signing.key"))?,
             objects: Objects::folder(&data_dir.join("objects"))?,
         })
@@ -74,7 +76,8 @@ impl Kept {
 impl Platform {
     /// Makes and starts every part.
     pub async fn start(config: &Config, database: &Database, clock: Clock) -> anyhow::Result<Self> {
-        let kept = Kept::open(&config.storage.data_dir)?;
+        let kept = Kept::open(config, &database.db, &clock).await?;
+        let keyring = kept.keyring.clone();
         let engine = match config.engine.enabled {
             true => Some(LocalEngine::start(engine_config(config)?).await?),
             false => None,
@@ -88,6 +91,10 @@ impl Platform {
         platform.chat.watch_other_nodes();
         let (identity, stopping) = (platform.identity.clone(), platform.stopping.clone());
         tokio::spawn(async move { identity.run(stopping).await });
+        let (ops, stopping) = (platform.ops.clone(), platform.stopping.clone());
+        tokio::spawn(async move { ops.run(stopping).await });
+        let (db, stopping) = (database.db.clone(), platform.stopping.clone());
+        tokio::spawn(async move { stopping.run_until_cancelled(keyring.follow(&db)).await });
         // Documents that are being read never leave the platform's upkeep without a worker.
         let workers = config.knowledge.concurrency + UPKEEP_WORKERS;
         let jobs = Jobs::new(database.owner.clone()).concurrency(workers);
@@ -146,6 +153,11 @@ impl Platform {
         let ops = Ops::new(db, clock, env!("CARGO_PKG_VERSION"), sources);
         let (jobs, stopping) = (None, CancellationToken::new());
         Ok(Self { identity, gateway, knowledge, chat, ops, engine, jobs, stopping })
+    }
+
+    /// `/metrics`, behind the token or the right that it asks for.
+    pub fn metrics_routes(&self, metrics: Metrics) -> Router {
+        lyceum_ops::metrics_router(self.ops.clone(), metrics)
     }
 
     /// All routes and what they say of themselves.

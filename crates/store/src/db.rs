@@ -74,4 +74,15 @@ impl Db {
         .await?;
         Ok(tx)
     }
+
+    /// A transaction of the platform itself that only reads and sees one moment, however long it
+    /// takes.
+    pub async fn begin_snapshot(&self) -> Result<Tx, StoreError> {
+        let mut tx =
+            self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        sqlx::query("SELECT set_config('role', 'lyceum_maintenance', true)")
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx)
+    }
 }

@@ -16,7 +16,10 @@ mod objects;
 mod segmenter;
 
 pub use acting::with_client_ip;
-pub use crypto::{CryptoError, Keyring, Sealed};
+pub use crypto::{
+    CryptoError, Keyring, MasterKeys, Progress, Rotated, SEALED_COLUMNS, Sealed, SealedColumn,
+    rotate,
+};
 pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};
 pub use migrate::migrate;

@@ -1,6 +1,7 @@
 //! The ledger: one row for each call, written by one task in group commits. A call's answer is
 //! handed out only after its row is committed, so an answered call has its row, whatever dies next.
 
+mod figures;
 mod price;
 mod store;
 mod writer;
@@ -165,6 +166,7 @@ impl Ledger {
     /// Hands a row to the writer. Never blocks; memory is bounded by the calls in flight, since
     /// each waits for its receipt.
     pub(crate) fn record(&self, row: LedgerRow) -> Receipt {
+        figures::count(&row);
         let (answer, receipt) = oneshot::channel();
         // With the writer gone the answer is dropped, which the receipt reports.
         drop(self.sender.send(Message::Row(Box::new(row), answer)));

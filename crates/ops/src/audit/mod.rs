@@ -1,15 +1,21 @@
-//! Reading the audit log. Writing is done by triggers and by `lyceum_store::audit`.
+//! Reading, exporting and verifying the audit log. Writing is done by triggers and by
+//! `lyceum_store::audit`.
 
+mod chain;
+mod export;
 pub(crate) mod http;
 mod store;
 
 use chrono::{DateTime, Utc};
 use lyceum_core::{Cursor, Page, PageRequest};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use sqlx::types::ipnet::IpNet;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Ops, OpsError};
+
+pub use chain::NoteAuditAnchor;
 
 /// One entry: who did what to what, and what changed.
 #[derive(Debug, Serialize, ToSchema, sqlx::FromRow)]
@@ -34,7 +40,7 @@ pub(crate) struct AuditLog {
 }
 
 /// Which entries are wanted; all conditions hold at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct AuditFilter {
     pub(crate) user_id: Option<Uuid>,
     pub(crate) action: Option<String>,
@@ -42,6 +48,15 @@ pub(crate) struct AuditFilter {
     pub(crate) resource_id: Option<Uuid>,
     pub(crate) from: Option<DateTime<Utc>>,
     pub(crate) to: Option<DateTime<Utc>>,
+    /// From an address of this network.
+    #[serde(serialize_with = "as_text")]
+    pub(crate) ip_address: Option<IpNet>,
+    /// Text within action or kind of resource.
+    pub(crate) text: Option<String>,
+}
+
+fn as_text<S: Serializer>(network: &Option<IpNet>, to: S) -> Result<S::Ok, S::Error> {
+    network.map(|network| network.to_string()).serialize(to)
 }
 
 impl Ops {
@@ -55,6 +70,12 @@ impl Ops {
         let mut tx = self.inner.db.begin_as(user).await?;
         let rows = store::list(&mut tx, filter, page).await?;
         tx.commit().await?;
-        Ok(Page::from_rows(rows, page.limit, |row| Cursor { at: row.created_at, id: row.id }))
+        Ok(Page::from_rows(rows, page.limit, |row| row.cursor()))
+    }
+}
+
+impl AuditLog {
+    fn cursor(&self) -> Cursor {
+        Cursor { at: self.created_at, id: self.id }
     }
 }

@@ -36,10 +36,31 @@ pub(super) async fn list(
     if let Some(to) = filter.to {
         query.push(" AND l.created_at < ").push_bind(to);
     }
+    if let Some(network) = filter.ip_address {
+        query.push(" AND l.ip_address <<= ").push_bind(network);
+    }
+    if let Some(text) = &filter.text {
+        let pattern = containing(text);
+        query.push(" AND (l.action ILIKE ").push_bind(pattern.clone());
+        query.push(" OR l.resource_type ILIKE ").push_bind(pattern).push(")");
+    }
     if let Some(after) = page.after {
         query.push(" AND (l.created_at, l.id) < (").push_bind(after.at);
         query.push(", ").push_bind(after.id).push(")");
     }
     query.push(" ORDER BY l.created_at DESC, l.id DESC LIMIT ").push_bind(page.limit + 1);
     Ok(query.build_query_as().fetch_all(connection).await?)
+}
+
+/// The pattern of texts that contain `text`, whatever is in it.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
 }

@@ -3,7 +3,9 @@
 mod store;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use lyceum_jobs::{Job, JobContext, JobError};
+use lyceum_store::audit;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::days_before;
@@ -30,14 +32,29 @@ impl Ops {
     async fn apply_retention(&self, context: &JobContext) -> Result<(), OpsError> {
         let now = self.inner.clock.now();
         let mut tx = self.inner.db.begin_maintenance().await?;
-        let before = days_before(&mut tx, "audit.retention_days", now).await?;
-        let dropped = store::drop_audit_partitions(&mut tx, before).await?;
         let jobs_before = days_before(&mut tx, "jobs.failed_retention_days", now).await?;
         let jobs = lyceum_jobs::purge_failed(&mut tx, jobs_before).await?;
         tx.commit().await?;
+        tracing::info!(jobs, "given-up jobs forgotten");
+        self.forget_audit(now, context).await
+    }
+
+    /// Forgets old entries and says so first, in a checkpoint from which the chain of the rest can
+    /// be verified.
+    async fn forget_audit(&self, now: DateTime<Utc>, context: &JobContext) -> Result<(), OpsError> {
+        let inner = &self.inner;
+        audit::link_all(&inner.db, &inner.clock).await?;
+        let mut tx = inner.db.begin_maintenance().await?;
+        let before = days_before(&mut tx, "audit.retention_days", now).await?;
+        let checkpoint = audit::checkpoint(&mut tx, before, now).await?;
+        let partitions = match checkpoint {
+            Some(_) => store::drop_audit_partitions(&mut tx, before).await?,
+            None => 0,
+        };
+        tx.commit().await?;
         let mut rows = 0;
-        while !context.shutdown.is_cancelled() {
-            let mut tx = self.inner.db.begin_maintenance().await?;
+        while checkpoint.is_some() && !context.shutdown.is_cancelled() {
+            let mut tx = inner.db.begin_maintenance().await?;
             let deleted = store::delete_audit_rows(&mut tx, before, BATCH).await?;
             tx.commit().await?;
             rows += deleted;
@@ -45,7 +62,17 @@ impl Ops {
                 break;
             }
         }
-        tracing::info!(partitions = dropped, rows, jobs, "retention applied");
+        let mut links = 0;
+        while !context.shutdown.is_cancelled() {
+            let mut tx = inner.db.begin_maintenance().await?;
+            let deleted = audit::forget_links(&mut tx, BATCH).await?;
+            tx.commit().await?;
+            links += deleted;
+            if deleted == 0 {
+                break;
+            }
+        }
+        tracing::info!(partitions, rows, links, "old audit entries forgotten");
         Ok(())
     }
 }

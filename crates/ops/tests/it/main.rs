@@ -3,5 +3,8 @@
 
 mod api;
 mod audit;
+mod audit_chain;
+mod audit_export;
+mod metrics;
 mod support;
 mod upkeep;

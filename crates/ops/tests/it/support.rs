@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::response::Response;
 use http::request::Parts;
 use http::{Method, Request, StatusCode, header};
 use lyceum_core::Clock;
@@ -15,7 +16,7 @@ use sqlx::{ConnectOptions, PgConnection};
 use tower::ServiceExt;
 
 /// Whoever the test says calls.
-struct Fixed(Caller);
+pub struct Fixed(pub Caller);
 
 #[async_trait]
 impl Authenticator for Fixed {
@@ -49,6 +50,20 @@ pub async fn call(
     path: &str,
     body: Option<Value>,
 ) -> (StatusCode, Value) {
+    let response = respond(ops, caller, method, path, body).await;
+    let status = response.status();
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+/// One request by `caller`; answers as soon as the head of the answer is there.
+pub async fn respond(
+    ops: &Ops,
+    caller: &Caller,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Response {
     let (router, _) = lyceum_ops::router(ops.clone()).split_for_parts();
     let router = Router::new().nest("/api/v1", router);
     let authenticator: Arc<dyn Authenticator> = Arc::new(Fixed(caller.clone()));
@@ -59,10 +74,7 @@ pub async fn call(
         .extension(authenticator)
         .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())))
         .unwrap();
-    let response = router.oneshot(request).await.unwrap();
-    let status = response.status();
-    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    router.oneshot(request).await.unwrap()
 }
 
 pub async fn get(ops: &Ops, caller: &Caller, path: &str) -> (StatusCode, Value) {

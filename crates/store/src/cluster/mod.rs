@@ -119,13 +119,19 @@ impl Cluster {
     }
 
     fn options(&self, user: &str, password: &str) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .socket(&self.sockets)
-            .port(PORT)
-            .ssl_mode(PgSslMode::Disable)
-            .username(user)
-            .password(password)
-            .database(DATABASE)
+        options(&self.sockets, user, password)
+    }
+
+    /// How to connect as the owner to the server that another program runs on `data_dir`; `None`
+    /// where none does.
+    pub fn owner_options_of_running(
+        data_dir: &Path,
+    ) -> Result<Option<PgConnectOptions>, ClusterError> {
+        let Some(sockets) = orphan::sockets(&data_dir.join("postgres/data")) else {
+            return Ok(None);
+        };
+        let credentials = Credentials::load_or_create(data_dir)?;
+        Ok(Some(options(&sockets, OWNER, credentials.owner.expose())))
     }
 
     /// Lets the role `lyceum_app`, which the migrations make, sign in. To be called after them at
@@ -189,6 +195,16 @@ impl Cluster {
         }
         Ok(connection.close().await?)
     }
+}
+
+fn options(sockets: &Path, user: &str, password: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(sockets)
+        .port(PORT)
+        .ssl_mode(PgSslMode::Disable)
+        .username(user)
+        .password(password)
+        .database(DATABASE)
 }
 
 impl Drop for Cluster {

@@ -25,6 +25,13 @@ pub(super) fn running(data: &Path) -> Option<u32> {
     servers(data).contains(&pid).then_some(pid)
 }
 
+/// The folder of the socket of the server that runs on `data`, if one does.
+pub(super) fn sockets(data: &Path) -> Option<PathBuf> {
+    running(data)?;
+    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    text.lines().nth(4).filter(|line| !line.is_empty()).map(PathBuf::from)
+}
+
 /// Stops whatever still runs on `data`, and removes a `postmaster.pid` that names a stranger. The
 /// caller holds the lock of the data folder, so whatever runs belongs to nobody.
 pub(super) fn settle(data: &Path) -> Result<(), ClusterError> {

@@ -1,6 +1,7 @@
 //! The rules that every table of the schema keeps, read from the catalogue, so that a migration
 //! that forgets one fails here and not in production.
 
+use lyceum_store::SEALED_COLUMNS;
 use lyceum_testkit::TestDb;
 use sqlx::{ConnectOptions, PgConnection};
 
@@ -17,6 +18,9 @@ const fn but(rule: &'static str, place: &'static str, reason: &'static str) -> E
 
 const COUNTER: &str = "a counter by word, derived from the chunks";
 const WRITTEN_ONCE: &str = "rows are only ever appended";
+const CHAIN: &str = "the chain is numbered without a gap";
+const LOG: &str = "it is the audit log's own";
+const DERIVED: &str = "derived from a document, whose changes are audited";
 const EXTRACTED: &str = "taken from a file, whose size is limited, not typed";
 
 const EXCEPTIONS: &[Exception] = &[
@@ -38,6 +42,24 @@ const EXCEPTIONS: &[Exception] = &[
     but("key that is not made of uuids", "gateway.user_default_models", "one of each kind"),
     but("key that is not made of uuids", "knowledge.document_texts", "one of each page"),
     but("key that is not made of uuids", "knowledge.word_counts", COUNTER),
+    but("updated_at", "ops.audit_queue", WRITTEN_ONCE),
+    but("updated_at", "ops.audit_chain", WRITTEN_ONCE),
+    but("updated_at", "ops.audit_checkpoints", WRITTEN_ONCE),
+    but("key that is not made of uuids", "ops.audit_queue", "goes in the order of time"),
+    but("key that is not made of uuids", "ops.audit_chain", CHAIN),
+    but("not audited", "ops.audit_logs", LOG),
+    but("not audited", "ops.audit_queue", LOG),
+    but("not audited", "ops.audit_chain", LOG),
+    but("not audited", "ops.audit_checkpoints", LOG),
+    but("not audited", "gateway.usage_statistics", "a ledger is a log of its own"),
+    but("not audited", "chat.messages", "what people write is theirs, and its rows stay"),
+    but("not audited", "chat.conversation_configs", "a person's own taste, of no consequence"),
+    but("not audited", "identity.user_preferences", "a person's own taste, of no consequence"),
+    but("not audited", "identity.setup_tokens", "what is made with it is audited"),
+    but("not audited", "identity.login_attempts", "failed sign-ins are entries of their own"),
+    but("not audited", "knowledge.document_texts", DERIVED),
+    but("not audited", "knowledge.document_chunks", DERIVED),
+    but("not audited", "knowledge.word_counts", COUNTER),
     but("text without a limit", "knowledge.document_texts.content", EXTRACTED),
     but("text without a limit", "knowledge.document_chunks.content", EXTRACTED),
     but("text without a limit", "knowledge.word_counts.word", EXTRACTED),
@@ -167,6 +189,22 @@ const RULES: &[(&str, &str)] = &[
                AND pg_get_expr(i.indpred, i.indrelid) ~ 'is_default')",
     ),
     (
+        "not audited",
+        "SELECT t.name FROM app_tables t WHERE NOT EXISTS (
+             SELECT FROM pg_trigger g
+             WHERE g.tgrelid = t.oid AND g.tgfoid = 'ops.audit_row'::regproc)",
+    ),
+    (
+        "audited without an id to name",
+        "SELECT t.name FROM app_tables t
+         JOIN pg_trigger g ON g.tgrelid = t.oid AND g.tgfoid = 'ops.audit_row'::regproc
+         WHERE NOT EXISTS (
+             SELECT FROM pg_attribute a
+             LEFT JOIN pg_index i ON i.indrelid = t.oid AND i.indisprimary
+             WHERE a.attrelid = t.oid AND a.atttypid = 'uuid'::regtype
+               AND (a.attname = 'id' OR a.attnum = i.indkey[0]))",
+    ),
+    (
         "SECURITY DEFINER function without a search_path of its own",
         "SELECT p.oid::regprocedure::text FROM pg_proc p
          JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -201,7 +239,7 @@ async fn a_table_that_breaks_the_rules_is_named() {
     sqlx::raw_sql(
         "CREATE TABLE chat.careless (
              number integer PRIMARY KEY, user_id uuid REFERENCES identity.users, name text,
-             status text CHECK (length(status) < 9), seen_at timestamp, cost numeric,
+             status text CHECK (length(status) < 9), sealed_pin bytea, seen_at timestamp, cost numeric,
              is_default boolean, updated_at timestamptz);
          CREATE TABLE chat.follower (
              id uuid PRIMARY KEY, careless integer REFERENCES chat.careless ON DELETE CASCADE);
@@ -209,6 +247,8 @@ async fn a_table_that_breaks_the_rules_is_named() {
          CREATE TABLE chat.slice PARTITION OF chat.sliced
              FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
          GRANT SELECT ON chat.slice TO lyceum_app;
+         CREATE TABLE chat.careless_names (number integer PRIMARY KEY);
+         CALL app.audit('chat.careless_names', 'careless');
          CREATE FUNCTION chat.powerful() RETURNS integer LANGUAGE sql SECURITY DEFINER
              AS 'SELECT 1';",
     )
@@ -233,9 +273,48 @@ async fn a_table_that_breaks_the_rules_is_named() {
         "money or a count in a type too small: chat.careless.cost",
         "default that more than one row can be: chat.careless.is_default",
         "SECURITY DEFINER function without a search_path of its own: chat.powerful()",
+        "not audited: chat.careless",
+        "audited without an id to name: chat.careless_names",
     ] {
         assert!(violations.iter().any(|v| v == expected), "{expected}\n{violations:#?}");
     }
+    assert!(sealed(&mut connection).await.contains(&"chat.careless.sealed_pin".to_owned()));
+}
+
+/// What rotation goes through is what there is.
+#[tokio::test]
+async fn every_sealed_column_is_registered() {
+    let db = TestDb::new().await;
+    let mut connection = db.owner.connect().await.unwrap();
+    let mut registered: Vec<String> =
+        SEALED_COLUMNS.iter().map(|column| [column.table, ".", column.sealed].concat()).collect();
+    registered.sort();
+    assert_eq!(sealed(&mut connection).await, registered);
+    for column in SEALED_COLUMNS {
+        let types: Vec<String> = sqlx::query_scalar(
+            "SELECT atttypid::regtype::text FROM pg_attribute
+             WHERE attrelid = $1::text::regclass AND attname = ANY($2)
+             ORDER BY array_position($2, attname::text)",
+        )
+        .bind(column.table)
+        .bind(vec![column.id, column.sealed, column.key_id])
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+        assert_eq!(types, ["uuid", "bytea", "text"], "{column:?}");
+    }
+}
+
+/// The columns whose names say that they hold sealed secrets.
+async fn sealed(connection: &mut PgConnection) -> Vec<String> {
+    let query = "SELECT a.attrelid::regclass || '.' || a.attname
+                 FROM pg_attribute a
+                 JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
+                                AND NOT c.relispartition
+                 WHERE a.atttypid = 'bytea'::regtype AND a.attname ~ '^(encrypted|sealed)_'
+                   AND NOT a.attisdropped AND c.relnamespace <> 'pg_catalog'::regnamespace
+                 ORDER BY 1";
+    broken(connection, query).await
 }
 
 /// All violations, each as `rule: place`.

@@ -1,5 +1,7 @@
 //! The store against a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod audit_chain;
 mod catalogue;
 mod cluster;
+mod secrets;

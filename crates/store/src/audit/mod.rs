@@ -1,4 +1,16 @@
-//! Actions that no trigger on a table can see: signing in, exporting, viewing a secret.
+//! The audit log: the entries that the program writes itself, for actions that no trigger on a
+//! table can see (signing in, exporting), and the chain of hashes that shows whether somebody
+//! changed the log afterwards.
+//!
+//! Triggers and [`record`] write entries inside of transactions, each independent of the others. One
+//! writer at a time, on any node, links what was committed ([`link`]): so a transaction never waits
+//! for the chain, and the chain has no gap. [`verify`] reads it again. Whoever owns the database can
+//! still write a whole new chain; against that one keeps an [`Anchor`] elsewhere.
+
+mod canonical;
+mod chain;
+mod forget;
+mod verify;
 
 use std::net::IpAddr;
 
@@ -8,6 +20,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::StoreError;
+
+pub use canonical::{Anchor, AnchorError, Hash};
+pub use chain::{ChainState, Checkpoint, link, link_all, state};
+pub use forget::{checkpoint, forget_links};
+pub use verify::{Fault, FaultKind, Range, Verification, verify};
 
 /// One action. Changes of rows are written by triggers and need no entry.
 #[derive(Clone, Debug)]
