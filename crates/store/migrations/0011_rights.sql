@@ -274,6 +274,17 @@ ALTER VIEW knowledge.base_access OWNER TO lyceum_maintenance;
 ALTER VIEW gateway.provider_access OWNER TO lyceum_maintenance;
 ALTER VIEW app.access_paths OWNER TO lyceum_maintenance;
 
+-- What can be shared, by name, for telling people why.
+CREATE VIEW app.shared_objects AS
+SELECT 'knowledge_base' AS object_type, id AS object_id, name, owner_id,
+       visibility AS audience, deleted_at IS NOT NULL AS is_deleted
+FROM knowledge.knowledge_bases
+UNION ALL
+SELECT 'provider', id, name, owner_id,
+       CASE scope WHEN 'personal' THEN 'private' ELSE audience END, deleted_at IS NOT NULL
+FROM gateway.provider_configs;
+ALTER VIEW app.shared_objects OWNER TO lyceum_maintenance;
+
 -- The decision: whether a person reaches an object at this level.
 CREATE FUNCTION app.can(person uuid, wanted text, kind text, target uuid) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
