@@ -11,7 +11,7 @@ use figment::providers::Serialized;
 use lyceum_knowledge::parse::child_main;
 
 use crate::config::Config;
-use crate::{models, serve};
+use crate::{access, models, serve};
 
 /// A self-hosted AI platform for a team.
 #[derive(Debug, Parser)]
@@ -31,6 +31,9 @@ enum Command {
     Migrate(Settings),
     /// Print the API's OpenAPI document.
     Openapi,
+    /// Who may do what, and why.
+    #[command(subcommand)]
+    Access(access::Command),
     /// The local models.
     #[command(subcommand)]
     Models(models::Command),
@@ -87,6 +90,7 @@ impl Cli {
             Command::Migrate(settings) => runtime()?.block_on(serve::migrate(settings.load()?)),
             Command::Config(settings) => print_config(&settings),
             Command::Openapi => runtime()?.block_on(async { print(&serve::openapi()?) }),
+            Command::Access(command) => runtime()?.block_on(access::run(command)),
             Command::Models(command) => models::run(command),
             Command::Engine => lyceum_engine::child::main().map_err(Into::into),
         }?;

@@ -47,6 +47,21 @@ impl Database {
         Ok(Self { owner, db, cluster })
     }
 
+    /// Connects for one command: beside the program that runs, or else as that would.
+    pub async fn attach(config: &Config) -> anyhow::Result<Self> {
+        let running = match &config.database.url {
+            Some(url) => Some((server_options(url)?, None)),
+            None => Cluster::attach(&config.storage.data_dir)?
+                .map(|cluster| (cluster.owner_options(), Some(cluster))),
+        };
+        match running {
+            Some((owner, cluster)) => {
+                Ok(Self { db: Db::connect(owner.clone(), 2).await?, owner, cluster })
+            }
+            None => Self::open(config).await,
+        }
+    }
+
     /// Closes the connections and stops the private cluster.
     pub async fn close(self) {
         self.db.pool().close().await;

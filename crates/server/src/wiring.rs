@@ -88,6 +88,12 @@ impl Platform {
         platform.chat.watch_other_nodes();
         let (identity, stopping) = (platform.identity.clone(), platform.stopping.clone());
         tokio::spawn(async move { identity.run(stopping).await });
+        let (mut changes, gateway) = (platform.identity.changes(), platform.gateway.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                gateway.forget_access();
+            }
+        });
         // Documents that are being read never leave the platform's upkeep without a worker.
         let workers = config.knowledge.concurrency + UPKEEP_WORKERS;
         let jobs = Jobs::new(database.owner.clone()).concurrency(workers);
@@ -200,6 +206,13 @@ fn identity_config(config: &Config) -> IdentityConfig {
     IdentityConfig {
         secure_cookies: https,
         trust_proxy: config.server.trust_proxy,
+        further_rights: [
+            lyceum_gateway::RIGHTS,
+            lyceum_chat::RIGHTS,
+            lyceum_knowledge::RIGHTS,
+            lyceum_ops::RIGHTS,
+        ]
+        .concat(),
         ..IdentityConfig::default()
     }
 }

@@ -89,6 +89,18 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The cluster that another program runs on `data_dir`, for a look at the database beside it;
+    /// `None` where none runs.
+    pub fn attach(data_dir: &Path) -> Result<Option<Self>, ClusterError> {
+        let Some(root) = data_dir.canonicalize().ok().filter(|root| Self::is_running(root)) else {
+            return Ok(None);
+        };
+        let layout = Layout::prepare(&root, &Account::choose(None)?)?;
+        let credentials = Credentials::load_or_create(&layout.root)?;
+        let (sockets, data) = (layout.sockets, layout.data);
+        Ok(Some(Self { postmaster: None, data, sockets, credentials, _lock: None }))
+    }
+
     fn start_server(config: ClusterConfig) -> Result<Self, ClusterError> {
         let lock = Layout::lock(&config.data_dir)?;
         let account = Account::choose(config.run_as.as_deref())?;
