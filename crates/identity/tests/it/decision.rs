@@ -430,8 +430,12 @@ async fn compare(test: &TestDb, made: &Made) -> Result<(), TestCaseError> {
 fn row_level_security_enforces_what_the_decision_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let test = runtime.block_on(TestDb::new());
-    let config =
-        Config { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: 128,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let outcome =
         TestRunner::new(config).run(&made(), |made| runtime.block_on(compare(&test, &made)));
     // Dropped where its connections live.
