@@ -60,6 +60,9 @@ pub enum GatewayError {
     /// Another provider or model of the same owner has the name.
     #[error("the name is taken")]
     NameTaken,
+    /// Only the organisation's providers are distributed.
+    #[error("a personal provider is not distributed")]
+    PersonalProvider,
     /// The base URL may not be reached.
     #[error(transparent)]
     Address(#[from] OutgoingError),
@@ -102,7 +105,7 @@ impl Problem for GatewayError {
             GatewayError::Ledger { storage_full: false } => ErrorKind::Unavailable,
             GatewayError::Limited { .. } => ErrorKind::TooManyRequests,
             GatewayError::Invalid { .. } => ErrorKind::Invalid,
-            GatewayError::NameTaken => ErrorKind::Conflict,
+            GatewayError::NameTaken | GatewayError::PersonalProvider => ErrorKind::Conflict,
             GatewayError::Address(error) => error.kind(),
             GatewayError::Store(error) => error.kind(),
             GatewayError::Crypto(_) => ErrorKind::Internal,
@@ -121,6 +124,7 @@ impl Problem for GatewayError {
             GatewayError::Limited { .. } => "rate_limited",
             GatewayError::Invalid { .. } => "invalid_field",
             GatewayError::NameTaken => "name_taken",
+            GatewayError::PersonalProvider => "personal_provider",
             GatewayError::Address(error) => error.code(),
             GatewayError::Store(error) => error.code(),
             GatewayError::Crypto(CryptoError::UnknownKey(_)) => "secret_key_missing",
@@ -157,6 +161,9 @@ impl Problem for GatewayError {
             GatewayError::Limited { .. } => "Too many requests per minute; slow down.".to_owned(),
             GatewayError::Invalid { field, reason } => format!("{field}: {reason}"),
             GatewayError::NameTaken => "The name is in use; choose another.".to_owned(),
+            GatewayError::PersonalProvider => {
+                "This provider is personal; only the organisation's are distributed.".to_owned()
+            }
             GatewayError::Address(error) => error.detail(),
             GatewayError::Store(error) => error.detail(),
             GatewayError::Crypto(CryptoError::UnknownKey(_)) => {

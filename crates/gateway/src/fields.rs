@@ -54,6 +54,9 @@ pub(crate) fn refused(error: sqlx::Error, what: &'static str) -> GatewayError {
             | "ai_model_configs_personal_name"
             | "ai_model_configs_shared_name",
         ) => GatewayError::NameTaken,
+        Some("model_prices_version") => {
+            GatewayError::invalid("valid_from", "is that of another version of the price")
+        }
         Some("ai_model_configs_owner") => GatewayError::NotFound("provider"),
         Some(name) => match column_of(name) {
             Some(column) => GatewayError::invalid(column, "is out of range"),

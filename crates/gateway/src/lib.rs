@@ -11,6 +11,7 @@
 //! - An unknown price is no price: the cost is then NULL, never 0.
 
 mod calls;
+mod distributions;
 mod error;
 mod fields;
 mod ledger;
@@ -46,6 +47,10 @@ lyceum_http::rights! {
     ModelWrite = "model", "write";
     InferenceCreate = "inference", "create";
     UsageRead = "usage", "read";
+    /// Sets up the organisation's providers and models and distributes them.
+    OrganizationProviderManage = "organization_provider", "manage";
+    /// Sees everybody's usage.
+    UsageReadAll = "usage", "read_all";
 }
 
 /// Adding and changing what the whole organisation uses. Not an action on `provider`, because
@@ -145,6 +150,12 @@ impl Gateway {
         models::register_local(&self.inner.db, &self.inner.local, self.inner.clock.now()).await
     }
 
+    /// Drops what is remembered of who may call what. To be called when somebody's access changed,
+    /// on whichever node.
+    pub fn forget_access(&self) {
+        self.inner.catalogues.forget();
+    }
+
     /// Waits until every call made so far is in the ledger. Call it last when the program stops.
     pub async fn flush(&self) {
         self.inner.ledger.flush().await;
@@ -194,6 +205,7 @@ impl Gateway {
 pub fn router(gateway: Gateway) -> OpenApiRouter {
     OpenApiRouter::new()
         .merge(providers::router())
+        .merge(distributions::router())
         .merge(models::router())
         .merge(usage::router())
         .with_state(gateway)

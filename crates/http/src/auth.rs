@@ -63,10 +63,14 @@ pub trait Right: Send + Sync + 'static {
     const ACTION: &'static str;
 }
 
-/// Declares rights as types: `rights! { ConversationRead = "conversation", "read"; }`.
+/// Declares rights as types: `rights! { ConversationRead = "conversation", "read"; }`. Once a module;
+/// `RIGHTS` then lists them, so that the program knows all that there are.
 #[macro_export]
 macro_rules! rights {
-    ($($(#[$meta:meta])* $name:ident = $resource:literal, $action:literal;)+) => {$(
+    ($($(#[$meta:meta])* $name:ident = $resource:literal, $action:literal;)+) => {
+        /// The rights declared here, as resource and action.
+        pub const RIGHTS: &[(&str, &str)] = &[$(($resource, $action)),+];
+        $(
         $(#[$meta])*
         #[doc = concat!("The right `", $resource, ":", $action, "`.")]
         #[derive(Debug)]
@@ -75,7 +79,8 @@ macro_rules! rights {
             const RESOURCE: &'static str = $resource;
             const ACTION: &'static str = $action;
         }
-    )+};
+        )+
+    };
 }
 
 /// The extractor that every guarded handler has in its signature: an authenticated caller that

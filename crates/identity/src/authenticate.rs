@@ -12,6 +12,7 @@ use lyceum_http::{ApiError, Authenticator, Caller, Credential};
 use lyceum_store::StoreError;
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::client::{ACCESS_COOKIE, client_info, require_client_header};
@@ -41,11 +42,15 @@ impl Authenticator for Identity {
         }
         .filter(|(standing, _)| standing.expires_at.is_none_or(|end| now < end))
         .ok_or_else(|| ApiError::unauthenticated("The credential is not valid or not any more."))?;
+        let client = client_info(parts, self.config().trust_proxy);
+        if !standing.admits(client.ip) {
+            return Err(IdentityError::AddressNotAllowed.into());
+        }
         Ok(Caller {
             user_id: standing.user_id,
             permissions: standing.permissions,
             credential,
-            client: client_info(parts, self.config().trust_proxy),
+            client,
         })
     }
 }
@@ -125,21 +130,26 @@ async fn find_session(
         user_id: row.user_id,
         permissions: Arc::new(permission_set(&row.permissions)),
         expires_at: Some(row.expires_at),
+        allowed_addresses: Arc::default(),
     }))
 }
 
-/// An active API key of an active user, with the rights that both have.
+/// An active API key of an active user, with the rights that both have. A secret that a rotation
+/// replaced is good until its own end.
 async fn find_api_key(
     connection: &mut PgConnection,
     hash: &[u8; 32],
 ) -> Result<Option<Standing>, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT k.id, k.user_id, k.expires_at, k.permissions AS scopes,
+        r#"SELECT k.id, k.user_id, k.permissions AS scopes,
+                  k.allowed_addresses AS "allowed_addresses: Vec<IpNet>",
+                  CASE WHEN k.key_hash = $1 THEN k.expires_at
+                       ELSE least(k.expires_at, k.previous_expires_at) END AS expires_at,
                   ARRAY(SELECT r.permissions FROM identity.user_roles ur
                         JOIN identity.roles r ON r.id = ur.role_id
                         WHERE ur.user_id = k.user_id) AS "permissions!"
            FROM identity.api_keys k JOIN identity.users u ON u.id = k.user_id
-           WHERE k.key_hash = $1 AND k.status = 'active' AND k.deleted_at IS NULL
+           WHERE (k.key_hash = $1 OR k.previous_hash = $1) AND k.status = 'active' AND k.deleted_at IS NULL
              AND u.status = 'active' AND u.deleted_at IS NULL"#,
         hash.as_slice(),
     )
@@ -152,6 +162,7 @@ async fn find_api_key(
             user_id: row.user_id,
             permissions: Arc::new(permission_set(&row.permissions).restricted_to(&scopes)),
             expires_at: row.expires_at,
+            allowed_addresses: row.allowed_addresses.into(),
         }
     }))
 }

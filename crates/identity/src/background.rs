@@ -26,6 +26,7 @@ impl Identity {
                     tracing::warn!(%error, "listening for changes of identities failed");
                 }
                 self.credentials().forget_all();
+                self.note_change();
                 tokio::time::sleep(RETRY_AFTER).await;
             }
         };
@@ -47,12 +48,18 @@ impl Identity {
         listener.listen(CHANNEL).await?;
         // What changed before the listening began was not heard.
         self.credentials().forget_all();
+        self.note_change();
         while let Some(notification) = listener.try_recv().await? {
             match notification.payload().split_once(':') {
                 Some(("session", id)) if let Ok(id) = id.parse::<Uuid>() => {
                     self.credentials().forget_session(id).await;
                 }
-                _ => self.credentials().forget_all(),
+                // Of what people reach, credentials say nothing.
+                Some(("access", _)) => self.note_change(),
+                _ => {
+                    self.credentials().forget_all();
+                    self.note_change();
+                }
             }
         }
         Ok(())

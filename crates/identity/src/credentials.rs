@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use lyceum_core::PermissionSet;
 use lyceum_http::Credential;
 use lyceum_store::StoreError;
 use moka::future::Cache;
+use sqlx::types::ipnet::IpNet;
 use uuid::Uuid;
 
 /// How long a credential's state is believed without a look at the database. Changes are told at
@@ -29,6 +31,16 @@ pub(crate) struct Standing {
     pub(crate) user_id: Uuid,
     pub(crate) permissions: Arc<PermissionSet>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// From where it may be used; from everywhere where empty.
+    pub(crate) allowed_addresses: Arc<[IpNet]>,
+}
+
+impl Standing {
+    /// Whether it may be used from this address.
+    pub(crate) fn admits(&self, address: Option<IpAddr>) -> bool {
+        self.allowed_addresses.is_empty()
+            || address.is_some_and(|ip| self.allowed_addresses.iter().any(|net| net.contains(&ip)))
+    }
 }
 
 /// What is remembered of credentials, and which were used.
@@ -155,7 +167,13 @@ mod tests {
 
     fn standing(number: u128) -> Standing {
         let id = Uuid::from_u128(number);
-        Standing { id, user_id: id, permissions: Arc::default(), expires_at: None }
+        Standing {
+            id,
+            user_id: id,
+            permissions: Arc::default(),
+            expires_at: None,
+            allowed_addresses: Arc::default(),
+        }
     }
 
     #[tokio::test]

@@ -80,6 +80,23 @@ pub enum IdentityError {
     /// Only a person who signed in may do this, not an API key.
     #[error("an API key may not do this")]
     SessionRequired,
+    /// The API key may be used from other addresses only.
+    #[error("the API key may not be used from this address")]
+    AddressNotAllowed,
+    /// A right that the program does not know.
+    #[error("{pattern} matches no right")]
+    UnknownRight {
+        /// What was asked for.
+        pattern: String,
+        /// All that there are.
+        known: Vec<String>,
+    },
+    /// The roles that come with the platform stay as they are.
+    #[error("a preset role does not change")]
+    PresetRole,
+    /// Another role or group has the name.
+    #[error("another {0} has the name")]
+    NameTaken(&'static str),
     /// The caller has as many as are allowed.
     #[error("the limit of {limit} {what} is reached")]
     TooMany {
@@ -103,6 +120,8 @@ impl From<sqlx::Error> for IdentityError {
                 "The username has characters that look like others; write it in plain letters.",
             ),
             Some("last_administrator") => IdentityError::LastAdministrator,
+            Some("roles_name_key") => IdentityError::NameTaken("role"),
+            Some("groups_name_key") => IdentityError::NameTaken("group"),
             _ if refused_by_policy(&error) => IdentityError::AdministratorsOnly,
             _ => IdentityError::Store(error.into()),
         }
@@ -148,10 +167,15 @@ impl Problem for IdentityError {
             | IdentityError::ClientHeaderMissing
             | IdentityError::PermissionNotHeld(_)
             | IdentityError::AdministratorsOnly
+            | IdentityError::AddressNotAllowed
             | IdentityError::SessionRequired => ErrorKind::Forbidden,
             IdentityError::SetupDone | IdentityError::SetupTokenExpired => ErrorKind::Gone,
-            IdentityError::Field { .. } | IdentityError::WrongPassword => ErrorKind::Invalid,
+            IdentityError::Field { .. }
+            | IdentityError::UnknownRight { .. }
+            | IdentityError::WrongPassword => ErrorKind::Invalid,
             IdentityError::Taken { .. }
+            | IdentityError::NameTaken(_)
+            | IdentityError::PresetRole
             | IdentityError::LastAdministrator
             | IdentityError::TooMany { .. } => ErrorKind::Conflict,
             IdentityError::NotFound(_) => ErrorKind::NotFound,
@@ -181,6 +205,10 @@ impl Problem for IdentityError {
             IdentityError::PermissionNotHeld(_) => "permission_not_held",
             IdentityError::AdministratorsOnly => "administrators_only",
             IdentityError::SessionRequired => "session_required",
+            IdentityError::AddressNotAllowed => "address_not_allowed",
+            IdentityError::UnknownRight { .. } => "unknown_right",
+            IdentityError::PresetRole => "preset_role",
+            IdentityError::NameTaken(_) => "name_taken",
             IdentityError::TooMany { .. } => "too_many",
         }
     }
@@ -236,6 +264,18 @@ impl Problem for IdentityError {
             IdentityError::SessionRequired => {
                 "An API key may not do this; sign in for it.".to_owned()
             }
+            IdentityError::AddressNotAllowed => {
+                "This API key may not be used from this address; its owner lists from where."
+                    .to_owned()
+            }
+            IdentityError::UnknownRight { pattern, .. } => {
+                format!("No right is named '{pattern}'; `known` lists those that there are.")
+            }
+            IdentityError::PresetRole => {
+                "The roles that come with the platform stay as they are; make one of your own."
+                    .to_owned()
+            }
+            IdentityError::NameTaken(what) => format!("Another {what} has this name."),
             IdentityError::TooMany { what, limit } => {
                 format!("You have {limit} {what}, which is the limit; remove one first.")
             }
@@ -255,6 +295,13 @@ impl Problem for IdentityError {
             IdentityError::Field { field, .. } | IdentityError::Taken { field } => field,
             IdentityError::WrongPassword => "current",
             IdentityError::PermissionNotHeld(_) => "permissions",
+            IdentityError::NameTaken(_) => "name",
+            IdentityError::UnknownRight { known, .. } => {
+                return Map::from_iter([
+                    ("field".to_owned(), Value::from("permissions")),
+                    ("known".to_owned(), Value::from(known.clone())),
+                ]);
+            }
             _ => return Map::new(),
         };
         Map::from_iter([("field".to_owned(), Value::from(field))])

@@ -8,16 +8,19 @@
 //! - At least one active administrator remains.
 //! - Whether an account exists cannot be told from the answer to a sign-in, nor from its time.
 
+mod access;
 mod api_key;
 mod authenticate;
 mod background;
 mod client;
 mod credentials;
 mod error;
+mod group;
 mod key;
 mod me;
 mod password;
 mod purge;
+mod role;
 mod rules;
 mod session;
 mod setup;
@@ -30,9 +33,11 @@ use std::sync::Arc;
 use lyceum_core::Clock;
 use lyceum_jobs::Jobs;
 use lyceum_store::Db;
+use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use access::{ACCESS_LEVELS, Explanation, Reason, Step, Subject, explain as explain_access};
 pub use client::client_ip;
 pub use error::IdentityError;
 pub use key::{SigningKey, SigningKeyError};
@@ -52,6 +57,8 @@ pub struct IdentityConfig {
     pub trust_proxy: bool,
     /// How many attempts to sign in may fail.
     pub attempts: AttemptLimits,
+    /// The rights that the other domains declare; roles may name these and this domain's own.
+    pub further_rights: Vec<(&'static str, &'static str)>,
 }
 
 /// The identity service; cheap to clone.
@@ -61,6 +68,8 @@ pub struct Identity {
 }
 
 struct Inner {
+    /// Counts what changed about who may do what.
+    changes: watch::Sender<u64>,
     db: Db,
     clock: Clock,
     config: IdentityConfig,
@@ -73,6 +82,7 @@ impl Identity {
     /// Makes the service. [`Identity::run`] has to run beside it.
     pub fn new(db: Db, clock: Clock, key: &SigningKey, config: IdentityConfig) -> Self {
         let inner = Inner {
+            changes: watch::Sender::new(0),
             db,
             clock,
             config,
@@ -81,6 +91,16 @@ impl Identity {
             credentials: Credentials::new(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Changes whenever a node changed what people may do or reach: drop then what you remember of
+    /// it. Works while [`Identity::run`] does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    pub(crate) fn note_change(&self) {
+        self.inner.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     pub(crate) fn db(&self) -> &Db {
@@ -117,6 +137,18 @@ lyceum_http::rights! {
     ApiKeyWrite = "api_key", "write";
     UserRead = "user", "read";
     UserWrite = "user", "write";
+    /// Lists roles, the rights that there are, and who has which role.
+    RoleRead = "role", "read";
+    /// Makes, changes and deletes roles.
+    RoleManage = "role", "manage";
+    /// Gives roles to people and takes them back.
+    RoleAssign = "role", "assign";
+    /// Lists all groups and their members.
+    GroupRead = "group", "read";
+    /// Makes, changes and deletes groups and their memberships.
+    GroupManage = "group", "manage";
+    /// Asks why somebody may or may not do something.
+    AccessExplain = "access", "explain";
 }
 
 /// Registers this domain's jobs and their schedule.
@@ -137,7 +169,23 @@ pub fn router(identity: Identity) -> OpenApiRouter {
         .routes(routes!(me::http::change_password))
         .routes(routes!(me::http::put_preference))
         .routes(routes!(api_key::http::list_api_keys, api_key::http::create_api_key))
-        .routes(routes!(api_key::http::revoke_api_key))
+        .routes(routes!(api_key::http::revoke_api_key, api_key::http::update_api_key))
+        .routes(routes!(api_key::http::rotate_api_key))
+        .routes(routes!(role::http::list_rights))
+        .routes(routes!(role::http::list_roles, role::http::create_role))
+        .routes(routes!(role::http::update_role, role::http::delete_role))
+        .routes(routes!(role::http::list_user_roles))
+        .routes(routes!(role::http::assign_role, role::http::withdraw_role))
+        .routes(routes!(group::http::list_my_groups))
+        .routes(routes!(group::http::list_groups, group::http::create_group))
+        .routes(routes!(
+            group::http::get_group,
+            group::http::update_group,
+            group::http::delete_group
+        ))
+        .routes(routes!(group::http::list_group_members))
+        .routes(routes!(group::http::add_group_member, group::http::remove_group_member))
+        .routes(routes!(access::http::explain_access))
         .routes(routes!(user::http::list_users, user::http::create_user))
         .routes(routes!(user::http::get_user, user::http::update_user))
         .with_state(identity)

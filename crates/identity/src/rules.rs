@@ -1,12 +1,16 @@
 //! What people may type: usernames, addresses, names, passwords.
 
+use std::net::IpAddr;
+
 use lyceum_core::Secret;
+use sqlx::types::ipnet::IpNet;
 
 use crate::IdentityError;
 
 const USERNAME_MAX: usize = 64;
 const EMAIL_MAX: usize = 254;
 const NAME_MAX: usize = 100;
+const NETWORKS_MAX: usize = 50;
 const PASSWORD_MIN: usize = 10;
 const PASSWORD_MAX: usize = 256;
 
@@ -74,6 +78,58 @@ pub(crate) fn key_name(text: &str) -> Result<String, IdentityError> {
         empty if empty.is_empty() => Err(IdentityError::field("name", "Give the key a name.")),
         name => Ok(name),
     }
+}
+
+/// The name of a role: a lower-case word with digits and `_`.
+pub(crate) fn role_name(text: &str) -> Result<&str, IdentityError> {
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let well_formed = text.len() <= 50
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(inside);
+    match well_formed {
+        true => Ok(text),
+        false => Err(IdentityError::field(
+            "name",
+            "A role's name is 1 to 50 lower-case letters, digits or '_', a letter first.",
+        )),
+    }
+}
+
+/// The name of a group: 1 to 100 characters on one line.
+pub(crate) fn group_name(text: &str) -> Result<String, IdentityError> {
+    match line("name", text)? {
+        empty if empty.is_empty() => Err(IdentityError::field("name", "Give the group a name.")),
+        name => Ok(name),
+    }
+}
+
+/// A description of at most `limit` characters.
+pub(crate) fn description(text: &str, limit: usize) -> Result<&str, IdentityError> {
+    let text = text.trim();
+    if text.chars().count() > limit || text.contains('\0') {
+        let detail = format!("The description must have at most {limit} characters.");
+        return Err(IdentityError::field("description", detail));
+    }
+    Ok(text)
+}
+
+/// Networks from which a key may be used: up to 50, each `address` or `address/bits`.
+pub(crate) fn networks(texts: &[String]) -> Result<Vec<IpNet>, IdentityError> {
+    let bad = |detail: String| IdentityError::field("allowed_addresses", detail);
+    if texts.len() > NETWORKS_MAX {
+        return Err(bad(format!("List at most {NETWORKS_MAX} addresses.")));
+    }
+    let network = |text: &String| {
+        let text = text.trim();
+        let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        // What the database keeps has no bits behind its prefix.
+        parsed.map(|network| network.trunc()).map_err(|_| {
+            let shown: String = text.chars().take(50).collect();
+            let form = "write it like 192.0.2.7 or 2001:db8::/32";
+            bad(format!("'{shown}' is not an address; {form}."))
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 fn line(field: &'static str, text: &str) -> Result<String, IdentityError> {
@@ -199,6 +255,18 @@ mod tests {
         assert!(check(&"x".repeat(256)).is_ok());
         assert!(check(&"x".repeat(257)).is_err());
         assert!(check("密码密码密码密码密码").is_ok());
+    }
+
+    #[test]
+    fn networks_are_addresses_with_or_without_a_prefix() {
+        let read = |text: &str| networks(&[text.to_owned()]).map(|found| found[0].to_string());
+        assert_eq!(read(" 192.0.2.7 ").unwrap(), "192.0.2.7/32");
+        assert_eq!(read("192.0.2.7/24").unwrap(), "192.0.2.0/24");
+        assert_eq!(read("2001:db8::1/32").unwrap(), "2001:db8::/32");
+        for bad in ["", "localhost", "192.0.2.7/33", "192.0.2", "::/129"] {
+            assert!(read(bad).is_err(), "{bad:?}");
+        }
+        assert!(networks(&vec!["::1".to_owned(); 51]).is_err());
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub enum KnowledgeError {
     /// Another knowledge base of the same owner has the name.
     #[error("the name is taken")]
     NameTaken,
+    /// The knowledge base is shared with as many as can be.
+    #[error("the knowledge base is shared with {0}, which is the limit")]
+    TooManyGrants(i64),
     /// A field's value is not acceptable.
     #[error("{field}: {reason}")]
     Invalid {
@@ -75,7 +78,9 @@ impl Problem for KnowledgeError {
         match self {
             KnowledgeError::NotFound(_) => ErrorKind::NotFound,
             KnowledgeError::ReadOnly => ErrorKind::Forbidden,
-            KnowledgeError::NameTaken | KnowledgeError::NotFailed => ErrorKind::Conflict,
+            KnowledgeError::NameTaken
+            | KnowledgeError::TooManyGrants(_)
+            | KnowledgeError::NotFailed => ErrorKind::Conflict,
             KnowledgeError::Invalid { .. } | KnowledgeError::EmptyFile => ErrorKind::Invalid,
             KnowledgeError::NoFile | KnowledgeError::Form(_) => ErrorKind::BadRequest,
             KnowledgeError::UnsupportedType => ErrorKind::UnsupportedMedia,
@@ -91,6 +96,7 @@ impl Problem for KnowledgeError {
             KnowledgeError::NotFound(_) => "not_found",
             KnowledgeError::ReadOnly => "read_only",
             KnowledgeError::NameTaken => "name_taken",
+            KnowledgeError::TooManyGrants(_) => "too_many_grants",
             KnowledgeError::Invalid { .. } => "invalid_field",
             KnowledgeError::NoFile => "no_file",
             KnowledgeError::Form(_) => "malformed_form",
@@ -109,6 +115,9 @@ impl Problem for KnowledgeError {
             KnowledgeError::NotFound(what) => format!("There is no such {what}."),
             KnowledgeError::ReadOnly => "You may read this knowledge base, not change it.".into(),
             KnowledgeError::NameTaken => "You have a knowledge base of this name already.".into(),
+            KnowledgeError::TooManyGrants(limit) => format!(
+                "It is shared with {limit} people and groups, which is the limit; use a group."
+            ),
             KnowledgeError::Invalid { field, reason } => format!("{field}: {reason}"),
             KnowledgeError::NoFile => "Send the file as a form part named `file`.".into(),
             KnowledgeError::Form(reason) => format!("The form cannot be read: {reason}"),

@@ -148,6 +148,11 @@ pub fn router(knowledge: Knowledge) -> OpenApiRouter {
             bases::http::update_knowledge_base,
             bases::http::delete_knowledge_base
         ))
+        .routes(routes!(
+            bases::grants::http::list_knowledge_base_grants,
+            bases::grants::http::put_knowledge_base_grant
+        ))
+        .routes(routes!(bases::grants::http::delete_knowledge_base_grant))
         .merge(documents::http::upload_router())
         .routes(routes!(documents::http::get_document, documents::http::delete_document))
         .routes(routes!(documents::http::retry_document))

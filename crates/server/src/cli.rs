@@ -11,7 +11,7 @@ use figment::providers::Serialized;
 use lyceum_knowledge::parse::child_main;
 
 use crate::config::Config;
-use crate::{audit, models, secrets, serve};
+use crate::{access, audit, models, secrets, serve};
 
 /// A self-hosted AI platform for a team.
 #[derive(Debug, Parser)]
@@ -37,6 +37,9 @@ enum Command {
     /// The keys that secrets are sealed with.
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Who may do what, and why.
+    #[command(subcommand)]
+    Access(access::Command),
     /// The local models.
     #[command(subcommand)]
     Models(models::Command),
@@ -95,6 +98,7 @@ impl Cli {
             Command::Openapi => runtime()?.block_on(async { print(&serve::openapi()?) }),
             Command::Audit(command) => return runtime()?.block_on(audit::run(command)),
             Command::Secrets(command) => runtime()?.block_on(secrets::run(command)),
+            Command::Access(command) => runtime()?.block_on(access::run(command)),
             Command::Models(command) => models::run(command),
             Command::Engine => lyceum_engine::child::main().map_err(Into::into),
         }?;

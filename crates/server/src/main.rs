@@ -1,6 +1,7 @@
 //! `lyceum`: the one program. `serve` is the platform; the hidden commands are its own child
 //! processes.
 
+mod access;
 mod assets;
 mod audit;
 mod cli;

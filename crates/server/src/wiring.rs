@@ -95,6 +95,12 @@ impl Platform {
         tokio::spawn(async move { ops.run(stopping).await });
         let (db, stopping) = (database.db.clone(), platform.stopping.clone());
         tokio::spawn(async move { stopping.run_until_cancelled(keyring.follow(&db)).await });
+        let (mut changes, gateway) = (platform.identity.changes(), platform.gateway.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                gateway.forget_access();
+            }
+        });
         // Documents that are being read never leave the platform's upkeep without a worker.
         let workers = config.knowledge.concurrency + UPKEEP_WORKERS;
         let jobs = Jobs::new(database.owner.clone()).concurrency(workers);
@@ -212,6 +218,13 @@ fn identity_config(config: &Config) -> IdentityConfig {
     IdentityConfig {
         secure_cookies: https,
         trust_proxy: config.server.trust_proxy,
+        further_rights: [
+            lyceum_gateway::RIGHTS,
+            lyceum_chat::RIGHTS,
+            lyceum_knowledge::RIGHTS,
+            lyceum_ops::RIGHTS,
+        ]
+        .concat(),
         ..IdentityConfig::default()
     }
 }

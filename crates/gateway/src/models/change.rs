@@ -143,7 +143,8 @@ impl Gateway {
                 let reason = "a built-in model costs nothing";
                 return Err(GatewayError::invalid("input_price", reason).into());
             }
-            store::insert_price(tx, &row, &price, user, now).await?;
+            let written = store::insert_price(tx, &row, &price, user, now, now).await;
+            written.map_err(|error| fields::refused(error, "model"))?;
         }
         Ok(())
     }
@@ -249,7 +250,7 @@ fn merged(row: &ListedRow, body: &UpdateModel) -> Result<ModelValues, GatewayErr
 
 impl Prices {
     /// The price that these give over the present one; `None` where they change nothing.
-    fn over(&self, row: &ListedRow) -> Result<Option<Price>, GatewayError> {
+    pub(super) fn over(&self, row: &ListedRow) -> Result<Option<Price>, GatewayError> {
         let given = [
             ("input_price", self.input),
             ("output_price", self.output),

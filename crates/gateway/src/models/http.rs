@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::catalogue::kind_of;
+use super::prices;
 use super::store::ListedRow;
 use crate::fields::money;
 use crate::{Gateway, ModelRead, ModelWrite};
@@ -21,7 +22,8 @@ use crate::{Gateway, ModelRead, ModelWrite};
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(list_models, create_model))
-        .routes(routes!(update_model, delete_model))
+        .routes(routes!(get_model, update_model, delete_model))
+        .merge(prices::router())
 }
 
 /// What a model is for.
@@ -270,6 +272,18 @@ async fn list_models(
 ) -> Result<Json<ModelsView>, ApiError> {
     let items = gateway.list_models(&allow.caller).await?;
     Ok(Json(ModelsView { items }))
+}
+
+/// Reads a model.
+#[utoipa::path(get, path = "/models/{id}", tag = "models",
+    params(("id" = Uuid, Path, description = "The model's id")),
+    responses((status = 200, body = ModelView), (status = 404, body = ProblemDocument)))]
+async fn get_model(
+    State(gateway): State<Gateway>,
+    allow: Allow<ModelRead>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> Result<Json<ModelView>, ApiError> {
+    Ok(Json(gateway.model_view(&allow.caller, id).await?))
 }
 
 /// Adds a model to a provider.

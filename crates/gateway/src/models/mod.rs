@@ -5,6 +5,7 @@ mod catalogue;
 mod change;
 mod http;
 mod local;
+mod prices;
 mod store;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
-use super::http::{CreateProvider, ProviderView, Scope, UpdateProvider};
+use super::http::{Audience, CreateProvider, ProviderView, Scope, UpdateProvider};
 use super::store::{self, ConfigRow, ProviderRow};
 use super::{SEALED_IN, schema};
 use crate::models::{check_editable, delete_models_of};
@@ -42,6 +42,8 @@ impl Gateway {
             None => return Err(GatewayError::invalid("base_url", "is required").into()),
         };
         let mut row = ConfigRow {
+            audience: audience(owner_id, body.audience, Audience::Everyone.as_str())?,
+            created_by: Some(caller.user_id),
             id: new_id(),
             scope: body.scope.as_str().to_owned(),
             owner_id,
@@ -105,6 +107,7 @@ impl Gateway {
             None => {}
         }
         row.is_active = body.is_active.unwrap_or(row.is_active);
+        row.audience = audience(row.owner_id, body.audience, &row.audience)?;
         let written = store::update(&mut tx, caller.user_id, &row).await;
         if !written.map_err(|error| fields::refused(error, "provider"))? {
             return Err(GatewayError::NotFound("provider").into());
@@ -174,6 +177,21 @@ fn usable_kind(kind: Option<ProviderRow>) -> Result<ProviderRow, GatewayError> {
     }
 }
 
+/// For whom the provider is; a personal one has no choice.
+fn audience(
+    owner: Option<Uuid>,
+    wanted: Option<Audience>,
+    present: &str,
+) -> Result<String, GatewayError> {
+    match (owner, wanted) {
+        (Some(_), Some(_)) => {
+            Err(GatewayError::invalid("audience", "is for the organisation's providers only"))
+        }
+        (_, Some(wanted)) => Ok(wanted.as_str().to_owned()),
+        (_, None) => Ok(present.to_owned()),
+    }
+}
+
 fn config(kind: &ProviderRow, settings: Map<String, Value>) -> Result<Value, GatewayError> {
     schema::check(&kind.config_schema, &settings)?;
     Ok(Value::Object(settings))
@@ -195,6 +213,12 @@ impl ProviderView {
                 Some(_) => Scope::Personal,
                 None => Scope::Organization,
             },
+            audience: match (row.owner_id, row.audience.as_str()) {
+                (Some(_), _) => None,
+                (None, "selected") => Some(Audience::Selected),
+                (None, _) => Some(Audience::Everyone),
+            },
+            created_by: row.created_by,
             id: row.id,
             provider: row.provider,
             name: row.name,

@@ -65,6 +65,26 @@ impl Scope {
     }
 }
 
+/// For whom an organisation's provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ProviderAudience)]
+pub(crate) enum Audience {
+    /// Everybody.
+    Everyone,
+    /// Those people and groups that it is distributed to.
+    Selected,
+}
+
+impl Audience {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Audience::Everyone => "everyone",
+            Audience::Selected => "selected",
+        }
+    }
+}
+
 /// An account at a provider. Its key is never shown.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ProviderView {
@@ -78,7 +98,14 @@ pub(crate) struct ProviderView {
     pub(super) api_key_hint: Option<String>,
     #[schema(value_type = Object)]
     pub(super) config: Value,
+    /// For whom it is; absent where it is personal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) audience: Option<Audience>,
+    /// Whether it can be used; a deactivated one is for nobody.
     pub(super) is_active: bool,
+    /// Who set it up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) created_by: Option<Uuid>,
     /// Whether the caller may change it.
     pub(super) editable: bool,
     pub(super) created_at: DateTime<Utc>,
@@ -108,6 +135,8 @@ pub(crate) struct CreateProvider {
     /// Settings by the catalogue's `config_schema`.
     #[schema(value_type = Option<Object>)]
     pub(super) config: Option<Map<String, Value>>,
+    /// For whom an organisation's provider is; `everyone` where absent.
+    pub(super) audience: Option<Audience>,
 }
 
 /// Changes of a provider. Absent members stay.
@@ -123,6 +152,9 @@ pub(crate) struct UpdateProvider {
     pub(super) api_key: Option<Option<Secret>>,
     #[schema(value_type = Option<Object>)]
     pub(super) config: Option<Map<String, Value>>,
+    /// For whom an organisation's provider is. Distributions stay, whatever it says.
+    pub(super) audience: Option<Audience>,
+    /// `false` takes it from everybody at once, `true` gives it back.
     pub(super) is_active: Option<bool>,
 }
 

@@ -59,7 +59,9 @@ pub(crate) struct ConfigRow {
     pub(crate) key_id: Option<String>,
     pub(crate) key_hint: Option<String>,
     pub(crate) config: Value,
+    pub(crate) audience: String,
     pub(crate) is_active: bool,
+    pub(crate) created_by: Option<Uuid>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }
@@ -73,7 +75,7 @@ pub(super) async fn list(
     let rows = sqlx::query_as!(
         ConfigRow,
         "SELECT id, provider, scope, owner_id, name, base_url, encrypted_key, key_id, key_hint,
-                config, is_active, created_at, updated_at
+                config, audience, is_active, created_by, created_at, updated_at
          FROM gateway.provider_configs
          WHERE deleted_at IS NULL AND (owner_id = $1 OR scope = 'organization')
            AND ($2::uuid IS NULL OR id = $2)
@@ -104,8 +106,8 @@ pub(super) async fn insert(
     sqlx::query!(
         "INSERT INTO gateway.provider_configs
            (id, provider, scope, owner_id, name, base_url, encrypted_key, key_id, key_hint, config,
-            created_by, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
+            audience, created_by, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
         row.id,
         row.provider,
         row.scope,
@@ -116,6 +118,7 @@ pub(super) async fn insert(
         row.key_id,
         row.key_hint,
         row.config,
+        row.audience,
         created_by,
         row.created_at,
     )
@@ -132,7 +135,7 @@ pub(super) async fn update(
     let done = sqlx::query!(
         "UPDATE gateway.provider_configs
          SET name = $3, base_url = $4, encrypted_key = $5, key_id = $6, key_hint = $7, config = $8,
-             is_active = $9
+             is_active = $9, audience = $10
          WHERE id = $1 AND (owner_id = $2 OR scope = 'organization') AND deleted_at IS NULL",
         row.id,
         user,
@@ -143,6 +146,7 @@ pub(super) async fn update(
         row.key_hint,
         row.config,
         row.is_active,
+        row.audience,
     )
     .execute(connection)
     .await?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod calls;
+mod distributions;
 mod ledger;
 mod models;
 mod providers;

@@ -150,3 +150,52 @@ async fn a_built_in_model_that_is_not_installed_says_so() {
     assert_eq!(answer["error"]["code"], "model_not_installed");
     assert!(world.ledger().await.is_empty());
 }
+
+#[tokio::test]
+async fn prices_have_versions_of_which_one_is_in_force() {
+    let world = World::new().await;
+    world.user("ada").await;
+    world.user("eve").await;
+    world.admin("root").await;
+    let provider = world.provider("ada", "mock").await;
+    let model = world.model("ada", &provider, "ok", "chat").await;
+    let path = format!("/api/v1/models/{model}/prices");
+    let (_, none) = world.send("ada", "GET", &path, Value::Null).await;
+    assert_eq!(none["items"], json!([]));
+    let now = json!({"input_price": "1", "output_price": "2"});
+    assert_eq!(world.send("ada", "POST", &path, now).await.0, StatusCode::NO_CONTENT);
+    let later = json!({"input_price": "5", "valid_from": "2999-01-01T00:00:00Z"});
+    assert_eq!(world.send("ada", "POST", &path, later.clone()).await.0, StatusCode::NO_CONTENT);
+    let (_, first) = world.send("ada", "GET", &format!("{path}?limit=1"), Value::Null).await;
+    let next = format!("{path}?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    let (_, second) = world.send("ada", "GET", &next, Value::Null).await;
+    assert!(second.get("next_cursor").is_none());
+    let (planned, present) = (&first["items"][0], &second["items"][0]);
+    assert_eq!((&planned["in_force"], &present["in_force"]), (&json!(false), &json!(true)));
+    let number = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
+    assert_eq!(number(&planned["input_price"]), 5.0);
+    assert_eq!(number(&planned["output_price"]), 2.0, "what is not named stays");
+    let (_, view) = world.send("ada", "GET", &format!("/api/v1/models/{model}"), Value::Null).await;
+    assert_eq!(number(&view["input_price"]), 1.0);
+
+    for (body, field) in [
+        (json!({}), "input_price"),
+        (json!({"input_price": "-1"}), "input_price"),
+        (json!({"input_price": "1", "valid_from": "2000-01-01T00:00:00Z"}), "valid_from"),
+        (later, "valid_from"),
+    ] {
+        let (status, answer) = world.send("ada", "POST", &path, body).await;
+        assert_eq!((status.as_u16(), &answer["field"]), (422, &json!(field)), "{answer}");
+    }
+    let price = json!({"input_price": "9"});
+    for who in ["eve", "root"] {
+        let model = format!("/api/v1/models/{model}");
+        for (method, path, body) in [
+            ("GET", &model, Value::Null),
+            ("GET", &path, Value::Null),
+            ("POST", &path, price.clone()),
+        ] {
+            assert_eq!(world.send(who, method, path, body).await.0, StatusCode::NOT_FOUND, "{who}");
+        }
+    }
+}

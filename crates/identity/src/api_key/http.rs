@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ApiKeyRow, NewKey};
+use super::{ApiKeyRow, KeyChange, NewKey};
 use crate::{ApiKeyRead, ApiKeyWrite, Identity};
 
 /// An API key, without the key itself.
@@ -24,7 +24,24 @@ pub(crate) struct ApiKey {
     last_used_at: Option<DateTime<Utc>>,
     /// `active` or `inactive`.
     status: String,
+    /// From where it may be used, each as `address/bits`; from everywhere where empty.
+    allowed_addresses: Vec<String>,
+    /// The secret that the last rotation replaced, while it still works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<PreviousApiKey>,
+    /// When it got its present secret, if not when it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotated_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
+}
+
+/// A replaced secret that still works.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PreviousApiKey {
+    /// Its last four characters.
+    hint: String,
+    /// Until when it works.
+    expires_at: DateTime<Utc>,
 }
 
 /// A new API key with the key itself, which is never shown again.
@@ -55,6 +72,30 @@ pub(crate) struct CreateApiKey {
     permissions: Option<Vec<String>>,
     /// When it ends; never where absent.
     expires_at: Option<DateTime<Utc>>,
+    /// From where it may be used: up to 50 addresses or networks like `192.0.2.0/24`; from
+    /// everywhere where absent or empty.
+    #[serde(default)]
+    allowed_addresses: Vec<String>,
+}
+
+/// What to change about a key; absent members stay as they are.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateApiKey {
+    /// 1 to 100 characters.
+    name: Option<String>,
+    /// `active`, or `inactive` to have it refused for a while.
+    status: Option<String>,
+    /// From where it may be used; an empty list: from everywhere.
+    allowed_addresses: Option<Vec<String>>,
+}
+
+/// How to rotate a key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotateApiKey {
+    /// How long the old secret works beside the new one, 0 to 2592000 (30 days); a day where absent.
+    overlap_seconds: Option<i64>,
 }
 
 impl From<ApiKeyRow> for ApiKey {
@@ -67,6 +108,11 @@ impl From<ApiKeyRow> for ApiKey {
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             status: row.status,
+            allowed_addresses: row.allowed_addresses.iter().map(ToString::to_string).collect(),
+            previous: row
+                .previous
+                .map(|old| PreviousApiKey { hint: old.hint, expires_at: old.expires_at }),
+            rotated_at: row.rotated_at,
             created_at: row.created_at,
         }
     }
@@ -97,11 +143,59 @@ pub(crate) async fn create_api_key(
     Allow { caller, .. }: Allow<ApiKeyWrite>,
     ApiJson(body): ApiJson<CreateApiKey>,
 ) -> Result<(StatusCode, Json<CreatedApiKey>), ApiError> {
-    let new =
-        NewKey { name: body.name, permissions: body.permissions, expires_at: body.expires_at };
+    let new = NewKey {
+        name: body.name,
+        permissions: body.permissions,
+        expires_at: body.expires_at,
+        allowed_addresses: body.allowed_addresses,
+    };
     let (row, key) = identity.create_api_key(&caller, new).await?;
     let created = CreatedApiKey { api_key: row.into(), key: key.expose().to_owned() };
     Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Changes an API key's name, state or addresses.
+#[utoipa::path(patch, path = "/api-keys/{id}", tag = "api-keys", request_body = UpdateApiKey,
+    params(("id" = Uuid, Path, description = "The key's id.")),
+    responses(
+        (status = 200, body = ApiKey),
+        (status = 403, body = ProblemDocument, description = "`session_required`"),
+        (status = 404, body = ProblemDocument),
+        (status = 422, body = ProblemDocument, description = "`invalid_field`"),
+    ))]
+pub(crate) async fn update_api_key(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<ApiKeyWrite>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(body): ApiJson<UpdateApiKey>,
+) -> Result<Json<ApiKey>, ApiError> {
+    let change = KeyChange {
+        name: body.name,
+        status: body.status,
+        allowed_addresses: body.allowed_addresses,
+    };
+    Ok(Json(identity.change_api_key(&caller, id, change).await?.into()))
+}
+
+/// Gives an API key a new secret, shown in this answer only; rights, limits and figures stay with
+/// the key. The old secret works on for the overlap; one left by an earlier rotation ends now.
+#[utoipa::path(post, path = "/api-keys/{id}/rotate", tag = "api-keys",
+    request_body = RotateApiKey,
+    params(("id" = Uuid, Path, description = "The key's id.")),
+    responses(
+        (status = 200, body = CreatedApiKey),
+        (status = 403, body = ProblemDocument, description = "`session_required`"),
+        (status = 404, body = ProblemDocument),
+        (status = 422, body = ProblemDocument, description = "`invalid_field`"),
+    ))]
+pub(crate) async fn rotate_api_key(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<ApiKeyWrite>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(body): ApiJson<RotateApiKey>,
+) -> Result<Json<CreatedApiKey>, ApiError> {
+    let (row, key) = identity.rotate_api_key(&caller, id, body.overlap_seconds).await?;
+    Ok(Json(CreatedApiKey { api_key: row.into(), key: key.expose().to_owned() }))
 }
 
 /// Revokes an API key; it stops working at once.

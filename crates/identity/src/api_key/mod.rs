@@ -1,9 +1,10 @@
 //! API keys: what applications prove themselves with.
 
+mod change;
 pub(crate) mod http;
 mod store;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use lyceum_core::{Page, PageRequest, Permission, Secret, new_id};
 use lyceum_http::Caller;
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use crate::session::session_of;
 use crate::token::{new_api_key, sha256};
 use crate::{Identity, IdentityError, rules};
 
+pub(crate) use change::KeyChange;
 pub(crate) use store::ApiKeyRow;
 
 /// Keys that one user may have.
@@ -21,12 +23,17 @@ const KEYS_MAX: i64 = 100;
 const DEFAULT_PERMISSIONS: [&str; 2] = ["inference:create", "model:read"];
 /// Patterns that one key may list.
 const PERMISSIONS_MAX: usize = 100;
+/// How long the old secret works beside the new one, where nothing else is said.
+const OVERLAP: TimeDelta = TimeDelta::days(1);
+/// The same at most.
+const OVERLAP_MAX: TimeDelta = TimeDelta::days(30);
 
 /// A key to be made.
 pub(crate) struct NewKey {
     pub(crate) name: String,
     pub(crate) permissions: Option<Vec<String>>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) allowed_addresses: Vec<String>,
 }
 
 impl Identity {
@@ -40,6 +47,7 @@ impl Identity {
         session_of(caller).ok_or(IdentityError::SessionRequired)?;
         let now = self.clock().now();
         let name = rules::key_name(&new.name)?;
+        let allowed_addresses = rules::networks(&new.allowed_addresses)?;
         if new.expires_at.is_some_and(|end| end <= now) {
             let detail = "The key would have expired already; choose a later time.";
             return Err(IdentityError::field("expires_at", detail));
@@ -54,9 +62,12 @@ impl Identity {
             name,
             hint: key.hint(),
             permissions: permissions.iter().map(ToString::to_string).collect(),
+            allowed_addresses,
             expires_at: new.expires_at,
             last_used_at: None,
             status: "active".to_owned(),
+            previous: None,
+            rotated_at: None,
             created_at: now,
         };
         let mut tx = self.db().begin_as(caller.user_id).await?;
@@ -74,8 +85,9 @@ impl Identity {
         caller: &Caller,
         page: PageRequest,
     ) -> Result<Page<ApiKeyRow>, IdentityError> {
+        let now = self.clock().now();
         let mut tx = self.db().begin_as(caller.user_id).await?;
-        store::list(&mut tx, caller.user_id, page).await
+        store::list(&mut tx, caller.user_id, page, now).await
     }
 
     /// Revokes one of the caller's keys for good.

@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 use lyceum_core::{Cursor, Page, PageRequest};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use sqlx::types::ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::IdentityError;
@@ -15,7 +16,17 @@ pub(crate) struct ApiKeyRow {
     pub(crate) expires_at: Option<DateTime<Utc>>,
     pub(crate) last_used_at: Option<DateTime<Utc>>,
     pub(crate) status: String,
+    pub(crate) allowed_addresses: Vec<IpNet>,
+    /// The secret that a rotation replaced, while it works.
+    pub(crate) previous: Option<PreviousSecret>,
+    pub(crate) rotated_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
+}
+
+/// A secret that works beside the present one for a while.
+pub(crate) struct PreviousSecret {
+    pub(crate) hint: String,
+    pub(crate) expires_at: DateTime<Utc>,
 }
 
 /// Writes a new key; says no where it would be one more than `limit`.
@@ -28,8 +39,9 @@ pub(super) async fn insert(
 ) -> Result<bool, IdentityError> {
     let done = sqlx::query!(
         "INSERT INTO identity.api_keys
-           (id, user_id, name, key_hash, hint, permissions, expires_at, created_at)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8
+           (id, user_id, name, key_hash, hint, permissions, expires_at, created_at,
+            allowed_addresses)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10
          WHERE (SELECT count(*) FROM identity.api_keys
                 WHERE user_id = $2 AND status <> 'revoked' AND deleted_at IS NULL) < $9",
         row.id,
@@ -41,6 +53,7 @@ pub(super) async fn insert(
         row.expires_at,
         row.created_at,
         limit,
+        &row.allowed_addresses,
     )
     .execute(connection)
     .await?;
@@ -52,32 +65,121 @@ pub(super) async fn list(
     connection: &mut PgConnection,
     user: Uuid,
     page: PageRequest,
+    now: DateTime<Utc>,
 ) -> Result<Page<ApiKeyRow>, IdentityError> {
+    let rows = select(connection, user, None, page, now).await?;
+    let cursor = |row: &ApiKeyRow| Cursor { at: row.created_at, id: row.id };
+    Ok(Page::from_rows(rows, page.limit, cursor))
+}
+
+/// One of the user's keys that was not revoked.
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    user: Uuid,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<ApiKeyRow, IdentityError> {
+    let one = PageRequest { limit: 1, after: None };
+    let rows = select(connection, user, Some(id), one, now).await?;
+    rows.into_iter().next().ok_or(IdentityError::NotFound("API key"))
+}
+
+async fn select(
+    connection: &mut PgConnection,
+    user: Uuid,
+    id: Option<Uuid>,
+    page: PageRequest,
+    now: DateTime<Utc>,
+) -> Result<Vec<ApiKeyRow>, IdentityError> {
     let rows = sqlx::query!(
-        "SELECT id, name, hint, permissions, expires_at, last_used_at, status, created_at
-         FROM identity.api_keys
-         WHERE user_id = $1 AND status <> 'revoked' AND deleted_at IS NULL
-           AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
-         ORDER BY created_at DESC, id DESC LIMIT $4",
+        r#"SELECT id, name, hint, permissions, expires_at, last_used_at, status, created_at,
+                  allowed_addresses AS "allowed_addresses: Vec<IpNet>", previous_hint,
+                  previous_expires_at, rotated_at
+           FROM identity.api_keys
+           WHERE user_id = $1 AND status <> 'revoked' AND deleted_at IS NULL
+             AND ($5::uuid IS NULL OR id = $5)
+             AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+           ORDER BY created_at DESC, id DESC LIMIT $4"#,
         user,
         page.after.map(|cursor| cursor.at),
         page.after.map(|cursor| cursor.id),
         page.limit + 1,
+        id,
     )
     .fetch_all(connection)
     .await?;
-    let rows = rows.into_iter().map(|row| ApiKeyRow {
-        id: row.id,
-        name: row.name,
-        hint: row.hint,
-        permissions: texts(&row.permissions),
-        expires_at: row.expires_at,
-        last_used_at: row.last_used_at,
-        status: row.status,
-        created_at: row.created_at,
+    let rows = rows.into_iter().map(|row| {
+        let previous = row.previous_hint.zip(row.previous_expires_at);
+        ApiKeyRow {
+            id: row.id,
+            name: row.name,
+            hint: row.hint,
+            permissions: texts(&row.permissions),
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            status: row.status,
+            allowed_addresses: row.allowed_addresses,
+            previous: previous
+                .map(|(hint, expires_at)| PreviousSecret { hint, expires_at })
+                .filter(|previous| now < previous.expires_at),
+            rotated_at: row.rotated_at,
+            created_at: row.created_at,
+        }
     });
-    let cursor = |row: &ApiKeyRow| Cursor { at: row.created_at, id: row.id };
-    Ok(Page::from_rows(rows.collect(), page.limit, cursor))
+    Ok(rows.collect())
+}
+
+/// Changes a key that was not revoked; `None` stays. What is not there is told by [`find`].
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    user: Uuid,
+    id: Uuid,
+    name: Option<&str>,
+    status: Option<&str>,
+    allowed_addresses: Option<&[IpNet]>,
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "UPDATE identity.api_keys
+         SET name = coalesce($3, name), status = coalesce($4, status),
+             allowed_addresses = coalesce($5, allowed_addresses)
+         WHERE id = $1 AND user_id = $2 AND status <> 'revoked' AND deleted_at IS NULL",
+        id,
+        user,
+        name,
+        status,
+        allowed_addresses as Option<&[IpNet]>,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Puts a new secret in the place of the present one, which works until `previous_until`. What is
+/// not there is told by [`find`].
+pub(super) async fn rotate(
+    connection: &mut PgConnection,
+    user: Uuid,
+    id: Uuid,
+    hash: &[u8; 32],
+    hint: &str,
+    now: DateTime<Utc>,
+    previous_until: DateTime<Utc>,
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "UPDATE identity.api_keys
+         SET previous_hash = key_hash, previous_hint = hint, previous_expires_at = $6,
+             key_hash = $3, hint = $4, rotated_at = $5
+         WHERE id = $1 AND user_id = $2 AND status <> 'revoked' AND deleted_at IS NULL",
+        id,
+        user,
+        hash.as_slice(),
+        hint,
+        now,
+        previous_until,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 fn texts(value: &Value) -> Vec<String> {

@@ -154,3 +154,112 @@ async fn the_list_goes_page_by_page_and_has_an_end() {
     root.get("/api/v1/api-keys?cursor=nonsense").await.refused(400, "invalid_cursor");
     root.get("/api/v1/api-keys?limit=many").await.refused(400, "invalid_query");
 }
+
+#[tokio::test]
+async fn a_key_works_from_its_addresses_only() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    for addresses in [json!(["localhost"]), json!(["192.0.2.0/33"]), json!(vec!["::1"; 51])] {
+        let body = json!({ "name": "k", "allowed_addresses": addresses });
+        root.post("/api/v1/api-keys", body).await.refused_field("allowed_addresses");
+    }
+    let body = json!({ "name": "k", "permissions": ["profile:read"],
+                       "allowed_addresses": ["198.51.100.9/24", "2001:db8::/32"] });
+    let (made, key) = create(&mut root, body).await;
+    assert_eq!(made["allowed_addresses"], json!(["198.51.100.0/24", "2001:db8::/32"]));
+    let mut program = program(&app, &key);
+    program.get("/api/v1/me").await.refused(403, "address_not_allowed");
+    for (address, allowed) in [
+        ("198.51.100.200", true),
+        ("198.51.101.1", false),
+        ("2001:db8::1", true),
+        ("::ffff:198.51.100.7", true),
+        ("2001:db9::1", false),
+        ("198.51.100.200", true),
+    ] {
+        program.address = (address.parse::<std::net::IpAddr>().unwrap(), 4711).into();
+        let answer = program.get("/api/v1/me").await;
+        match allowed {
+            true => drop(answer.expect(200)),
+            false => drop(answer.refused(403, "address_not_allowed")),
+        }
+    }
+    program.address = ([192, 0, 2, 1], 4711).into();
+    program.get("/api/v1/me").await.refused(403, "address_not_allowed");
+    let path = format!("/api/v1/api-keys/{}", id(&made));
+    root.patch(&path, json!({ "allowed_addresses": [] })).await.expect(200);
+    program.get("/api/v1/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_rotated_key_keeps_its_old_secret_for_the_overlap() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let body = json!({ "name": "ci", "permissions": ["profile:read"] });
+    let (made, old) = create(&mut root, body).await;
+    let path = format!("/api/v1/api-keys/{}/rotate", id(&made));
+    for overlap in [-1, 2_592_001] {
+        let body = json!({ "overlap_seconds": overlap });
+        root.post(&path, body).await.refused_field("overlap_seconds");
+    }
+    let rotated = root.post(&path, json!({ "overlap_seconds": 60 })).await.expect(200);
+    assert_eq!(id(&rotated), id(&made));
+    let new = rotated["key"].as_str().unwrap().to_owned();
+    assert_ne!(new, old);
+    let listed = root.get("/api/v1/api-keys").await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    let shown = &listed["items"][0];
+    assert_eq!(shown["hint"], format!("…{}", &new[43..]));
+    assert_eq!(shown["previous"]["hint"], made["hint"]);
+    assert!(!listed.to_string().contains(&new[4..40]));
+    let (mut before, mut after) = (program(&app, &old), program(&app, &new));
+    before.get("/api/v1/me").await.expect(200);
+    assert_eq!(after.get("/api/v1/me").await.expect(200)["permissions"], json!(["profile:read"]));
+
+    app.clock.advance(Duration::from_secs(60));
+    before.get("/api/v1/me").await.refused(401, "unauthenticated");
+    after.get("/api/v1/me").await.expect(200);
+    let listed = root.get("/api/v1/api-keys").await.expect(200);
+    assert!(listed["items"][0].get("previous").is_none(), "{listed}");
+
+    // Without an overlap the old one ends at once, and a second rotation ends what the first left.
+    let second = root.post(&path, json!({ "overlap_seconds": 3600 })).await.expect(200);
+    let second = second["key"].as_str().unwrap().to_owned();
+    let third = root.post(&path, json!({ "overlap_seconds": 0 })).await.expect(200);
+    let third = third["key"].as_str().unwrap().to_owned();
+    for ended in [&new, &second] {
+        program(&app, ended).get("/api/v1/me").await.refused(401, "unauthenticated");
+    }
+    program(&app, &third).get("/api/v1/me").await.expect(200);
+    let mut tx = app.test.db.begin_maintenance().await.unwrap();
+    let audit: Vec<String> = sqlx::query_scalar(
+        "SELECT to_jsonb(a)::text FROM ops.audit_logs a WHERE resource_type = 'api_key'",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    assert!(audit.len() >= 4 && audit.iter().all(|row| !row.contains("_hash")), "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_key_neither_rotates_nor_changes_keys() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let (made, key) = create(&mut root, json!({ "name": "all", "permissions": ["*:*"] })).await;
+    let path = format!("/api/v1/api-keys/{}", id(&made));
+    let mut own = program(&app, &key);
+    own.post(&format!("{path}/rotate"), json!({})).await.refused(403, "session_required");
+    own.patch(&path, json!({ "name": "x" })).await.refused(403, "session_required");
+    ada.post(&format!("{path}/rotate"), json!({})).await.refused(404, "not_found");
+    ada.patch(&path, json!({ "name": "x" })).await.refused(404, "not_found");
+    root.patch(&path, json!({ "status": "revoked" })).await.refused_field("status");
+    root.patch(&path, json!({ "name": "" })).await.refused_field("name");
+    let changed = root.patch(&path, json!({ "name": "x", "status": "inactive" })).await.expect(200);
+    assert_eq!((&changed["name"], &changed["status"]), (&json!("x"), &json!("inactive")));
+    own.get("/api/v1/me").await.refused(401, "unauthenticated");
+    root.patch(&path, json!({ "status": "active" })).await.expect(200);
+    own.get("/api/v1/me").await.expect(200);
+    root.delete(&path).await.expect(204);
+    root.post(&format!("{path}/rotate"), json!({})).await.refused(404, "not_found");
+}

@@ -4,10 +4,14 @@
 
 mod app;
 
+mod access;
 mod api_key;
+mod decision;
+mod group;
 mod isolation;
 mod me;
 mod nodes;
+mod role;
 mod session;
 mod setup;
 mod sign_in;

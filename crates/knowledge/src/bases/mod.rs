@@ -1,5 +1,6 @@
 //! Knowledge bases themselves.
 
+pub(crate) mod grants;
 pub(crate) mod http;
 pub(crate) mod store;
 
@@ -42,6 +43,9 @@ pub struct KnowledgeBase {
     pub status: String,
     /// `private` or `organization`.
     pub visibility: String,
+    /// How far the caller reaches: `view` lists and reads, `use` also searches and asks, `edit` also
+    /// uploads and deletes documents and shares, `own` also changes and deletes the base.
+    pub level: String,
     /// Whether the caller may upload and delete documents.
     pub editable: bool,
     /// When it was made.
@@ -100,7 +104,7 @@ impl Knowledge {
         page: PageRequest,
     ) -> Result<Page<KnowledgeBase>, KnowledgeError> {
         let mut tx = self.db.begin_as(caller.user_id).await?;
-        let rows = store::list(&mut tx, caller.user_id, page).await?;
+        let rows = store::list(&mut tx, page).await?;
         Ok(Page::from_rows(rows, page.limit, |row| Cursor { at: row.created_at, id: row.id }))
     }
 
@@ -111,7 +115,7 @@ impl Knowledge {
         id: Uuid,
     ) -> Result<KnowledgeBase, KnowledgeError> {
         let mut tx = self.db.begin_as(caller.user_id).await?;
-        let found = store::find(&mut tx, caller.user_id, id).await?;
+        let found = store::find(&mut tx, id).await?;
         found.ok_or(KnowledgeError::NotFound("knowledge base"))
     }
 
@@ -154,7 +158,7 @@ impl Knowledge {
         };
         let mut tx = self.db.begin_as(caller.user_id).await?;
         store::insert(&mut tx, &row).await?;
-        let made = store::find(&mut tx, caller.user_id, row.id).await?;
+        let made = store::find(&mut tx, row.id).await?;
         tx.commit().await?;
         made.ok_or(KnowledgeError::NotFound("knowledge base"))
     }
@@ -175,7 +179,7 @@ impl Knowledge {
         let visibility = change.visibility.as_deref();
         let changed =
             store::update(&mut tx, caller.user_id, id, name, description, visibility).await?;
-        let found = store::find(&mut tx, caller.user_id, id).await?;
+        let found = store::find(&mut tx, id).await?;
         let found = found.ok_or(KnowledgeError::NotFound("knowledge base"))?;
         if !changed {
             return Err(KnowledgeError::ReadOnly);
@@ -190,7 +194,7 @@ impl Knowledge {
         let mut tx = self.db.begin_as(caller.user_id).await?;
         let now = self.clock.now();
         if !store::mark_deleted(&mut tx, caller.user_id, id, now).await? {
-            let seen = store::find(&mut tx, caller.user_id, id).await?;
+            let seen = store::find(&mut tx, id).await?;
             return Err(match seen {
                 Some(_) => KnowledgeError::ReadOnly,
                 None => KnowledgeError::NotFound("knowledge base"),
@@ -220,6 +224,6 @@ fn checked_description(text: &str) -> Result<&str, KnowledgeError> {
     Ok(text)
 }
 
-fn invalid(field: &'static str, reason: &str) -> KnowledgeError {
+pub(crate) fn invalid(field: &'static str, reason: &str) -> KnowledgeError {
     KnowledgeError::Invalid { field, reason: reason.to_owned() }
 }

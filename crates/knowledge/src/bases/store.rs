@@ -46,9 +46,9 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// The bases that the acting user reaches.
 pub(crate) async fn list(
     connection: &mut PgConnection,
-    user: Uuid,
     page: PageRequest,
 ) -> Result<Vec<KnowledgeBase>, KnowledgeError> {
     let (at, id) = page.after.map(|after| (after.at, after.id)).unzip();
@@ -57,13 +57,12 @@ pub(crate) async fn list(
         r#"SELECT b.id, b.owner_id, b.name, b.description, b.embedding_model, b.vector_dimension,
                   b.chunk_size, b.chunk_overlap, b.document_count, b.chunk_count, b.total_size,
                   b.status, b.visibility, b.created_at, b.updated_at,
-                  (b.id = ANY ((SELECT knowledge.bases_for('edit'))::uuid[])) AS "editable!"
+                  mine.level AS "level!", mine.level IN ('edit', 'own') AS "editable!"
            FROM knowledge.knowledge_bases b
+           JOIN app.my_objects('knowledge_base') mine ON mine.object_id = b.id
            WHERE b.deleted_at IS NULL
-             AND (b.owner_id = $1 OR b.id = ANY ((SELECT knowledge.bases_for('view'))::uuid[]))
-             AND ($2::timestamptz IS NULL OR (b.created_at, b.id) < ($2, $3))
-           ORDER BY b.created_at DESC, b.id DESC LIMIT $4"#,
-        user,
+             AND ($1::timestamptz IS NULL OR (b.created_at, b.id) < ($1, $2))
+           ORDER BY b.created_at DESC, b.id DESC LIMIT $3"#,
         at,
         id,
         page.limit + 1,
@@ -72,9 +71,9 @@ pub(crate) async fn list(
     .await?)
 }
 
+/// One base, if the acting user reaches it.
 pub(crate) async fn find(
     connection: &mut PgConnection,
-    user: Uuid,
     id: Uuid,
 ) -> Result<Option<KnowledgeBase>, KnowledgeError> {
     Ok(sqlx::query_as!(
@@ -82,11 +81,10 @@ pub(crate) async fn find(
         r#"SELECT b.id, b.owner_id, b.name, b.description, b.embedding_model, b.vector_dimension,
                   b.chunk_size, b.chunk_overlap, b.document_count, b.chunk_count, b.total_size,
                   b.status, b.visibility, b.created_at, b.updated_at,
-                  (b.id = ANY ((SELECT knowledge.bases_for('edit'))::uuid[])) AS "editable!"
+                  mine.level AS "level!", mine.level IN ('edit', 'own') AS "editable!"
            FROM knowledge.knowledge_bases b
-           WHERE b.id = $2 AND b.deleted_at IS NULL
-             AND (b.owner_id = $1 OR b.id = ANY ((SELECT knowledge.bases_for('view'))::uuid[]))"#,
-        user,
+           JOIN app.my_objects('knowledge_base') mine ON mine.object_id = b.id
+           WHERE b.id = $1 AND b.deleted_at IS NULL"#,
         id,
     )
     .fetch_optional(connection)

@@ -167,7 +167,7 @@ impl Knowledge {
         page: PageRequest,
     ) -> Result<Page<Document>, KnowledgeError> {
         let mut tx = self.db.begin_as(caller.user_id).await?;
-        if crate::bases::store::find(&mut tx, caller.user_id, base).await?.is_none() {
+        if crate::bases::store::find(&mut tx, base).await?.is_none() {
             return Err(KnowledgeError::NotFound("knowledge base"));
         }
         let rows = store::list(&mut tx, base, page).await?;

@@ -109,7 +109,10 @@ async fn every_route_hides_what_belongs_to_another() {
 
 /// Addresses that an ordinary person has no right to at all.
 fn administrative(path: &str) -> bool {
-    path.starts_with("/api/v1/users") || path.starts_with("/api/v1/system")
+    ["users", "system", "groups", "roles"]
+        .iter()
+        .any(|area| path.strip_prefix("/api/v1/").is_some_and(|rest| rest.starts_with(area)))
+        || path.contains("/distributions")
 }
 
 /// The path with another's ids; `Some(None)` for a path whose parameter is no id; `None` where
@@ -128,6 +131,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         "documents" => "document",
         "chunks" => "chunk",
         "users" => "user",
+        "groups" | "roles" => "key",
         "usage" => "call",
         "me" if path.starts_with("/api/v1/me/sessions/") => "session",
         "me" if path.starts_with("/api/v1/me/preferences/") => return Some(None),

@@ -4,4 +4,5 @@
 mod audit_chain;
 mod catalogue;
 mod cluster;
+mod isolation;
 mod secrets;

@@ -1,0 +1,46 @@
+use axum::Json;
+use axum::extract::State;
+use lyceum_http::{Allow, ApiError, ApiQuery, ProblemDocument};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Explanation, Subject};
+use crate::{AccessExplain, Identity, IdentityError};
+
+/// What to explain.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExplainQuery {
+    /// Id, username or e-mail address of a person.
+    user: String,
+    /// A right like `document:write`; with an object `view`, `use`, `edit` or `own`.
+    action: String,
+    /// `knowledge_base` or `provider`.
+    object_type: Option<String>,
+    /// The object's id.
+    object_id: Option<Uuid>,
+}
+
+/// Says step by step why somebody may or may not do something.
+#[utoipa::path(get, path = "/access/explain", tag = "access", params(ExplainQuery),
+    responses(
+        (status = 200, body = Explanation),
+        (status = 404, body = ProblemDocument, description = "No such person"),
+        (status = 422, body = ProblemDocument, description = "`invalid_field`"),
+    ))]
+pub(crate) async fn explain_access(
+    State(identity): State<Identity>,
+    _: Allow<AccessExplain>,
+    ApiQuery(query): ApiQuery<ExplainQuery>,
+) -> Result<Json<Explanation>, ApiError> {
+    let object = match (query.object_type.as_deref(), query.object_id) {
+        (None, None) => None,
+        (Some(kind), Some(id)) => Some((kind, id)),
+        _ => {
+            let detail = "Give object_type and object_id, or neither.";
+            return Err(IdentityError::field("object_id", detail).into());
+        }
+    };
+    let subject = Subject { user: &query.user, action: &query.action, object };
+    Ok(Json(super::explain(identity.db(), &subject).await?))
+}

@@ -1,0 +1,68 @@
+//! Changing a key and giving it a new secret.
+
+use chrono::TimeDelta;
+use lyceum_core::Secret;
+use lyceum_http::Caller;
+use uuid::Uuid;
+
+use super::{ApiKeyRow, OVERLAP, OVERLAP_MAX, store};
+use crate::session::session_of;
+use crate::token::{new_api_key, sha256};
+use crate::{Identity, IdentityError, rules};
+
+/// What changes about a key; `None` stays as it is.
+pub(crate) struct KeyChange {
+    pub(crate) name: Option<String>,
+    pub(crate) status: Option<String>,
+    pub(crate) allowed_addresses: Option<Vec<String>>,
+}
+
+impl Identity {
+    /// Changes one of the caller's keys. A key never widens itself: this takes a person.
+    pub(crate) async fn change_api_key(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        change: KeyChange,
+    ) -> Result<ApiKeyRow, IdentityError> {
+        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        if !matches!(change.status.as_deref(), None | Some("active" | "inactive")) {
+            return Err(IdentityError::field("status", "The status is active or inactive."));
+        }
+        let name = change.name.as_deref().map(rules::key_name).transpose()?;
+        let networks = change.allowed_addresses.as_deref().map(rules::networks).transpose()?;
+        let (user, status, now) = (caller.user_id, change.status.as_deref(), self.clock().now());
+        let mut tx = self.db().begin_as(user).await?;
+        store::update(&mut tx, user, id, name.as_deref(), status, networks.as_deref()).await?;
+        let changed = store::find(&mut tx, user, id, now).await?;
+        tx.commit().await.map_err(IdentityError::from)?;
+        self.credentials().forget_all();
+        Ok(changed)
+    }
+
+    /// Gives one of the caller's keys a new secret. The old one works on for `overlap_seconds`; one
+    /// that an earlier rotation left ends now.
+    pub(crate) async fn rotate_api_key(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+        overlap_seconds: Option<i64>,
+    ) -> Result<(ApiKeyRow, Secret), IdentityError> {
+        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        let overlap = overlap_seconds.map_or(Some(OVERLAP), TimeDelta::try_seconds);
+        let Some(overlap) = overlap.filter(|time| (TimeDelta::zero()..=OVERLAP_MAX).contains(time))
+        else {
+            let detail = "The overlap is 0 to 2592000 seconds, which is 30 days.";
+            return Err(IdentityError::field("overlap_seconds", detail));
+        };
+        let (user, now) = (caller.user_id, self.clock().now());
+        let key = new_api_key()?;
+        let hash = sha256(key.expose().as_bytes());
+        let mut tx = self.db().begin_as(user).await?;
+        store::rotate(&mut tx, user, id, &hash, &key.hint(), now, now + overlap).await?;
+        let rotated = store::find(&mut tx, user, id, now).await?;
+        tx.commit().await.map_err(IdentityError::from)?;
+        self.credentials().forget_all();
+        Ok((rotated, key))
+    }
+}
