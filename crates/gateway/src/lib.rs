@@ -17,6 +17,7 @@ mod ledger;
 mod limits;
 mod models;
 mod providers;
+mod quotas;
 mod usage;
 mod v1;
 
@@ -32,7 +33,9 @@ use uuid::Uuid;
 pub use calls::{CallContext, MeteredStream};
 pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
+pub use limits::{RateRefusal, RateStanding};
 pub use models::ModelConfig;
+pub use quotas::QuotaRefusal;
 
 use calls::Http;
 use ledger::Ledger;
@@ -46,6 +49,10 @@ lyceum_http::rights! {
     ModelWrite = "model", "write";
     InferenceCreate = "inference", "create";
     UsageRead = "usage", "read";
+    QuotaRead = "quota", "read";
+    QuotaManage = "quota", "manage";
+    ApiKeyRead = "api_key", "read";
+    ApiKeyWrite = "api_key", "write";
 }
 
 /// Adding and changing what the whole organisation uses. Not an action on `provider`, because
@@ -196,6 +203,8 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .merge(providers::router())
         .merge(models::router())
         .merge(usage::router())
+        .merge(quotas::router())
+        .merge(limits::router())
         .with_state(gateway)
 }
 

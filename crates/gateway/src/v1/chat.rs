@@ -41,7 +41,6 @@ pub(super) async fn create_chat_completion(
     match &model.target {
         Target::Local => local::chat(&gateway, context, &model, body, streamed, with_usage).await,
         Target::OpenAi(client) => {
-            gateway.admit(&context)?;
             body.aim_at(&model)?;
             let call = forward::Call { gateway: &gateway, context, model: &model, client };
             match streamed {
