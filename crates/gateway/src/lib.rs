@@ -33,7 +33,7 @@ use uuid::Uuid;
 pub use calls::{CallContext, MeteredStream};
 pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
-pub use limits::{RateRefusal, RateStanding};
+pub use limits::RateRefusal;
 pub use models::ModelConfig;
 pub use quotas::QuotaRefusal;
 

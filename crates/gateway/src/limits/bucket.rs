@@ -49,7 +49,7 @@ pub(crate) struct Standing {
 
 /// The standings after a call was let through or refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct RateStanding {
+pub(crate) struct RateStanding {
     pub(crate) requests: Option<Standing>,
     pub(crate) tokens: Option<Standing>,
 }

@@ -15,8 +15,7 @@ use lyceum_store::Db;
 use moka::future::Cache;
 use uuid::Uuid;
 
-pub use bucket::RateStanding;
-pub(crate) use bucket::{Level, Taken, Unit};
+pub(crate) use bucket::{Level, RateStanding, Taken, Unit};
 pub(crate) use headers::describe_rates;
 pub(crate) use http::router;
 

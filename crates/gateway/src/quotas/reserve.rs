@@ -4,7 +4,7 @@ use lyceum_store::Db;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{QuotaRefusal, store};
+use super::store;
 use crate::ledger::Ledger;
 use crate::limits::Terms;
 use crate::{CallContext, GatewayError, ModelConfig};

@@ -4,8 +4,10 @@
 
 mod calls;
 mod ledger;
+mod limits;
 mod models;
 mod providers;
+mod quotas;
 mod usage;
 mod v1;
 mod world;
