@@ -6,6 +6,8 @@ use lyceum_llm::{LlmError, ModelKind};
 use lyceum_store::{CryptoError, StoreError};
 use serde_json::{Map, Value};
 
+use crate::{QuotaRefusal, RateRefusal};
+
 /// What can go wrong with providers, models and calls.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -43,12 +45,17 @@ pub enum GatewayError {
         /// Whether because the disk is full.
         storage_full: bool,
     },
-    /// The caller's requests per minute are used up.
-    #[error("the limit of requests per minute is reached")]
+    /// A rate limit is used up.
+    #[error("a rate limit is reached")]
     Limited {
         /// When the next one is let through.
         retry_after: Duration,
+        /// Which one.
+        rate: Box<RateRefusal>,
     },
+    /// A quota does not cover the call.
+    #[error("a quota is exceeded")]
+    QuotaExceeded(Box<QuotaRefusal>),
     /// A field's value is not acceptable.
     #[error("{field}: {reason}")]
     Invalid {
@@ -103,7 +110,9 @@ impl Problem for GatewayError {
             GatewayError::Llm(error) => error.kind(),
             GatewayError::Ledger { storage_full: true } => ErrorKind::StorageFull,
             GatewayError::Ledger { storage_full: false } => ErrorKind::Unavailable,
-            GatewayError::Limited { .. } => ErrorKind::TooManyRequests,
+            GatewayError::Limited { .. } | GatewayError::QuotaExceeded(_) => {
+                ErrorKind::TooManyRequests
+            }
             GatewayError::Invalid { .. } => ErrorKind::Invalid,
             GatewayError::NameTaken | GatewayError::PersonalProvider => ErrorKind::Conflict,
             GatewayError::Address(error) => error.kind(),
@@ -122,6 +131,7 @@ impl Problem for GatewayError {
             GatewayError::Llm(error) => error.code(),
             GatewayError::Ledger { .. } => "ledger_unavailable",
             GatewayError::Limited { .. } => "rate_limited",
+            GatewayError::QuotaExceeded(_) => "quota_exceeded",
             GatewayError::Invalid { .. } => "invalid_field",
             GatewayError::NameTaken => "name_taken",
             GatewayError::PersonalProvider => "personal_provider",
@@ -158,7 +168,8 @@ impl Problem for GatewayError {
                 "The call cannot be recorded at the moment; it was ended. Try again soon."
                     .to_owned()
             }
-            GatewayError::Limited { .. } => "Too many requests per minute; slow down.".to_owned(),
+            GatewayError::Limited { rate, .. } => rate.detail(),
+            GatewayError::QuotaExceeded(refusal) => refusal.detail(),
             GatewayError::Invalid { field, reason } => format!("{field}: {reason}"),
             GatewayError::NameTaken => "The name is in use; choose another.".to_owned(),
             GatewayError::PersonalProvider => {
@@ -179,7 +190,8 @@ impl Problem for GatewayError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             GatewayError::Llm(error) => error.retry_after(),
-            GatewayError::Limited { retry_after } => Some(*retry_after),
+            GatewayError::Limited { retry_after, .. } => Some(*retry_after),
+            GatewayError::QuotaExceeded(refusal) => Some(refusal.retry_after()),
             GatewayError::Ledger { .. } => Some(Duration::from_secs(5)),
             _ => None,
         }
@@ -187,8 +199,18 @@ impl Problem for GatewayError {
 
     fn extensions(&self) -> Map<String, Value> {
         let mut members = Map::new();
-        if let GatewayError::Invalid { field, .. } = self {
-            members.insert("field".to_owned(), field.clone().into());
+        match self {
+            GatewayError::Invalid { field, .. } => {
+                members.insert("field".to_owned(), field.clone().into());
+            }
+            GatewayError::Limited { rate, .. } => {
+                let (scope, unit) = rate.names();
+                members.insert("scope".to_owned(), scope.into());
+                members.insert("resource".to_owned(), unit.into());
+                members.insert("per_minute".to_owned(), rate.per_minute.into());
+            }
+            GatewayError::QuotaExceeded(refusal) => members = refusal.extensions(),
+            _ => {}
         }
         members
     }

@@ -43,8 +43,8 @@ pub(crate) fn text(field: &str, value: &str, limit: usize) -> Result<String, Gat
 /// What a refused write means to the caller. `what` is the object that may not be theirs.
 pub(crate) fn refused(error: sqlx::Error, what: &'static str) -> GatewayError {
     let code = error.as_database_error().and_then(|error| error.code());
-    if code.as_deref() == Some("42501") {
-        // Row-level security: the row would not be the caller's.
+    if matches!(code.as_deref(), Some("42501" | "23503")) {
+        // Row-level security, or no such row: it would not be the caller's.
         return GatewayError::NotFound(what);
     }
     match lyceum_store::constraint(&error) {
@@ -58,6 +58,9 @@ pub(crate) fn refused(error: sqlx::Error, what: &'static str) -> GatewayError {
             GatewayError::invalid("valid_from", "is that of another version of the price")
         }
         Some("ai_model_configs_owner") => GatewayError::NotFound("provider"),
+        Some("rate_limits_some") => {
+            GatewayError::invalid("requests_per_minute", "one limit at least must be given")
+        }
         Some(name) => match column_of(name) {
             Some(column) => GatewayError::invalid(column, "is out of range"),
             None => error.into(),
@@ -68,7 +71,7 @@ pub(crate) fn refused(error: sqlx::Error, what: &'static str) -> GatewayError {
 
 /// The column that a CHECK with PostgreSQL's own name is about.
 fn column_of(constraint: &str) -> Option<&str> {
-    ["ai_model_configs_", "provider_configs_", "model_prices_"]
+    ["ai_model_configs_", "provider_configs_", "model_prices_", "rate_limits_", "user_quotas_"]
         .iter()
         .find_map(|table| constraint.strip_prefix(table))
         .and_then(|rest| rest.strip_suffix("_check"))

@@ -18,6 +18,7 @@ mod ledger;
 mod limits;
 mod models;
 mod providers;
+mod quotas;
 mod usage;
 mod v1;
 
@@ -33,7 +34,9 @@ use uuid::Uuid;
 pub use calls::{CallContext, MeteredStream};
 pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
+pub use limits::RateRefusal;
 pub use models::ModelConfig;
+pub use quotas::QuotaRefusal;
 
 use calls::Http;
 use ledger::Ledger;
@@ -51,6 +54,10 @@ lyceum_http::rights! {
     OrganizationProviderManage = "organization_provider", "manage";
     /// Sees everybody's usage.
     UsageReadAll = "usage", "read_all";
+    QuotaRead = "quota", "read";
+    QuotaManage = "quota", "manage";
+    ApiKeyRead = "api_key", "read";
+    ApiKeyWrite = "api_key", "write";
 }
 
 /// Adding and changing what the whole organisation uses. Not an action on `provider`, because
@@ -208,6 +215,8 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .merge(distributions::router())
         .merge(models::router())
         .merge(usage::router())
+        .merge(quotas::router())
+        .merge(limits::router())
         .with_state(gateway)
 }
 

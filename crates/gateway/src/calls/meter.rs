@@ -6,7 +6,7 @@ use lyceum_core::Problem as _;
 use lyceum_llm::{LlmError, ModelKind, Usage};
 use rust_decimal::Decimal;
 
-use super::{CallContext, prompt_of_body, tokens_of};
+use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
 use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
 use crate::{GatewayError, ModelConfig};
 
@@ -15,6 +15,7 @@ use crate::{GatewayError, ModelConfig};
 pub(crate) struct Meter {
     ledger: Ledger,
     row: Option<LedgerRow>,
+    admission: Option<Admission>,
     kind: ModelKind,
     price: Price,
     started: Instant,
@@ -31,10 +32,10 @@ impl Meter {
         context: CallContext,
         model: &ModelConfig,
         now: DateTime<Utc>,
-        prompt_tokens: u64,
+        admission: Admission,
     ) -> Self {
         let row = LedgerRow {
-            id: lyceum_core::new_id(),
+            id: admission.call,
             created_at: now,
             user_id: context.user_id,
             api_key_id: context.api_key_id,
@@ -57,18 +58,31 @@ impl Meter {
             conversation_id: context.conversation_id,
             message_id: context.message_id,
             request_id: context.request_id,
+            group_ids: admission.groups.clone(),
         };
         Self {
             ledger,
             row: Some(row),
+            admission: Some(admission),
             kind: model.kind,
             price: model.price,
             started: Instant::now(),
             first_token_ms: None,
-            estimate: Usage { prompt_tokens, ..Usage::default() },
+            estimate: Usage::default(),
             usage: None,
             body: None,
         }
+    }
+
+    /// Estimates the prompt, if nobody should count it.
+    pub(crate) fn with_prompt(mut self, prompt_tokens: u64) -> Self {
+        self.estimate.prompt_tokens = prompt_tokens;
+        self
+    }
+
+    /// How the limits stand of who calls.
+    pub(crate) fn notice(&self) -> Notice {
+        self.admission.as_ref().map(Admission::notice).unwrap_or_default()
     }
 
     /// Keeps the request's body, from which the prompt is estimated only if it must be.
@@ -160,6 +174,9 @@ impl Meter {
         row.cost = self.price.cost(self.kind, &usage).filter(|cost| *cost < max_cost());
         row.latency_ms = millis(self.started);
         row.first_token_ms = self.first_token_ms;
+        if let Some(admission) = self.admission.take() {
+            admission.settle(usage.prompt_tokens.saturating_add(usage.completion_tokens));
+        }
         Some(self.ledger.record(row))
     }
 }

@@ -1,5 +1,6 @@
 //! Calls to models: every one is admitted, metered and recorded here.
 
+mod admission;
 mod meter;
 mod stream;
 mod tokens;
@@ -14,10 +15,13 @@ use uuid::Uuid;
 
 pub use stream::MeteredStream;
 
+pub(crate) use admission::{Admission, Notice};
 pub(crate) use meter::Meter;
+pub(crate) use tokens::forecast_of_body;
 use tokens::{prompt_of_body, tokens_of};
 
 use crate::models::Target;
+use crate::quotas::Forecast;
 use crate::{Gateway, GatewayError, ModelConfig, Purpose};
 
 /// Who calls and what for; goes into the ledger row.
@@ -81,10 +85,11 @@ impl Gateway {
         mut request: ChatRequest,
     ) -> Result<MeteredStream, GatewayError> {
         model.expect(ModelKind::Chat)?;
-        self.admit(&context)?;
         model.apply_defaults(&mut request);
         let prompt = tokens::prompt_of_messages(&request.messages);
-        let mut meter = self.meter(context, model, prompt);
+        let max_tokens = request.max_tokens.map(u64::from);
+        let forecast = || Forecast { prompt_tokens: prompt, max_tokens };
+        let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         let asked = match &model.target {
             Target::Local => self.inner.local.chat.chat(request).await,
             Target::OpenAi(client) => client.chat(request).await,
@@ -103,13 +108,25 @@ impl Gateway {
         &self,
         context: CallContext,
         model: &ModelConfig,
-        mut request: EmbeddingRequest,
+        request: EmbeddingRequest,
     ) -> Result<EmbeddingResponse, GatewayError> {
+        self.embed_noted(context, model, request).await.map(|(response, _)| response)
+    }
+
+    /// The same, with how the caller's limits stand.
+    pub(crate) async fn embed_noted(
+        &self,
+        context: CallContext,
+        model: &ModelConfig,
+        mut request: EmbeddingRequest,
+    ) -> Result<(EmbeddingResponse, Notice), GatewayError> {
         model.expect(ModelKind::Embedding)?;
-        self.admit(&context)?;
         request.model.clone_from(&model.model);
         let sizes: Vec<u64> = request.input.iter().map(|text| tokens_of(text)).collect();
-        let mut meter = self.meter(context, model, sizes.iter().sum());
+        let prompt = sizes.iter().sum();
+        let forecast = || Forecast { prompt_tokens: prompt, max_tokens: None };
+        let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
+        let notice = meter.notice();
         let mut answered = 0;
         let asked = match &model.target {
             Target::Local => self.inner.local.embedding.embed(request).await,
@@ -119,32 +136,12 @@ impl Gateway {
             Ok(response) => {
                 meter.served_by(&response.model);
                 meter.complete(response.usage).await?;
-                Ok(response)
+                Ok((response, notice))
             }
             Err(error) => {
                 meter.refused_after(&error, sizes.iter().take(answered).sum());
                 Err(meter.fail(error.into()).await)
             }
         }
-    }
-
-    /// Lets the call through or refuses it before it costs anything.
-    pub(crate) fn admit(&self, context: &CallContext) -> Result<(), GatewayError> {
-        self.inner.limits.admit(context, std::time::Instant::now())
-    }
-
-    pub(crate) fn meter(
-        &self,
-        context: CallContext,
-        model: &ModelConfig,
-        prompt_tokens: u64,
-    ) -> Meter {
-        Meter::start(
-            self.inner.ledger.clone(),
-            context,
-            model,
-            self.inner.clock.now(),
-            prompt_tokens,
-        )
     }
 }

@@ -5,18 +5,20 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use lyceum_llm::{ChatEvent, ChatStream, LlmError};
 
-use super::Meter;
+use super::{Meter, Notice};
 use crate::GatewayError;
 
 /// An answer as it comes, metered. Ends with exactly one [`ChatEvent::Finished`] or with an error;
 /// by then the call is in the ledger.
 pub struct MeteredStream {
     events: BoxStream<'static, Result<ChatEvent, GatewayError>>,
+    pub(crate) notice: Notice,
 }
 
 impl MeteredStream {
     pub(super) fn new(events: ChatStream, meter: Meter) -> Self {
-        Self { events: metered(events, meter) }
+        let notice = meter.notice();
+        Self { events: metered(events, meter), notice }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Estimates of token counts, for calls whose provider sent none. Deliberately on the high side.
 
 use lyceum_llm::{ChatMessage, Content, ContentPart};
+use serde::Deserialize;
 use serde_json::Value;
+
+use crate::quotas::Forecast;
 
 /// Tokens that a message costs beside its text.
 const PER_MESSAGE: u64 = 4;
@@ -28,6 +31,23 @@ pub(crate) fn prompt_of_messages(messages: &[ChatMessage]) -> u64 {
             .sum(),
     };
     messages.iter().map(|m| PER_MESSAGE + m.content.as_ref().map_or(0, of_content)).sum()
+}
+
+/// What a request to `/v1` may take that is passed on as it came.
+pub(crate) fn forecast_of_body(body: &[u8]) -> Forecast {
+    #[derive(Default, Deserialize)]
+    struct Limits {
+        #[serde(default)]
+        max_tokens: Option<u64>,
+        #[serde(default)]
+        max_completion_tokens: Option<u64>,
+        #[serde(default)]
+        n: Option<u64>,
+    }
+    let limits: Limits = serde_json::from_slice(body).unwrap_or_default();
+    let one = limits.max_completion_tokens.or(limits.max_tokens);
+    let max_tokens = one.map(|one| one.saturating_mul(limits.n.unwrap_or(1).max(1)));
+    Forecast { prompt_tokens: prompt_of_body(body), max_tokens }
 }
 
 /// Tokens of a request to `/v1` that is passed on as it came: of its `messages` or its `input`.

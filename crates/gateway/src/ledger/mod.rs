@@ -6,6 +6,9 @@ mod price;
 mod store;
 mod writer;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -93,6 +96,8 @@ pub(crate) struct LedgerRow {
     pub(crate) conversation_id: Option<Uuid>,
     pub(crate) message_id: Option<Uuid>,
     pub(crate) request_id: Uuid,
+    /// The groups that the caller is in; their quotas count the call.
+    pub(crate) group_ids: Arc<[Uuid]>,
 }
 
 /// What the ledger says of one call.
@@ -132,6 +137,10 @@ type Answer = oneshot::Sender<Result<(), LedgerFailure>>;
 
 enum Message {
     Row(Box<LedgerRow>, Answer),
+    /// A call that reserved and was not made.
+    Release(Uuid),
+    /// Somebody is about to reserve: the connection has to be there.
+    Connect(oneshot::Sender<()>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -139,6 +148,22 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct Ledger {
     sender: mpsc::UnboundedSender<Message>,
+    holder: Holder,
+}
+
+/// The advisory lock that the writer's connection holds, by which the database knows that this
+/// process lives and what it reserved is still wanted; 0 while there is none.
+#[derive(Clone, Default)]
+struct Holder(Arc<AtomicI64>);
+
+impl Holder {
+    fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::SeqCst)).filter(|key| *key != 0)
+    }
+
+    fn set(&self, key: i64) {
+        self.0.store(key, Ordering::SeqCst);
+    }
 }
 
 /// A row on its way.
@@ -159,8 +184,26 @@ impl Ledger {
     /// Starts the writer.
     pub(crate) fn start(db: lyceum_store::Db) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(writer::run(db, receiver));
-        Self { sender }
+        let holder = Holder::default();
+        tokio::spawn(writer::run(db, receiver, holder.clone()));
+        Self { sender, holder }
+    }
+
+    /// The key under which calls reserve as long as this process lives.
+    pub(crate) async fn holder(&self) -> Result<i64, GatewayError> {
+        if self.holder.get().is_none() {
+            let (done, connected) = oneshot::channel();
+            if self.sender.send(Message::Connect(done)).is_ok() {
+                drop(connected.await);
+            }
+        }
+        self.holder.get().ok_or(GatewayError::Ledger { storage_full: false })
+    }
+
+    /// Gives back what a call reserved that was not made.
+    pub(crate) fn release(&self, call: Uuid) {
+        // With the writer gone its lock is, too, and with it the reservation.
+        drop(self.sender.send(Message::Release(call)));
     }
 
     /// Hands a row to the writer. Never blocks; memory is bounded by the calls in flight, since

@@ -8,7 +8,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Answer, CallStatus, LedgerFailure, LedgerRow, Message, store};
+use uuid::Uuid;
+
+use super::{Answer, CallStatus, Holder, LedgerFailure, LedgerRow, Message, store};
 
 /// The most rows of one commit.
 const MAX_BATCH: usize = 512;
@@ -24,12 +26,17 @@ struct Writer {
     connection: Option<PgConnection>,
     backlog: Vec<LedgerRow>,
     retry_at: Instant,
+    holder: Holder,
+    /// Calls that reserved and have no row.
+    released: Vec<Uuid>,
 }
 
 /// Commits rows in batches: whatever came in while the last batch was being committed makes the
 /// next. Ends when every [`Ledger`](super::Ledger) is gone and all is written.
-pub(super) async fn run(db: Db, mut receiver: UnboundedReceiver<Message>) {
-    let mut writer = Writer { db, connection: None, backlog: Vec::new(), retry_at: Instant::now() };
+pub(super) async fn run(db: Db, mut receiver: UnboundedReceiver<Message>, holder: Holder) {
+    let (backlog, released) = (Vec::new(), Vec::new());
+    let retry_at = Instant::now();
+    let mut writer = Writer { db, connection: None, backlog, retry_at, holder, released };
     loop {
         let first = if writer.backlog.is_empty() {
             receiver.recv().await
@@ -50,6 +57,11 @@ pub(super) async fn run(db: Db, mut receiver: UnboundedReceiver<Message>) {
             match message {
                 Message::Row(row, answer) => rows.push((*row, answer)),
                 Message::Flush(done) => flushes.push(done),
+                Message::Release(call) => writer.released.push(call),
+                Message::Connect(done) => {
+                    writer.connect().await;
+                    let _ = done.send(());
+                }
             }
             if rows.len() < MAX_BATCH {
                 next = receiver.try_recv().ok();
@@ -78,6 +90,7 @@ impl Writer {
         if !flushes.is_empty() && !self.backlog.is_empty() {
             self.retry_backlog().await;
         }
+        self.release().await;
         for done in flushes {
             let _ = done.send(());
         }
@@ -95,20 +108,39 @@ impl Writer {
         // Taken out, so that a connection in an unknown state is never used again.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.db).await?,
+            None => connect(&self.db, &self.holder).await?,
         };
         let written = tokio::time::timeout(COMMIT_TIMEOUT, store::insert(&mut connection, rows));
-        match written.await {
-            Err(_) => Err(sqlx::Error::PoolTimedOut),
-            Ok(Ok(())) => {
-                self.connection = Some(connection);
-                Ok(())
+        let written = written.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        match &written {
+            Err(error) if is_connection_lost(error) => self.holder.set(0),
+            _ => self.connection = Some(connection),
+        }
+        written
+    }
+
+    /// Connects where it is not, for those who want to reserve.
+    async fn connect(&mut self) {
+        if self.connection.is_none() {
+            match connect(&self.db, &self.holder).await {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => tracing::warn!(%error, "the ledger cannot be reached"),
             }
-            Ok(Err(error)) => {
-                if !is_connection_lost(&error) {
-                    self.connection = Some(connection);
-                }
-                Err(error)
+        }
+    }
+
+    /// Gives back what calls without a row reserved. One try: where the connection is lost, so is
+    /// the lock that the reservations stand on.
+    async fn release(&mut self) {
+        let calls = std::mem::take(&mut self.released);
+        let Some(connection) = self.connection.as_mut().filter(|_| !calls.is_empty()) else {
+            return;
+        };
+        if let Err(error) = store::release(connection, &calls).await {
+            tracing::warn!(%error, "reservations were not given back");
+            if is_connection_lost(&error) {
+                self.connection = None;
+                self.holder.set(0);
             }
         }
     }
@@ -122,6 +154,7 @@ impl Writer {
                 }
                 Err(error) if is_data_error(&error) => {
                     tracing::error!(%error, ?row, "a ledger row was refused");
+                    self.released.push(row.id);
                     let _ = answer.send(Err(LedgerFailure { storage_full: false }));
                 }
                 Err(error) => self.postpone(vec![(row, answer)], &error),
@@ -175,6 +208,7 @@ impl Writer {
                 Ok(()) => {}
                 Err(error) if is_data_error(&error) => {
                     tracing::error!(%error, ?row, "a ledger row is given up");
+                    self.released.push(row.id);
                 }
                 Err(error) => return (done, Some(error)),
             }
@@ -184,11 +218,18 @@ impl Writer {
 }
 
 /// A connection of the writer's own that stays in the maintenance role, so that a batch is one
-/// statement and one commit.
-async fn connect(db: &Db) -> Result<PgConnection, sqlx::Error> {
+/// statement and one commit, and holds a lock of a new key, by which what this process reserves is
+/// known to be wanted. It goes with the connection, also where the process is killed.
+async fn connect(db: &Db, holder: &Holder) -> Result<PgConnection, sqlx::Error> {
     let mut connection = db.pool().acquire().await?.detach();
-    match sqlx::query("SET ROLE lyceum_maintenance").execute(&mut connection).await {
-        Ok(_) => Ok(connection),
+    // The random half of an id; never 0.
+    let (_, random) = lyceum_core::new_id().as_u64_pair();
+    let key = random.cast_signed() | 1;
+    match store::prepare(&mut connection, key).await {
+        Ok(()) => {
+            holder.set(key);
+            Ok(connection)
+        }
         Err(error) => {
             drop(connection.close().await);
             Err(error)

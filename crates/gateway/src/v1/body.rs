@@ -65,6 +65,12 @@ impl Body {
         self.0.get(name).is_some_and(|raw| raw.get() != "null")
     }
 
+    /// Whether a member is a list of at least one item, found without reading the items.
+    pub(super) fn has_items(&self, name: &str) -> bool {
+        let list = self.0.get(name).and_then(|raw| raw.get().trim_start().strip_prefix('['));
+        list.is_some_and(|items| !items.trim_start().starts_with(']'))
+    }
+
     pub(super) fn set(&mut self, name: &str, value: impl Serialize) -> Result<(), Failure> {
         let raw = to_raw_value(&value).map_err(|_| {
             Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong.")

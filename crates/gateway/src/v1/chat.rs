@@ -2,7 +2,6 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use lyceum_llm::ModelKind;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{Failure, context, forward, local, read_request};
 use crate::Gateway;
@@ -31,8 +30,7 @@ pub(super) async fn create_chat_completion(
     let streamed = body.get::<bool>("stream")?.unwrap_or(false);
     let with_usage = body.get::<StreamOptions>("stream_options")?.unwrap_or_default();
     let with_usage = with_usage.include_usage.unwrap_or(false);
-    if !matches!(body.get::<Value>("messages")?, Some(Value::Array(messages)) if !messages.is_empty())
-    {
+    if !body.has_items("messages") {
         let message = "'messages' must be a list of at least one message.";
         return Err(Failure::bad_request("invalid_field", message));
     }
@@ -41,7 +39,6 @@ pub(super) async fn create_chat_completion(
     match &model.target {
         Target::Local => local::chat(&gateway, context, &model, body, streamed, with_usage).await,
         Target::OpenAi(client) => {
-            gateway.admit(&context)?;
             body.aim_at(&model)?;
             let call = forward::Call { gateway: &gateway, context, model: &model, client };
             match streamed {

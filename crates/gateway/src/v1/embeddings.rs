@@ -43,7 +43,6 @@ pub(super) async fn create_embedding(
     match &model.target {
         Target::Local => local(&gateway, context, &model, &body).await,
         Target::OpenAi(client) => {
-            gateway.admit(&context)?;
             body.aim_at(&model)?;
             let call = forward::Call { gateway: &gateway, context, model: &model, client };
             call.whole("embeddings", body).await
@@ -78,7 +77,7 @@ async fn local(
     }
     let request_id = context.request_id;
     let request = EmbeddingRequest { model: model.model.clone(), input, task, dimensions: None };
-    let answer = gateway.embed(context, model, request).await?;
+    let (answer, notice) = gateway.embed_noted(context, model, request).await?;
     let data = answer.embeddings.into_iter().enumerate().map(|(index, vector)| EmbeddingData {
         object: "embedding".into(),
         index: Some(index),
@@ -92,7 +91,7 @@ async fn local(
         usage: Some(WireUsage::from(usage)),
     };
     let mut response = Json(list).into_response();
-    describe(response.headers_mut(), request_id, model);
+    describe(response.headers_mut(), request_id, model, &notice);
     Ok(response)
 }
 

@@ -8,6 +8,10 @@ use lyceum_llm::LlmError;
 use serde_json::json;
 
 use crate::GatewayError;
+use crate::limits::{RateStanding, describe_rates};
+
+/// OpenAI's name for a quota that is used up, as a code and as a type.
+const NO_QUOTA: &str = "insufficient_quota";
 
 /// An error in OpenAI's form.
 #[derive(Debug)]
@@ -16,6 +20,7 @@ pub(super) struct Failure {
     code: String,
     message: String,
     retry_after: Option<Duration>,
+    rates: RateStanding,
 }
 
 impl Failure {
@@ -25,12 +30,13 @@ impl Failure {
     }
 
     pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), retry_after: None }
+        Self { status, code: code.to_owned(), message: message.into(), retry_after: None, rates: RateStanding::default() }
     }
 
     /// The JSON document, also sent as an event where the stream has already begun.
     pub(super) fn document(&self) -> serde_json::Value {
         let kind = match self.status {
+            _ if self.code == NO_QUOTA => NO_QUOTA,
             StatusCode::UNAUTHORIZED => "authentication_error",
             StatusCode::FORBIDDEN => "permission_error",
             StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
@@ -65,8 +71,15 @@ impl From<GatewayError> for Failure {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = &error as &dyn std::error::Error, "a call failed");
         }
-        let (code, message) = (error.code(), error.detail());
-        Self { retry_after, ..Self::new(status, code, message) }
+        let code = match &error {
+            GatewayError::QuotaExceeded(_) => NO_QUOTA,
+            error => error.code(),
+        };
+        let rates = match &error {
+            GatewayError::Limited { rate, .. } => rate.standing,
+            _ => RateStanding::default(),
+        };
+        Self { retry_after, rates, ..Self::new(status, code, error.detail()) }
     }
 }
 
@@ -79,6 +92,7 @@ impl From<LlmError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.document())).into_response();
+        describe_rates(response.headers_mut(), &self.rates);
         if let Some(after) = self.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

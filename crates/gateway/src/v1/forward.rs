@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::{Failure, describe};
-use crate::calls::Meter;
+use crate::calls::{Meter, forecast_of_body};
 use crate::{CallContext, Gateway, GatewayError, ModelConfig};
 
 /// One call to be passed on.
@@ -54,7 +54,9 @@ impl Call<'_> {
     pub(super) async fn whole(self, path: &str, body: Body) -> Result<Response, Failure> {
         let sent = body.to_bytes()?;
         let request_id = self.context.request_id;
-        let mut meter = self.gateway.meter(self.context, self.model, 0).with_body(sent.clone());
+        let meter = self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
+        let mut meter = meter.with_body(sent.clone());
+        let notice = meter.notice();
         let answer = match self.client.post(path, sent).await {
             Ok(response) => self.client.read(response).await,
             Err(error) => Err(error),
@@ -75,7 +77,7 @@ impl Call<'_> {
         let mut response = Response::new(HttpBody::from(answer));
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        describe(response.headers_mut(), request_id, self.model);
+        describe(response.headers_mut(), request_id, self.model, &notice);
         Ok(response)
     }
 
@@ -89,7 +91,9 @@ impl Call<'_> {
         body.set("stream_options", json!({ "include_usage": true }))?;
         let request_id = self.context.request_id;
         let sent = body.to_bytes()?;
-        let mut meter = self.gateway.meter(self.context, self.model, 0).with_body(sent.clone());
+        let meter = self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
+        let mut meter = meter.with_body(sent.clone());
+        let notice = meter.notice();
         let mut answer = self.client.post("chat/completions", sent).await;
         // Older servers know no stream_options.
         if let Err(LlmError::Rejected(words)) = &answer
@@ -116,7 +120,7 @@ impl Call<'_> {
         };
         let mut response = Response::new(HttpBody::from_stream(relay.run(frames)));
         stream_headers(&mut response);
-        describe(response.headers_mut(), request_id, self.model);
+        describe(response.headers_mut(), request_id, self.model, &notice);
         Ok(response)
     }
 }

@@ -40,6 +40,7 @@ pub(super) async fn chat(
     let request_id = context.request_id;
     let created = gateway.inner.clock.now().timestamp();
     let events = gateway.chat(context, model, request).await?;
+    let notice = events.notice.clone();
     let head = Head {
         id: format!("chatcmpl-{}", request_id.simple()),
         created,
@@ -54,7 +55,7 @@ pub(super) async fn chat(
         }
         false => Json(head.collect(events).await?).into_response(),
     };
-    describe(response.headers_mut(), request_id, model);
+    describe(response.headers_mut(), request_id, model, &notice);
     Ok(response)
 }
 

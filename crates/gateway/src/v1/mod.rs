@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::calls::Notice;
 use crate::{CallContext, Gateway, InferenceCreate, ModelConfig, Purpose};
 use failure::Failure;
 
@@ -64,7 +65,8 @@ fn context(caller: &Caller) -> CallContext {
 }
 
 /// What every answer says of itself.
-fn describe(headers: &mut HeaderMap, request_id: Uuid, model: &ModelConfig) {
+fn describe(headers: &mut HeaderMap, request_id: Uuid, model: &ModelConfig, notice: &Notice) {
+    notice.describe(headers);
     let text = |value: &str| HeaderValue::from_str(value).ok();
     let described = [
         ("x-request-id", text(&request_id.to_string())),

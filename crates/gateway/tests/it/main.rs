@@ -5,8 +5,10 @@
 mod calls;
 mod distributions;
 mod ledger;
+mod limits;
 mod models;
 mod providers;
+mod quotas;
 mod usage;
 mod v1;
 mod world;

@@ -10,10 +10,10 @@ use axum::http::{Method, Request, StatusCode, header};
 use axum::{Extension, Router};
 use lyceum_core::{Clock, Secret};
 use lyceum_gateway::{Gateway, GatewaySettings};
-use lyceum_http::{ApiError, Authenticator, Caller, Outgoing, OutgoingPolicy};
+use lyceum_http::{ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy};
 use lyceum_llm::openai::{HttpSend, OpenAiClient};
 use lyceum_llm::{LlmError, LocalModel, LocalModels, ModelKind};
-use lyceum_store::Keyring;
+use lyceum_store::{Db, Keyring};
 use lyceum_testkit::{MockUpstream, TestDb, caller_with};
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -26,13 +26,14 @@ pub const KEY: &str = "sk-upstream-0123456789abcdef";
 
 /// The rights of the role "user".
 const USER: &[&str] =
-    &["provider:*", "model:read", "model:write", "inference:create", "usage:read"];
+    &["provider:*", "model:read", "model:write", "inference:create", "usage:read", "api_key:*"];
 
 pub struct World {
     pub test: TestDb,
     pub upstream: MockUpstream,
     pub gateway: Gateway,
     pub app: Router,
+    keyring: Keyring,
     people: Arc<People>,
 }
 
@@ -66,55 +67,25 @@ impl World {
     }
 
     pub async fn with(settings: GatewaySettings) -> Self {
+        Self::at(settings, Clock::system()).await
+    }
+
+    pub async fn at(settings: GatewaySettings, clock: Clock) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let test = TestDb::new().await;
         let upstream = MockUpstream::with_key(KEY).await;
-        let url = Url::parse(&upstream.base_url).unwrap();
-        let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-        let policy = OutgoingPolicy { allowed_private_hosts: vec![host, "127.0.0.2".to_owned()] };
-        let outgoing = Outgoing::new(policy).unwrap();
-        let http = Arc::new(Http(outgoing.clone()));
-        let engine = Arc::new(OpenAiClient::new(http, url, Some(Secret::new(KEY))));
-        let local = |id: &str, kind, dimensions, installed| LocalModel {
-            id: id.to_owned(),
-            display_name: id.to_uppercase(),
-            kind,
-            context_length: 4096,
-            dimensions,
-            licence: "Apache-2.0".to_owned(),
-            installed,
-            default: installed,
-        };
-        let catalogue = [
-            local("local-chat", ModelKind::Chat, None, true),
-            local("local-embedding", ModelKind::Embedding, Some(8), true),
-            local("local-missing", ModelKind::Chat, None, false),
-        ];
-        let local = LocalModels {
-            chat: engine.clone(),
-            embedding: engine,
-            catalogue: catalogue.into(),
-            ..LocalModels::absent()
-        };
         let keyring = Keyring::generate().unwrap();
-        let gateway = Gateway::with_settings(
-            test.db.clone(),
-            keyring,
-            outgoing,
-            local,
-            Clock::system(),
-            settings,
-        )
-        .await
-        .unwrap();
+        let gateway = node(test.db.clone(), &upstream.base_url, &keyring, settings, clock).await;
         let people = Arc::new(People::default());
-        let authenticator: Arc<dyn Authenticator> = people.clone();
-        let (app, _) = OpenApiRouter::new()
-            .nest("/api/v1", lyceum_gateway::router(gateway.clone()))
-            .nest("/v1", lyceum_gateway::v1_router(gateway.clone()))
-            .split_for_parts();
-        let app = app.layer(Extension(authenticator));
-        Self { test, upstream, gateway, app, people }
+        let app = app_of(&gateway, &people);
+        Self { test, upstream, gateway, app, keyring, people }
+    }
+
+    /// Another node of the same platform, its connections and its tasks its own.
+    pub async fn node(&self) -> Gateway {
+        let db = Db::connect(self.test.app_options(), 8).await.unwrap();
+        let settings = GatewaySettings::default();
+        node(db, &self.upstream.base_url, &self.keyring, settings, Clock::system()).await
     }
 
     /// Makes a user whose token is their name.
@@ -129,6 +100,52 @@ impl World {
         let id = lyceum_testkit::admin(&self.test.db, name).await;
         self.people.0.lock().unwrap().insert(name.to_owned(), caller_with(id, &["*:*"]));
         id
+    }
+
+    /// A key of the user `owner` as a token of its own; its id.
+    pub async fn key(&self, owner: Uuid, token: &str) -> Uuid {
+        let id = lyceum_core::new_id();
+        let mut caller = caller_with(owner, USER);
+        caller.credential = Credential::ApiKey(id);
+        let mut tx = self.test.db.begin_maintenance().await.unwrap();
+        sqlx::query(
+            "INSERT INTO identity.api_keys (id, user_id, name, key_hash, hint, permissions)
+             VALUES ($1, $2, $3, sha256(convert_to($3, 'UTF8')), '', '[]')",
+        )
+        .bind(id)
+        .bind(owner)
+        .bind(token)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        self.people.0.lock().unwrap().insert(token.to_owned(), caller);
+        id
+    }
+
+    /// A group of these members.
+    pub async fn group(&self, name: &str, members: &[Uuid]) -> Uuid {
+        let id = lyceum_core::new_id();
+        let mut tx = self.test.db.begin_maintenance().await.unwrap();
+        sqlx::query(
+            "WITH made AS (INSERT INTO identity.groups (id, name) VALUES ($1, $2) RETURNING id)
+             INSERT INTO identity.group_members (group_id, user_id)
+             SELECT made.id, member FROM made, unnest($3::uuid[]) AS member",
+        )
+        .bind(id)
+        .bind(name)
+        .bind(members)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// One number out of the database, as the platform sees it.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        let mut tx = self.test.db.begin_maintenance().await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut *tx).await.unwrap()
     }
 
     /// Sends a request and reads the whole answer.
@@ -213,6 +230,62 @@ impl World {
             })
             .collect()
     }
+}
+
+/// A gateway on `db` whose built-in models are the upstream.
+async fn node(
+    db: Db,
+    upstream: &str,
+    keyring: &Keyring,
+    settings: GatewaySettings,
+    clock: Clock,
+) -> Gateway {
+    let url = Url::parse(upstream).unwrap();
+    let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let policy = OutgoingPolicy { allowed_private_hosts: vec![host, "127.0.0.2".to_owned()] };
+    let outgoing = Outgoing::new(policy).unwrap();
+    let http = Arc::new(Http(outgoing.clone()));
+    let engine = Arc::new(OpenAiClient::new(http, url, Some(Secret::new(KEY))));
+    let local = |id: &str, kind, dimensions, installed| LocalModel {
+        id: id.to_owned(),
+        display_name: id.to_uppercase(),
+        kind,
+        context_length: 4096,
+        dimensions,
+        licence: "Apache-2.0".to_owned(),
+        installed,
+        default: installed,
+    };
+    let catalogue = [
+        local("local-chat", ModelKind::Chat, None, true),
+        local("local-embedding", ModelKind::Embedding, Some(8), true),
+        local("local-missing", ModelKind::Chat, None, false),
+    ];
+    let local = LocalModels {
+        chat: engine.clone(),
+        embedding: engine,
+        catalogue: catalogue.into(),
+        ..LocalModels::absent()
+    };
+    Gateway::with_settings(
+        db,
+        keyring.clone(),
+        outgoing,
+        local,
+        clock,
+        settings,
+    )
+    .await
+    .unwrap()
+}
+
+fn app_of(gateway: &Gateway, people: &Arc<People>) -> Router {
+    let authenticator: Arc<dyn Authenticator> = people.clone();
+    let (app, _) = OpenApiRouter::new()
+        .nest("/api/v1", lyceum_gateway::router(gateway.clone()))
+        .nest("/v1", lyceum_gateway::v1_router(gateway.clone()))
+        .split_for_parts();
+    app.layer(Extension(authenticator))
 }
 
 #[derive(Debug)]

@@ -1,0 +1,82 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Uuid;
+
+use super::{CallContext, Meter};
+use crate::limits::{RateStanding, Taken, describe_rates};
+use crate::quotas::{Forecast, Reserved, reserve};
+use crate::{Gateway, GatewayError, ModelConfig};
+
+/// A call that was let through: what it took from its rate limits and reserved of its quotas.
+/// Dropped before the call is made, it gives everything back.
+pub(crate) struct Admission {
+    /// The id of the ledger row to come.
+    pub(crate) call: Uuid,
+    pub(crate) groups: Arc<[Uuid]>,
+    taken: Taken,
+    reserved: Option<Reserved>,
+}
+
+impl Admission {
+    /// The call was made; its row ends the reservation.
+    pub(crate) fn settle(self, tokens: u64) {
+        self.taken.settle(tokens as f64);
+        if let Some(reserved) = self.reserved {
+            reserved.hand_over();
+        }
+    }
+
+    pub(crate) fn notice(&self) -> Notice {
+        let warnings = self.reserved.as_ref().map(|reserved| reserved.warnings.join(", "));
+        Notice { rates: self.taken.standing, warnings: warnings.unwrap_or_default() }
+    }
+}
+
+/// How the limits of a call stand, for its answer's headers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notice {
+    rates: RateStanding,
+    warnings: String,
+}
+
+impl Notice {
+    pub(crate) fn describe(&self, headers: &mut HeaderMap) {
+        describe_rates(headers, &self.rates);
+        if !self.warnings.is_empty()
+            && let Ok(value) = HeaderValue::from_str(&self.warnings)
+        {
+            headers.insert(HeaderName::from_static("x-lyceum-quota-warning"), value);
+        }
+    }
+}
+
+impl Gateway {
+    /// Lets a call through, or refuses it before it costs anything, and starts its meter. Whom
+    /// nothing binds pays one look into memory; `forecast` is asked only where it matters.
+    pub(crate) async fn begin(
+        &self,
+        context: CallContext,
+        model: &ModelConfig,
+        forecast: impl FnOnce() -> Forecast,
+    ) -> Result<Meter, GatewayError> {
+        let inner = &self.inner;
+        let terms = inner.limits.terms(&inner.db, &context).await?;
+        let usage = terms.want_forecast(model.id).then(|| forecast().usage(model));
+        let usage = usage.unwrap_or_default();
+        let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+        let taken = inner.limits.take(&terms, &context, model.id, tokens, Instant::now())?;
+        let (call, now) = (lyceum_core::new_id(), inner.clock.now());
+        let reserved = match terms.metered {
+            false => None,
+            true => {
+                let asked = (model, usage);
+                let (db, ledger) = (&inner.db, &inner.ledger);
+                Some(reserve(db, ledger, &context, &terms, call, now, asked).await?)
+            }
+        };
+        let admission = Admission { call, groups: terms.groups.clone(), taken, reserved };
+        Ok(Meter::start(inner.ledger.clone(), context, model, now, admission))
+    }
+}

@@ -1,0 +1,209 @@
+//! Limits of calls: who is bound by which, and the rate limits themselves. Quotas stand in
+//! [`crate::quotas`].
+
+mod bucket;
+mod headers;
+mod http;
+mod store;
+mod watch;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use lyceum_store::Db;
+use moka::future::Cache;
+use uuid::Uuid;
+
+pub(crate) use bucket::{Level, RateStanding, Taken, Unit};
+pub(crate) use headers::describe_rates;
+pub(crate) use http::router;
+
+use bucket::{Buckets, Demand};
+use watch::Watch;
+
+use crate::{CallContext, GatewayError};
+
+/// Changes are told at once; this bound holds where one was lost.
+const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+/// Callers that are remembered at most.
+const CAPACITY: u64 = 50_000;
+
+/// One rate limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    level: Level,
+    subject: Uuid,
+    requests: Option<f64>,
+    tokens: Option<f64>,
+}
+
+/// What binds the calls of one user with one key.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// Whether a quota may apply; the database judges which.
+    pub(crate) metered: bool,
+    pub(crate) groups: Arc<[Uuid]>,
+    rules: Vec<Rule>,
+}
+
+impl Terms {
+    fn rules_for(&self, model: Uuid) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |r| r.level != Level::Model || r.subject == model)
+    }
+
+    /// Whether it matters how many tokens a call may take.
+    pub(crate) fn want_forecast(&self, model: Uuid) -> bool {
+        self.metered || self.rules_for(model).any(|rule| rule.tokens.is_some())
+    }
+}
+
+/// Whose rate limit is meant; nobody's is everybody's together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Subject {
+    user: Option<Uuid>,
+    group: Option<Uuid>,
+    api_key: Option<Uuid>,
+    model: Option<Uuid>,
+    by_owner: bool,
+}
+
+type Caller = (Uuid, Option<Uuid>);
+
+/// What is remembered of terms, and the buckets.
+pub(crate) struct Limits {
+    /// Of every key, or of every user in the browser.
+    per_minute: Option<f64>,
+    kept: Arc<Kept>,
+    buckets: Arc<Buckets>,
+    watch: OnceLock<Watch>,
+}
+
+/// Terms that are remembered.
+struct Kept {
+    terms: Cache<Caller, Arc<Terms>>,
+    changes: AtomicU64,
+}
+
+impl Kept {
+    fn forget(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.terms.invalidate_all();
+    }
+}
+
+impl Limits {
+    pub(crate) fn new(per_minute: Option<u32>) -> Self {
+        let terms = Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build();
+        Self {
+            per_minute: per_minute.filter(|limit| *limit > 0).map(f64::from),
+            kept: Arc::new(Kept { terms, changes: AtomicU64::new(0) }),
+            buckets: Arc::default(),
+            watch: OnceLock::new(),
+        }
+    }
+
+    /// After any change of limits; other nodes are told by the database.
+    pub(crate) fn forget(&self) {
+        self.kept.forget();
+    }
+
+    /// What binds a caller: from memory, or asked of the database once.
+    pub(crate) async fn terms(
+        &self,
+        db: &Db,
+        context: &CallContext,
+    ) -> Result<Arc<Terms>, GatewayError> {
+        let caller = (context.user_id, context.api_key_id);
+        if let Some(terms) = self.kept.terms.get(&caller).await {
+            return Ok(terms);
+        }
+        // With the first call and not before: a gateway may also only describe itself.
+        self.watch.get_or_init(|| Watch::start(db.clone(), self.kept.clone()));
+        let changes = self.kept.changes.load(Ordering::SeqCst);
+        let mut tx = db.begin_maintenance().await?;
+        let terms = Arc::new(store::terms(&mut tx, caller.0, caller.1).await?);
+        tx.commit().await?;
+        // What was read before a change must not be kept after it.
+        if self.kept.changes.load(Ordering::SeqCst) == changes {
+            self.kept.terms.insert(caller, terms.clone()).await;
+        }
+        Ok(terms)
+    }
+
+    /// Takes one request and `tokens` from every bucket that the call is bound by, or says when to
+    /// try again.
+    pub(crate) fn take(
+        &self,
+        terms: &Terms,
+        context: &CallContext,
+        model: Uuid,
+        tokens: u64,
+        now: Instant,
+    ) -> Result<Taken, GatewayError> {
+        let mut demands = Vec::new();
+        let mut demand = |unit, level, subject, per_minute: Option<f64>| {
+            let amount = match unit {
+                Unit::Requests => 1.0,
+                Unit::Tokens => tokens as f64,
+            };
+            let key = (unit, level, subject);
+            demands.extend(per_minute.map(|per_minute| Demand { key, per_minute, amount }));
+        };
+        for rule in terms.rules_for(model) {
+            demand(Unit::Requests, rule.level, rule.subject, rule.requests);
+            demand(Unit::Tokens, rule.level, rule.subject, rule.tokens);
+        }
+        let who = context.api_key_id.unwrap_or(context.user_id);
+        demand(Unit::Requests, Level::Caller, who, self.per_minute);
+        Taken::take(&self.buckets, demands, now).map_err(|denied| GatewayError::Limited {
+            retry_after: denied.wait,
+            rate: Box::new(RateRefusal {
+                unit: denied.key.0,
+                level: denied.key.1,
+                per_minute: denied.per_minute,
+                standing: denied.standing,
+            }),
+        })
+    }
+}
+
+/// Which rate limit refused a call.
+#[derive(Clone, Copy, Debug)]
+pub struct RateRefusal {
+    pub(crate) unit: Unit,
+    pub(crate) level: Level,
+    pub(crate) per_minute: f64,
+    pub(crate) standing: RateStanding,
+}
+
+impl RateRefusal {
+    /// The level's and the unit's name in the API.
+    pub(crate) fn names(&self) -> (&'static str, &'static str) {
+        let level = match self.level {
+            Level::Organization => "organization",
+            Level::User | Level::Caller => "user",
+            Level::Group => "group",
+            Level::ApiKey | Level::OwnKey => "api_key",
+            Level::Model => "model",
+        };
+        let unit = match self.unit {
+            Unit::Requests => "requests",
+            Unit::Tokens => "tokens",
+        };
+        (level, unit)
+    }
+
+    /// For a person.
+    pub(crate) fn detail(&self) -> String {
+        let (_, unit) = self.names();
+        let whose = match self.level {
+            Level::Organization => "everybody together",
+            Level::User | Level::Caller => "you",
+            Level::Group => "your group",
+            Level::ApiKey | Level::OwnKey => "this API key",
+            Level::Model => "this model",
+        };
+        format!("The limit of {} {unit} per minute of {whose} is reached; slow down.", self.per_minute)
+    }
+}

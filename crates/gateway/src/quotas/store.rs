@@ -1,0 +1,256 @@
+use chrono::{DateTime, Utc};
+use lyceum_core::{Cursor, PageRequest};
+use lyceum_store::{Db, StoreError};
+use rust_decimal::Decimal;
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::QuotaRefusal;
+use super::http::{Quota, QuotaResource, QuotaScope, SetQuota};
+use super::reserve::Wanted;
+
+/// Whose quotas bind a call.
+pub(super) struct Bound<'a> {
+    pub(super) user: Uuid,
+    pub(super) api_key: Option<Uuid>,
+    pub(super) groups: &'a [Uuid],
+}
+
+/// Reserves, or says who refuses (`true`); else what is nearly used up. One statement that is its
+/// own transaction, for it stands in the way of every call under a quota; its function acts as the
+/// platform.
+pub(super) async fn reserve(
+    db: &Db,
+    call: Uuid,
+    holder: i64,
+    bound: Bound<'_>,
+    at: DateTime<Utc>,
+    wanted: Wanted,
+) -> Result<Vec<(bool, QuotaRefusal)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT scope AS "scope!", resource AS "resource!", maximum AS "maximum!",
+                  used AS "used!", reserved AS "reserved!", wanted AS "wanted!",
+                  ends_at AS "ends_at!", ends_on AS "ends_on!", timezone AS "timezone!",
+                  refused AS "refused!"
+           FROM gateway.reserve_quota($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+        call,
+        holder,
+        bound.user,
+        bound.api_key,
+        bound.groups,
+        at,
+        wanted.tokens,
+        wanted.cost,
+        wanted.seconds,
+    )
+    .fetch_all(db.pool())
+    .await?;
+    let rows = rows.into_iter().map(|row| {
+        let standing = QuotaRefusal {
+            scope: row.scope,
+            resource: row.resource,
+            maximum: row.maximum,
+            used: row.used,
+            reserved: row.reserved,
+            wanted: row.wanted,
+            ends_at: row.ends_at,
+            ends_on: row.ends_on,
+            timezone: row.timezone,
+            judged_at: at,
+        };
+        (row.refused, standing)
+    });
+    Ok(rows.collect())
+}
+
+/// A quota without its figures.
+#[derive(Debug, FromRow)]
+pub(super) struct QuotaRow {
+    id: Uuid,
+    user_id: Option<Uuid>,
+    group_id: Option<Uuid>,
+    api_key_id: Option<Uuid>,
+    max_storage_bytes: Option<i64>,
+    timezone: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    label: Option<String>,
+}
+
+impl QuotaRow {
+    pub(super) fn cursor(&self) -> Cursor {
+        Cursor { at: self.created_at, id: self.id }
+    }
+}
+
+fn select() -> QueryBuilder<Postgres> {
+    QueryBuilder::new(
+        "SELECT q.id, q.user_id, q.group_id, q.api_key_id, q.max_storage_bytes, q.timezone,
+                q.created_at, q.updated_at,
+                gateway.limit_label(q.user_id, q.group_id, q.api_key_id, NULL) AS label
+         FROM identity.user_quotas q",
+    )
+}
+
+/// The quotas of a person, of their groups and of their keys.
+pub(super) async fn of_person(
+    connection: &mut PgConnection,
+    user: Uuid,
+) -> Result<Vec<QuotaRow>, StoreError> {
+    let mut query = select();
+    query.push(" WHERE q.user_id = ").push_bind(user);
+    query.push(
+        " OR q.group_id IN (SELECT m.group_id FROM identity.group_members m
+                            JOIN identity.groups g ON g.id = m.group_id
+                            WHERE g.deleted_at IS NULL AND m.user_id = ",
+    );
+    query.push_bind(user).push(") OR q.api_key_id IN (SELECT k.id FROM identity.api_keys k ");
+    query.push("WHERE k.deleted_at IS NULL AND k.user_id = ").push_bind(user);
+    query.push(") ORDER BY q.created_at, q.id LIMIT 200");
+    Ok(query.build_query_as().fetch_all(connection).await?)
+}
+
+/// A page of quotas, newest first, with one row more than asked for if there is another page.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    page: &PageRequest,
+) -> Result<Vec<QuotaRow>, StoreError> {
+    let mut query = select();
+    if let Some(after) = page.after {
+        query.push(" WHERE (q.created_at, q.id) < (").push_bind(after.at);
+        query.push(", ").push_bind(after.id).push(")");
+    }
+    query.push(" ORDER BY q.created_at DESC, q.id DESC LIMIT ").push_bind(page.limit + 1);
+    Ok(query.build_query_as().fetch_all(connection).await?)
+}
+
+pub(super) async fn of_subject(
+    connection: &mut PgConnection,
+    scope: QuotaScope,
+    subject: Uuid,
+) -> Result<Option<QuotaRow>, StoreError> {
+    let mut query = select();
+    query.push(match scope {
+        QuotaScope::Users => " WHERE q.user_id = ",
+        QuotaScope::Groups => " WHERE q.group_id = ",
+        QuotaScope::ApiKeys => " WHERE q.api_key_id = ",
+    });
+    query.push_bind(subject);
+    Ok(query.build_query_as().fetch_optional(connection).await?)
+}
+
+/// How each resource of the quotas stands.
+pub(super) async fn with_figures(
+    connection: &mut PgConnection,
+    rows: Vec<QuotaRow>,
+    at: DateTime<Utc>,
+) -> Result<Vec<Quota>, StoreError> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let figures = sqlx::query!(
+        r#"SELECT s.quota_id AS "quota_id!", s.resource AS "resource!", s.maximum,
+                  s.used AS "used!", s.reserved AS "reserved!",
+                  gateway.month_end(s.period_start, q.timezone) AS "resets_at!", w.created_at AS "warned_at?"
+           FROM gateway.quota_standing($1, $2) s
+           JOIN identity.user_quotas q ON q.id = s.quota_id
+           LEFT JOIN gateway.quota_warnings w ON w.quota_id = s.quota_id
+                AND w.resource = s.resource AND w.period_start = s.period_start"#,
+        &ids,
+        at,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let storage = sqlx::query!(
+        r#"SELECT q.id, gateway.storage_used(q.user_id, q.group_id) AS "used!",
+                  w.created_at AS "warned_at?"
+           FROM identity.user_quotas q
+           LEFT JOIN gateway.quota_warnings w ON w.quota_id = q.id
+                AND w.resource = 'storage_bytes'
+                AND w.period_start = gateway.month_of($2, q.timezone)
+           WHERE q.id = ANY ($1) AND q.max_storage_bytes IS NOT NULL"#,
+        &ids,
+        at,
+    )
+    .fetch_all(connection)
+    .await?;
+    let quota = |row: QuotaRow| {
+        let own = figures.iter().filter(|figure| figure.quota_id == row.id);
+        let mut resources: Vec<QuotaResource> = own
+            .map(|figure| QuotaResource {
+                resource: figure.resource.clone(),
+                limit: figure.maximum.map(|limit| limit.normalize()),
+                used: figure.used.normalize(),
+                reserved: figure.reserved.normalize(),
+                resets_at: Some(figure.resets_at),
+                warned_at: figure.warned_at,
+            })
+            .collect();
+        let stored = storage.iter().filter(|stored| stored.id == row.id);
+        resources.extend(stored.map(|stored| QuotaResource {
+            resource: "storage_bytes".to_owned(),
+            limit: row.max_storage_bytes.map(Decimal::from),
+            used: Decimal::from(stored.used),
+            reserved: Decimal::ZERO,
+            resets_at: None,
+            warned_at: stored.warned_at,
+        }));
+        resources.sort_by(|a, b| a.resource.cmp(&b.resource));
+        let subjects =
+            [("user", row.user_id), ("group", row.group_id), ("api_key", row.api_key_id)];
+        let subject = subjects.into_iter().find_map(|(scope, id)| Some((scope, id?)));
+        let (scope, subject_id) = subject.unwrap_or(("user", row.id));
+        Quota {
+            id: row.id,
+            scope: scope.to_owned(),
+            subject_id,
+            label: row.label,
+            timezone: row.timezone,
+            resources,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    };
+    Ok(rows.into_iter().map(quota).collect())
+}
+
+/// Sets the limits of a subject; `None` where it does not exist.
+pub(super) async fn set(
+    connection: &mut PgConnection,
+    scope: QuotaScope,
+    subject: Uuid,
+    limits: &SetQuota,
+    at: DateTime<Utc>,
+) -> Result<Option<Uuid>, sqlx::Error> {
+    let kind = match scope {
+        QuotaScope::Users => "user",
+        QuotaScope::Groups => "group",
+        QuotaScope::ApiKeys => "api_key",
+    };
+    sqlx::query_scalar!(
+        "SELECT gateway.set_quota($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        lyceum_core::new_id(),
+        kind,
+        subject,
+        limits.max_api_calls,
+        limits.max_tokens,
+        limits.max_cost,
+        limits.max_storage_bytes,
+        limits.max_compute_seconds,
+        limits.timezone.as_deref().unwrap_or("UTC"),
+        at,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Takes the quota of a subject away; answers whether there was one.
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    scope: QuotaScope,
+    subject: Uuid,
+) -> Result<bool, StoreError> {
+    let Some(row) = of_subject(connection, scope, subject).await? else { return Ok(false) };
+    let done = sqlx::query!("DELETE FROM identity.user_quotas WHERE id = $1", row.id)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
