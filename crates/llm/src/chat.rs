@@ -175,7 +175,7 @@ pub enum FinishReason {
 }
 
 /// A piece of a tool call; pieces with the same index belong together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCallDelta {
     /// Which of the parallel calls.
     pub index: u32,
@@ -185,6 +185,10 @@ pub struct ToolCallDelta {
     pub name: Option<String>,
     /// A piece of the arguments' JSON text.
     pub arguments: String,
+    /// What the provider wants back when the call comes back with its result: signatures of its
+    /// reasoning. In the first piece, by the provider's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Value>,
 }
 
 /// What happens while an answer is generated. Every stream that does not fail ends with exactly
