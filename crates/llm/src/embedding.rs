@@ -44,18 +44,17 @@ pub struct EmbeddingResponse {
 #[async_trait]
 pub trait EmbeddingModel: Send + Sync {
     /// Embeds all texts or none.
-    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
-        let mut answered = 0;
-        self.embed_counted(request, &mut answered).await
-    }
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError>;
 
     /// The same. `answered` becomes the number of texts in the requests that the provider answered,
     /// which counts even where a later request fails.
     async fn embed_counted(
         &self,
         request: EmbeddingRequest,
-        answered: &mut usize,
-    ) -> Result<EmbeddingResponse, LlmError>;
+        _answered: &mut usize,
+    ) -> Result<EmbeddingResponse, LlmError> {
+        self.embed(request).await
+    }
 }
 
 /// Collects the vectors of several requests.

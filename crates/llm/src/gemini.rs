@@ -131,6 +131,11 @@ impl ChatModel for GeminiClient {
 
 #[async_trait]
 impl EmbeddingModel for GeminiClient {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        let mut answered = 0;
+        self.embed_counted(request, &mut answered).await
+    }
+
     async fn embed_counted(
         &self,
         request: EmbeddingRequest,

@@ -89,11 +89,7 @@ impl ChatModel for Absent {
 
 #[async_trait]
 impl EmbeddingModel for Absent {
-    async fn embed_counted(
-        &self,
-        _: EmbeddingRequest,
-        _: &mut usize,
-    ) -> Result<EmbeddingResponse, LlmError> {
+    async fn embed(&self, _: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
         Self::refusal()
     }
 }

@@ -74,6 +74,11 @@ impl ChatModel for OllamaClient {
 
 #[async_trait]
 impl EmbeddingModel for OllamaClient {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        let mut answered = 0;
+        self.embed_counted(request, &mut answered).await
+    }
+
     async fn embed_counted(
         &self,
         request: EmbeddingRequest,

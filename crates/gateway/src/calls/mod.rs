@@ -5,10 +5,7 @@ mod stream;
 mod tokens;
 
 use lyceum_http::{Outgoing, OutgoingError};
-use lyceum_llm::openai::HttpSend;
-use lyceum_llm::{
-    ChatModel as _, ChatRequest, EmbeddingRequest, EmbeddingResponse, LlmError, ModelKind,
-};
+use lyceum_llm::{ChatRequest, EmbeddingRequest, EmbeddingResponse, HttpSend, LlmError, ModelKind};
 use url::Url;
 use uuid::Uuid;
 
@@ -17,7 +14,6 @@ pub use stream::MeteredStream;
 pub(crate) use meter::Meter;
 use tokens::{prompt_of_body, tokens_of};
 
-use crate::models::Target;
 use crate::{Gateway, GatewayError, ModelConfig, Purpose};
 
 /// Who calls and what for; goes into the ledger row.
@@ -81,15 +77,17 @@ impl Gateway {
         mut request: ChatRequest,
     ) -> Result<MeteredStream, GatewayError> {
         model.expect(ModelKind::Chat)?;
+        let port = model.target.chat().ok_or_else(|| model.wrong_kind(ModelKind::Chat))?;
         self.admit(&context)?;
         model.apply_defaults(&mut request);
+        if model.provider == "dify" {
+            // It wants to know people apart, always by the same name.
+            let user = || context.user_id.to_string().into();
+            request.extra.entry("user").or_insert_with(user);
+        }
         let prompt = tokens::prompt_of_messages(&request.messages);
         let mut meter = self.meter(context, model, prompt);
-        let asked = match &model.target {
-            Target::Local => self.inner.local.chat.chat(request).await,
-            Target::OpenAi(client) => client.chat(request).await,
-        };
-        match asked {
+        match port.chat(request).await {
             Ok(events) => Ok(MeteredStream::new(events, meter)),
             Err(error) => {
                 meter.refused(&error);
@@ -106,16 +104,14 @@ impl Gateway {
         mut request: EmbeddingRequest,
     ) -> Result<EmbeddingResponse, GatewayError> {
         model.expect(ModelKind::Embedding)?;
+        let port =
+            model.target.embedding().ok_or_else(|| model.wrong_kind(ModelKind::Embedding))?;
         self.admit(&context)?;
         request.model.clone_from(&model.model);
         let sizes: Vec<u64> = request.input.iter().map(|text| tokens_of(text)).collect();
         let mut meter = self.meter(context, model, sizes.iter().sum());
         let mut answered = 0;
-        let asked = match &model.target {
-            Target::Local => self.inner.local.embedding.embed(request).await,
-            Target::OpenAi(client) => client.embed_counted(request, &mut answered).await,
-        };
-        match asked {
+        match port.embed_counted(request, &mut answered).await {
             Ok(response) => {
                 meter.served_by(&response.model);
                 meter.complete(response.usage).await?;

@@ -15,7 +15,7 @@ pub struct MeteredStream {
 }
 
 impl MeteredStream {
-    pub(super) fn new(events: ChatStream, meter: Meter) -> Self {
+    pub(crate) fn new(events: ChatStream, meter: Meter) -> Self {
         Self { events: metered(events, meter) }
     }
 }

@@ -4,7 +4,7 @@ use lyceum_llm::ModelKind;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Failure, context, forward, local, read_request};
+use super::{Failure, context, forward, read_request, translate};
 use crate::Gateway;
 use crate::models::Target;
 
@@ -39,15 +39,15 @@ pub(super) async fn create_chat_completion(
     let model = gateway.catalogue(caller.user_id).await?.by_name(&model, ModelKind::Chat)?;
     let context = context(&caller);
     match &model.target {
-        Target::Local => local::chat(&gateway, context, &model, body, streamed, with_usage).await,
         Target::OpenAi(client) => {
             gateway.admit(&context)?;
             body.aim_at(&model)?;
             let call = forward::Call { gateway: &gateway, context, model: &model, client };
             match streamed {
                 true => call.stream(body, with_usage).await,
-                false => call.whole("chat/completions", body).await,
+                false => call.completion(body).await,
             }
         }
+        _ => translate::chat(&gateway, context, &model, body, streamed, with_usage).await,
     }
 }

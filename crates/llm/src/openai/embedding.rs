@@ -20,6 +20,11 @@ struct Body<'a> {
 
 #[async_trait]
 impl EmbeddingModel for OpenAiClient {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        let mut answered = 0;
+        self.embed_counted(request, &mut answered).await
+    }
+
     async fn embed_counted(
         &self,
         request: EmbeddingRequest,
