@@ -344,6 +344,10 @@ impl Framing {
         }
     }
 
+    fn is_json(&self) -> bool {
+        matches!(self, Framing::Lines(_))
+    }
+
     /// What was begun and not ended, and whether it is whole all the same.
     fn finish(&mut self) -> Option<(String, bool)> {
         match self {
@@ -396,6 +400,9 @@ fn pieces(
         }
         match (framing.finish(), silence) {
             (Some((data, true)), _) => yield Ok(data),
+            (Some(_), Some(silence)) if !silence.trim_ascii_start().starts_with(b"{") && framing.is_json() => {
+                yield Err(no_stream(&silence, key.as_ref()));
+            }
             (Some(_), _) => yield Err(LlmError::BrokenStream("it was cut inside an event".to_owned())),
             (None, Some(silence)) => yield Err(no_stream(&silence, key.as_ref())),
             (None, None) => {}

@@ -146,10 +146,12 @@ fn innermost(error: &reqwest::Error) -> String {
 
 /// Whether the other side was reached and the two could not agree on a secure connection.
 fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        cause.is::<rustls::Error>() || inner.is_some_and(|error| error.is::<rustls::Error>())
-    })
+    // An IO error does not name what it carries as its cause.
+    fn carries(error: &(dyn std::error::Error + 'static)) -> bool {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        error.is::<rustls::Error>() || inner.is_some_and(|inner| carries(inner))
+    }
+    causes(error).any(carries)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

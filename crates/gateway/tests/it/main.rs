@@ -5,6 +5,7 @@
 mod calls;
 mod ledger;
 mod models;
+mod protocols;
 mod providers;
 mod usage;
 mod v1;
