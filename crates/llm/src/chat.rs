@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::LlmError;
@@ -47,16 +48,30 @@ impl Content {
 }
 
 /// One part of a message, in OpenAI's form.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum ContentPart {
-    /// `{"type": "text", "text": …}`; the type is implied.
+    /// `{"type": "text", "text": …}`; read without the type, too.
     Text {
         /// The text.
         text: String,
     },
     /// Anything else (an image, a file), passed on as it came.
     Other(Value),
+}
+
+impl Serialize for ContentPart {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            ContentPart::Text { text } => {
+                let mut part = serializer.serialize_struct("ContentPart", 2)?;
+                part.serialize_field("type", "text")?;
+                part.serialize_field("text", text)?;
+                part.end()
+            }
+            ContentPart::Other(value) => value.serialize(serializer),
+        }
+    }
 }
 
 /// One message of a conversation, in OpenAI's form.
@@ -175,7 +190,7 @@ pub enum FinishReason {
 }
 
 /// A piece of a tool call; pieces with the same index belong together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCallDelta {
     /// Which of the parallel calls.
     pub index: u32,
@@ -185,6 +200,10 @@ pub struct ToolCallDelta {
     pub name: Option<String>,
     /// A piece of the arguments' JSON text.
     pub arguments: String,
+    /// What the provider wants back when the call comes back with its result: signatures of its
+    /// reasoning. In the first piece, by the provider's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Value>,
 }
 
 /// What happens while an answer is generated. Every stream that does not fail ends with exactly

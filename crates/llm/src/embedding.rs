@@ -45,4 +45,71 @@ pub struct EmbeddingResponse {
 pub trait EmbeddingModel: Send + Sync {
     /// Embeds all texts or none.
     async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError>;
+
+    /// The same. `answered` becomes the number of texts in the requests that the provider answered,
+    /// which counts even where a later request fails.
+    async fn embed_counted(
+        &self,
+        request: EmbeddingRequest,
+        _answered: &mut usize,
+    ) -> Result<EmbeddingResponse, LlmError> {
+        self.embed(request).await
+    }
+}
+
+/// Collects the vectors of several requests.
+pub(crate) struct Collected {
+    whole: EmbeddingResponse,
+}
+
+impl Collected {
+    pub(crate) fn new(request: &EmbeddingRequest) -> Self {
+        let whole = EmbeddingResponse {
+            model: request.model.clone(),
+            embeddings: Vec::with_capacity(request.input.len()),
+            usage: Some(Usage::default()),
+        };
+        Self { whole }
+    }
+
+    /// Adds the answer to a request of `texts` texts. One answer without a count makes the whole
+    /// unknown.
+    pub(crate) fn add(
+        &mut self,
+        texts: usize,
+        model: Option<String>,
+        vectors: Vec<Vec<f32>>,
+        prompt_tokens: Option<u64>,
+    ) -> Result<(), LlmError> {
+        if vectors.len() != texts {
+            let words = format!("{} vectors came for {texts} texts", vectors.len());
+            return Err(LlmError::Malformed(words));
+        }
+        let broken =
+            |vector: &Vec<f32>| vector.is_empty() || vector.iter().any(|value| !value.is_finite());
+        if vectors.iter().any(broken) {
+            return Err(LlmError::Malformed("a vector is empty or not finite".to_owned()));
+        }
+        self.whole.usage = match (self.whole.usage, prompt_tokens) {
+            (Some(sum), Some(tokens)) => Some(Usage {
+                prompt_tokens: sum.prompt_tokens.saturating_add(tokens),
+                ..Usage::default()
+            }),
+            _ => None,
+        };
+        if let Some(model) = model.filter(|model| !model.is_empty()) {
+            self.whole.model = model;
+        }
+        self.whole.embeddings.extend(vectors);
+        Ok(())
+    }
+
+    /// All vectors, if they are of one length.
+    pub(crate) fn finish(self) -> Result<EmbeddingResponse, LlmError> {
+        let length = self.whole.embeddings.first().map(Vec::len);
+        match self.whole.embeddings.iter().all(|vector| Some(vector.len()) == length) {
+            true => Ok(self.whole),
+            false => Err(LlmError::Malformed("the vectors differ in length".to_owned())),
+        }
+    }
 }

@@ -33,9 +33,12 @@ pub enum LlmError {
         /// Its words, cut short.
         message: String,
     },
-    /// No connection (DNS, TLS, refused, not allowed).
+    /// No connection (DNS, refused, not allowed).
     #[error("no connection to the provider: {0}")]
     Connect(String),
+    /// The host was reached, but no secure connection came about (its certificate, mostly).
+    #[error("no secure connection to the provider: {0}")]
+    Tls(String),
     /// No answer in time.
     #[error("the provider did not answer within {0:?}")]
     Timeout(Duration),
@@ -74,6 +77,7 @@ impl Problem for LlmError {
             LlmError::Unauthorized(_)
             | LlmError::Provider { .. }
             | LlmError::Connect(_)
+            | LlmError::Tls(_)
             | LlmError::BrokenStream(_)
             | LlmError::Malformed(_) => ErrorKind::Upstream,
             LlmError::UnknownModel(_) => ErrorKind::NotFound,
@@ -94,6 +98,7 @@ impl Problem for LlmError {
             LlmError::RateLimited { .. } => "provider_rate_limited",
             LlmError::Provider { .. } => "provider_failed",
             LlmError::Connect(_) => "provider_unreachable",
+            LlmError::Tls(_) => "provider_tls_failed",
             LlmError::Timeout(_) => "provider_timeout",
             LlmError::BrokenStream(_) => "provider_stream_broken",
             LlmError::Malformed(_) => "provider_malformed",

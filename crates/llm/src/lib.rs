@@ -1,18 +1,33 @@
 //! What a language model is to Lyceum: the request, the stream of answers, the usage, and the two
 //! ports ([`ChatModel`], [`EmbeddingModel`]) that every provider client and the local engine stand
 //! behind. Knows neither SQL nor axum.
+//!
+//! A request has OpenAI's form everywhere; a client of another protocol translates it and gives
+//! back what its provider has: text, reasoning, tool calls, reasons to end, usage.
 
+pub mod anthropic;
 mod chat;
+mod convert;
+pub mod dify;
 mod embedding;
+mod endpoint;
 mod error;
+mod failure;
+pub mod gemini;
+mod lines;
 mod local;
+pub mod ollama;
 pub mod openai;
+pub mod responses;
 pub mod sse;
+mod stops;
+mod stream;
 
 pub use chat::{
     ChatEvent, ChatMessage, ChatModel, ChatRequest, ChatStream, Content, ContentPart, FinishReason,
     Role, ToolCallDelta, Usage,
 };
 pub use embedding::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, EmbeddingTask};
+pub use endpoint::{Endpoint, HttpSend, Timeouts};
 pub use error::LlmError;
 pub use local::{LocalModel, LocalModels, ModelKind, TokenCounter};

@@ -5,12 +5,14 @@
 mod chat;
 mod client;
 mod embedding;
-mod failure;
 mod wire;
 
-pub use client::{Frame, Frames, HttpSend, OpenAiClient, Timeouts};
+pub use crate::endpoint::{HttpSend, Timeouts};
+pub use client::{Frame, Frames, OpenAiClient};
 pub use wire::{
     Choice, ChunkChoice, ChunkDelta, Completion, CompletionChunk, CompletionMessage,
     CompletionTokensDetails, EmbeddingData, EmbeddingList, EmbeddingVector, FunctionDelta,
     ModelEntry, ModelList, PromptTokensDetails, ToolCallChunk, WireUsage,
 };
+
+pub(crate) use wire::lenient;

@@ -6,10 +6,7 @@ mod stream;
 mod tokens;
 
 use lyceum_http::{Outgoing, OutgoingError};
-use lyceum_llm::openai::HttpSend;
-use lyceum_llm::{
-    ChatModel as _, ChatRequest, EmbeddingRequest, EmbeddingResponse, LlmError, ModelKind,
-};
+use lyceum_llm::{ChatRequest, EmbeddingRequest, EmbeddingResponse, HttpSend, LlmError, ModelKind};
 use url::Url;
 use uuid::Uuid;
 
@@ -20,7 +17,6 @@ pub(crate) use meter::Meter;
 pub(crate) use tokens::forecast_of_body;
 use tokens::{prompt_of_body, tokens_of};
 
-use crate::models::Target;
 use crate::quotas::Forecast;
 use crate::{Gateway, GatewayError, ModelConfig, Purpose};
 
@@ -85,16 +81,18 @@ impl Gateway {
         mut request: ChatRequest,
     ) -> Result<MeteredStream, GatewayError> {
         model.expect(ModelKind::Chat)?;
+        let port = model.target.chat().ok_or_else(|| model.wrong_kind(ModelKind::Chat))?;
         model.apply_defaults(&mut request);
+        if model.provider == "dify" {
+            // It wants to know people apart, always by the same name.
+            let user = || context.user_id.to_string().into();
+            request.extra.entry("user").or_insert_with(user);
+        }
         let prompt = tokens::prompt_of_messages(&request.messages);
         let max_tokens = request.max_tokens.map(u64::from);
         let forecast = || Forecast { prompt_tokens: prompt, max_tokens };
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
-        let asked = match &model.target {
-            Target::Local => self.inner.local.chat.chat(request).await,
-            Target::OpenAi(client) => client.chat(request).await,
-        };
-        match asked {
+        match port.chat(request).await {
             Ok(events) => Ok(MeteredStream::new(events, meter)),
             Err(error) => {
                 meter.refused(&error);
@@ -121,6 +119,8 @@ impl Gateway {
         mut request: EmbeddingRequest,
     ) -> Result<(EmbeddingResponse, Notice), GatewayError> {
         model.expect(ModelKind::Embedding)?;
+        let port =
+            model.target.embedding().ok_or_else(|| model.wrong_kind(ModelKind::Embedding))?;
         request.model.clone_from(&model.model);
         let sizes: Vec<u64> = request.input.iter().map(|text| tokens_of(text)).collect();
         let prompt = sizes.iter().sum();
@@ -128,11 +128,7 @@ impl Gateway {
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         let notice = meter.notice();
         let mut answered = 0;
-        let asked = match &model.target {
-            Target::Local => self.inner.local.embedding.embed(request).await,
-            Target::OpenAi(client) => client.embed_counted(request, &mut answered).await,
-        };
-        match asked {
+        match port.embed_counted(request, &mut answered).await {
             Ok(response) => {
                 meter.served_by(&response.model);
                 meter.complete(response.usage).await?;

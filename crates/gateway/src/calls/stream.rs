@@ -16,7 +16,7 @@ pub struct MeteredStream {
 }
 
 impl MeteredStream {
-    pub(super) fn new(events: ChatStream, meter: Meter) -> Self {
+    pub(crate) fn new(events: ChatStream, meter: Meter) -> Self {
         let notice = meter.notice();
         Self { events: metered(events, meter), notice }
     }

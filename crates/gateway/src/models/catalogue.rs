@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
-use lyceum_llm::openai::{HttpSend, OpenAiClient, Timeouts};
 use lyceum_llm::{LocalModel, ModelKind};
 use lyceum_store::Sealed;
 use moka::future::Cache;
@@ -17,7 +15,7 @@ use uuid::Uuid;
 
 use super::store::{self, UsableRow};
 use super::{ModelConfig, Target};
-use crate::providers::SEALED_IN;
+use crate::providers::{Account, SEALED_IN, request_members};
 use crate::{Gateway, GatewayError, Price};
 
 /// How long another node's changes may go unnoticed; our own are noticed at once.
@@ -130,16 +128,17 @@ impl Gateway {
         tx.commit().await?;
         let mut catalogue =
             Catalogue { models: Vec::with_capacity(rows.len()), defaults: Vec::new() };
-        let mut clients: HashMap<Uuid, Option<OpenAiClient>> = HashMap::new();
+        let mut accounts: HashMap<Uuid, Option<Account>> = HashMap::new();
         for row in rows {
             let kind = kind_of(&row.kind);
             let local = self.inner.local.catalogue.iter().find(|model| model.id == row.model);
             let (target, available) = match row.provider_config_id {
-                None => (Target::Local, local.is_some_and(|model| model.installed)),
+                None => (self.local(kind), local.is_some_and(|model| model.installed)),
                 Some(id) => {
-                    let client = clients.entry(id).or_insert_with(|| self.client_of(id, &row));
-                    let Some(client) = client else { continue };
-                    (Target::OpenAi(client.clone()), true)
+                    let account = accounts.entry(id).or_insert_with(|| self.account_of(id, &row));
+                    let target = account.as_ref().and_then(|account| account.target(kind));
+                    let Some(target) = target else { continue };
+                    (target, true)
                 }
             };
             let built_in = row.provider_config_id.is_none();
@@ -156,8 +155,15 @@ impl Gateway {
         Ok(catalogue)
     }
 
-    /// The client of a provider config; `None`, logged, where its key can't be opened.
-    fn client_of(&self, id: Uuid, row: &UsableRow) -> Option<OpenAiClient> {
+    fn local(&self, kind: ModelKind) -> Target {
+        match kind {
+            ModelKind::Chat => Target::Chat(self.inner.local.chat.clone()),
+            ModelKind::Embedding => Target::Embedding(self.inner.local.embedding.clone()),
+        }
+    }
+
+    /// The account of a provider config; `None`, logged, where its key can't be opened.
+    fn account_of(&self, id: Uuid, row: &UsableRow) -> Option<Account> {
         let sealed = match (&row.encrypted_key, &row.key_id) {
             (Some(bytes), Some(key_id)) => {
                 Some(Sealed { bytes: bytes.clone(), key_id: key_id.clone() })
@@ -174,36 +180,8 @@ impl Gateway {
         };
         let url = row.base_url.as_deref().and_then(|url| Url::parse(url).ok())?;
         let config = row.config.as_ref().and_then(Value::as_object);
-        Some(client(self.inner.http.clone(), url, key, config))
+        Some(Account::new(&row.provider, self.inner.http.clone(), url, key, config))
     }
-}
-
-/// A client with the settings of a provider config.
-pub(crate) fn client(
-    http: Arc<dyn HttpSend>,
-    base_url: Url,
-    key: Option<lyceum_core::Secret>,
-    config: Option<&Map<String, Value>>,
-) -> OpenAiClient {
-    let number = |name: &str| config?.get(name)?.as_u64();
-    let text = |name: &str| config?.get(name)?.as_str();
-    let usual = Timeouts::default();
-    let mut client = OpenAiClient::new(http, base_url, key).with_timeouts(Timeouts {
-        first_byte: number("first_byte_timeout_seconds")
-            .map_or(usual.first_byte, Duration::from_secs),
-        idle: number("idle_timeout_seconds").map_or(usual.idle, Duration::from_secs),
-    });
-    if let Some(texts) = number("embedding_batch_size").and_then(|n| usize::try_from(n).ok()) {
-        client = client.with_embedding_batch(texts);
-    }
-    for (setting, header) in
-        [("organization", "openai-organization"), ("project", "openai-project")]
-    {
-        if let Some(value) = text(setting).and_then(|value| HeaderValue::from_str(value).ok()) {
-            client = client.with_header(HeaderName::from_static(header), value);
-        }
-    }
-    client
 }
 
 fn config_of(
@@ -214,10 +192,13 @@ fn config_of(
     available: bool,
 ) -> ModelConfig {
     let local = local.filter(|_| row.provider_config_id.is_none());
-    let options = match row.options {
-        Value::Object(options) => options,
-        _ => Map::new(),
+    let mut options = match kind {
+        ModelKind::Chat => request_members(row.config.as_ref().and_then(Value::as_object)),
+        ModelKind::Embedding => Map::new(),
     };
+    if let Value::Object(own) = row.options {
+        options.extend(own);
+    }
     ModelConfig {
         id: row.id,
         name: row.name,

@@ -40,6 +40,12 @@ impl Gateway {
         let provider = providers::find(&mut tx, user, body.provider_config_id).await?;
         check_editable(caller, provider.owner_id)?;
         let model = fields::text("model", &body.model, 200)?;
+        if ModelKind::from(body.kind) == ModelKind::Embedding
+            && !providers::embeds(&provider.provider)
+        {
+            let reason = "this provider has no models that embed";
+            return Err(GatewayError::invalid("kind", reason).into());
+        }
         let new = NewModel {
             id: new_id(),
             provider: provider.provider,

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use lyceum_llm::openai::OpenAiClient;
-use lyceum_llm::{ChatRequest, ModelKind};
+use lyceum_llm::{ChatModel, ChatRequest, EmbeddingModel, ModelKind};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub(crate) use catalogue::{Catalogues, client};
+pub(crate) use catalogue::Catalogues;
 pub(crate) use change::check_editable;
 pub(crate) use http::router;
 pub(crate) use local::register as register_local;
@@ -59,17 +59,48 @@ pub struct ModelConfig {
 /// How a model is reached.
 #[derive(Clone)]
 pub(crate) enum Target {
-    /// Through the engine's ports.
-    Local,
-    /// Through the OpenAI protocol.
+    /// Through OpenAI's protocol: `/v1` passes requests and answers on as they are.
     OpenAi(OpenAiClient),
+    /// Through the port, in whatever protocol; the local engine as well.
+    Chat(Arc<dyn ChatModel>),
+    /// The same for a model that embeds.
+    Embedding(Arc<dyn EmbeddingModel>),
+}
+
+impl Target {
+    /// What answers messages; `None` for a model that embeds.
+    pub(crate) fn chat(&self) -> Option<&dyn ChatModel> {
+        match self {
+            Target::OpenAi(client) => Some(client),
+            Target::Chat(port) => Some(port.as_ref()),
+            Target::Embedding(_) => None,
+        }
+    }
+
+    /// What embeds; `None` for a model that answers messages.
+    pub(crate) fn embedding(&self) -> Option<&dyn EmbeddingModel> {
+        match self {
+            Target::OpenAi(client) => Some(client),
+            Target::Embedding(port) => Some(port.as_ref()),
+            Target::Chat(_) => None,
+        }
+    }
 }
 
 impl ModelConfig {
+    /// Whether it is built in.
+    pub(crate) fn is_local(&self) -> bool {
+        self.provider_config_id.is_none()
+    }
+
+    pub(crate) fn wrong_kind(&self, wanted: ModelKind) -> GatewayError {
+        GatewayError::WrongKind { model: self.name.clone(), wanted }
+    }
+
     /// Refuses a model of another kind, or one that is not installed.
     pub(crate) fn expect(&self, kind: ModelKind) -> Result<(), GatewayError> {
         if self.kind != kind {
-            return Err(GatewayError::WrongKind { model: self.name.clone(), wanted: kind });
+            return Err(self.wrong_kind(kind));
         }
         match self.available {
             true => Ok(()),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::http::{Audience, CreateProvider, ProviderView, Scope, UpdateProvider};
 use super::store::{self, ConfigRow, ProviderRow};
-use super::{SEALED_IN, schema};
+use super::{SEALED_IN, address, schema};
 use crate::models::{check_editable, delete_models_of};
 use crate::{Gateway, GatewayError, ORGANIZATION_PROVIDER, fields};
 
@@ -37,8 +37,10 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         let provider = fields::text("provider", &body.provider, 50)?;
         let kind = usable_kind(store::kind(&mut tx, &provider).await?)?;
-        let base_url = match body.base_url.as_deref().or(kind.default_base_url.as_deref()) {
-            Some(text) => self.base_url(text)?,
+        let settings = body.config.unwrap_or_default();
+        let usual = address::of_region(&kind, &settings).or(kind.default_base_url.as_deref());
+        let base_url = match body.base_url.as_deref().or(usual) {
+            Some(text) => self.base_url(&kind, text)?,
             None => return Err(GatewayError::invalid("base_url", "is required").into()),
         };
         let mut row = ConfigRow {
@@ -52,7 +54,7 @@ impl Gateway {
             encrypted_key: None,
             key_id: None,
             key_hint: None,
-            config: config(&kind, body.config.unwrap_or_default())?,
+            config: config(&kind, settings)?,
             provider: kind.name,
             is_active: true,
             created_at: now,
@@ -76,7 +78,7 @@ impl Gateway {
         &self,
         caller: &Caller,
         id: Uuid,
-        body: UpdateProvider,
+        mut body: UpdateProvider,
     ) -> Result<ProviderView, ApiError> {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         let mut row = store::find(&mut tx, caller.user_id, id).await?;
@@ -86,17 +88,22 @@ impl Gateway {
         if let Some(name) = &body.name {
             row.name = fields::text("name", name, 100)?;
         }
+        if let Some(settings) = body.config {
+            let region = address::of_region(&kind, &settings).map(str::to_owned);
+            let before = row.config.get("region").and_then(Value::as_str).map(str::to_owned);
+            let moved = settings.get("region").and_then(Value::as_str) != before.as_deref();
+            row.config = config(&kind, settings)?;
+            // Another region is another address, unless one is given.
+            body.base_url = body.base_url.or(region.filter(|_| moved));
+        }
         if let Some(text) = &body.base_url {
-            let base_url = self.base_url(text)?;
+            let base_url = self.base_url(&kind, text)?;
             // Else whoever borrows a session could have the key sent to a server of their own.
             if row.encrypted_key.is_some() && body.api_key.is_none() && moves(&row, &base_url) {
                 let reason = "is needed again, because the address leads to another host";
                 return Err(GatewayError::invalid("api_key", reason).into());
             }
             row.base_url = base_url;
-        }
-        if let Some(settings) = body.config {
-            row.config = config(&kind, settings)?;
         }
         match body.api_key {
             Some(Some(key)) if !key.is_empty() => self.seal(&mut row, &key)?,
@@ -133,7 +140,7 @@ impl Gateway {
     }
 
     /// The address in the form that is kept, if it may be reached.
-    fn base_url(&self, text: &str) -> Result<String, GatewayError> {
+    fn base_url(&self, kind: &ProviderRow, text: &str) -> Result<String, GatewayError> {
         let text = text.trim();
         let url = Url::parse(text).map_err(|_| {
             GatewayError::invalid("base_url", "is not an address like https://host/v1")
@@ -142,6 +149,7 @@ impl Gateway {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(GatewayError::invalid("base_url", "must have no query and no fragment"));
         }
+        let url = address::normalised(kind, url);
         let kept = url.as_str().trim_end_matches('/').to_owned();
         match kept.len() <= 500 {
             true => Ok(kept),

@@ -3,7 +3,7 @@ use axum::response::Response;
 use lyceum_llm::ModelKind;
 use serde::Deserialize;
 
-use super::{Failure, context, forward, local, read_request};
+use super::{Failure, context, forward, read_request, translate};
 use crate::Gateway;
 use crate::models::Target;
 
@@ -37,14 +37,14 @@ pub(super) async fn create_chat_completion(
     let model = gateway.catalogue(caller.user_id).await?.by_name(&model, ModelKind::Chat)?;
     let context = context(&caller);
     match &model.target {
-        Target::Local => local::chat(&gateway, context, &model, body, streamed, with_usage).await,
         Target::OpenAi(client) => {
             body.aim_at(&model)?;
             let call = forward::Call { gateway: &gateway, context, model: &model, client };
             match streamed {
                 true => call.stream(body, with_usage).await,
-                false => call.whole("chat/completions", body).await,
+                false => call.completion(body).await,
             }
         }
+        _ => translate::chat(&gateway, context, &model, body, streamed, with_usage).await,
     }
 }

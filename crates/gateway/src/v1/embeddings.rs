@@ -11,7 +11,7 @@ use super::{Failure, context, describe, forward, read_request};
 use crate::models::Target;
 use crate::{CallContext, Gateway, ModelConfig};
 
-/// The most texts of one request to a built-in model.
+/// The most texts of one request that is not passed on as it is.
 const MAX_TEXTS: usize = 2048;
 
 #[derive(Deserialize)]
@@ -41,16 +41,17 @@ pub(super) async fn create_embedding(
     let model = gateway.catalogue(caller.user_id).await?.by_name(&model, ModelKind::Embedding)?;
     let context = context(&caller);
     match &model.target {
-        Target::Local => local(&gateway, context, &model, &body).await,
         Target::OpenAi(client) => {
             body.aim_at(&model)?;
             let call = forward::Call { gateway: &gateway, context, model: &model, client };
-            call.whole("embeddings", body).await
+            call.embeddings(body).await
         }
+        _ => translated(&gateway, context, &model, &body).await,
     }
 }
 
-async fn local(
+/// Through the port of a built-in model or of another protocol.
+async fn translated(
     gateway: &Gateway,
     context: CallContext,
     model: &ModelConfig,
@@ -66,17 +67,19 @@ async fn local(
         }
     };
     // Not OpenAI's: models trained with prefixes tell questions from passages.
-    let task = body.get::<EmbeddingTask>("input_type")?.unwrap_or(EmbeddingTask::Passage);
-    let dimensions = body.get::<u32>("dimensions")?;
+    let usual = if model.is_local() { EmbeddingTask::Passage } else { EmbeddingTask::Raw };
+    let task = body.get::<EmbeddingTask>("input_type")?.unwrap_or(usual);
+    let mut dimensions = body.get::<u32>("dimensions")?;
     let own = model.dimensions.and_then(|length| u32::try_from(length).ok());
-    if let (Some(wanted), Some(own)) = (dimensions, own)
+    if model.is_local()
+        && let (Some(wanted), Some(own)) = (dimensions.take(), own)
         && wanted != own
     {
         let message = format!("'{}' gives vectors of {own} dimensions only.", model.name);
         return Err(Failure::bad_request("invalid_field", message));
     }
     let request_id = context.request_id;
-    let request = EmbeddingRequest { model: model.model.clone(), input, task, dimensions: None };
+    let request = EmbeddingRequest { model: model.model.clone(), input, task, dimensions };
     let (answer, notice) = gateway.embed_noted(context, model, request).await?;
     let data = answer.embeddings.into_iter().enumerate().map(|(index, vector)| EmbeddingData {
         object: "embedding".into(),
@@ -102,7 +105,7 @@ fn texts(body: &Body) -> Result<Vec<String>, Failure> {
         Some(Input::Many(texts)) => texts,
         Some(Input::Other(_)) | None => {
             return refuse(
-                "'input' must be a string or a list of strings. Built-in models take no lists of \
+                "'input' must be a string or a list of strings. This model takes no lists of \
                  tokens; with LangChain set check_embedding_ctx_length=False.",
             );
         }

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, header};
 use lyceum_llm::openai::{CompletionChunk, Frame, Frames, OpenAiClient, WireUsage};
-use lyceum_llm::{LlmError, Usage};
+use lyceum_llm::{ChatModel as _, LlmError, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Body;
-use super::{Failure, describe};
+use super::{Failure, describe, translate};
 use crate::calls::{Meter, forecast_of_body};
-use crate::{CallContext, Gateway, GatewayError, ModelConfig};
+use crate::{CallContext, Gateway, GatewayError, MeteredStream, ModelConfig};
 
 /// One call to be passed on.
 pub(super) struct Call<'a> {
@@ -34,6 +34,10 @@ struct Glance {
     #[serde(default)]
     error: Option<Value>,
     #[serde(default)]
+    code: Option<Value>,
+    #[serde(default)]
+    message: Option<Value>,
+    #[serde(default)]
     choices: Option<Vec<GlanceChoice>>,
 }
 
@@ -50,24 +54,56 @@ struct GlanceMessage {
 }
 
 impl Call<'_> {
-    /// Passes on a request whose answer comes in one piece.
-    pub(super) async fn whole(self, path: &str, body: Body) -> Result<Response, Failure> {
+    /// Passes on a request for vectors.
+    pub(super) async fn embeddings(self, body: Body) -> Result<Response, Failure> {
         let sent = body.to_bytes()?;
-        let request_id = self.context.request_id;
-        let meter = self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
-        let mut meter = meter.with_body(sent.clone());
-        let notice = meter.notice();
-        let answer = match self.client.post(path, sent).await {
-            Ok(response) => self.client.read(response).await,
-            Err(error) => Err(error),
-        };
-        let (answer, glance) = match answer.and_then(|answer| glance(self.client, answer)) {
-            Ok(answer) => answer,
-            Err(error) => {
-                meter.refused(&error);
-                return Err(meter.fail(error.into()).await.into());
+        let meter = self.begin(&sent).await?;
+        match self.ask("embeddings", sent).await {
+            Ok(answer) => self.answered(meter, answer).await,
+            Err(error) => Err(failed(meter, error).await),
+        }
+    }
+
+    /// Passes on a request whose answer comes in one piece.
+    pub(super) async fn completion(self, body: Body) -> Result<Response, Failure> {
+        let sent = body.to_bytes()?;
+        let meter = self.begin(&sent).await?;
+        match self.ask("chat/completions", sent).await {
+            Ok(answer) => self.answered(meter, answer).await,
+            // Some models only stream, those that think above all.
+            Err(LlmError::Rejected(words)) if wants_stream(&words) => {
+                let request = translate::request(body)?;
+                let request_id = self.context.request_id;
+                match self.client.chat(request).await {
+                    Ok(events) => {
+                        let events = MeteredStream::new(events, meter);
+                        translate::whole(self.gateway, self.model, request_id, events).await
+                    }
+                    Err(error) => Err(failed(meter, error).await),
+                }
             }
-        };
+            Err(error) => Err(failed(meter, error).await),
+        }
+    }
+
+    /// Admits the call that sends this body.
+    async fn begin(&self, sent: &Bytes) -> Result<Meter, GatewayError> {
+        let forecast = || forecast_of_body(sent);
+        let meter = self.gateway.begin(self.context.clone(), self.model, forecast).await?;
+        Ok(meter.with_body(sent.clone()))
+    }
+
+    async fn ask(&self, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
+        let response = self.client.post(path, body).await?;
+        glance(self.client, self.client.read(response).await?)
+    }
+
+    async fn answered(
+        self,
+        mut meter: Meter,
+        (answer, glance): (Bytes, Glance),
+    ) -> Result<Response, Failure> {
+        let notice = meter.notice();
         meter.served_by(glance.model.as_deref().unwrap_or_default());
         let texts = glance.choices.iter().flatten().filter_map(|choice| choice.message.as_ref());
         for text in texts.filter_map(|message| message.content.as_deref()) {
@@ -77,7 +113,7 @@ impl Call<'_> {
         let mut response = Response::new(HttpBody::from(answer));
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        describe(response.headers_mut(), request_id, self.model, &notice);
+        describe(response.headers_mut(), self.context.request_id, self.model, &notice);
         Ok(response)
     }
 
@@ -91,8 +127,7 @@ impl Call<'_> {
         body.set("stream_options", json!({ "include_usage": true }))?;
         let request_id = self.context.request_id;
         let sent = body.to_bytes()?;
-        let meter = self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
-        let mut meter = meter.with_body(sent.clone());
+        let meter = self.begin(&sent).await?;
         let notice = meter.notice();
         let mut answer = self.client.post("chat/completions", sent).await;
         // Older servers know no stream_options.
@@ -106,10 +141,7 @@ impl Call<'_> {
         }
         let frames = match answer {
             Ok(response) => self.client.frames(response),
-            Err(error) => {
-                meter.refused(&error);
-                return Err(meter.fail(error.into()).await.into());
-            }
+            Err(error) => return Err(failed(meter, error).await),
         };
         let relay = Relay {
             client: self.client.clone(),
@@ -125,13 +157,33 @@ impl Call<'_> {
     }
 }
 
+/// Records a call that got no answer.
+async fn failed(mut meter: Meter, error: LlmError) -> Failure {
+    meter.refused(&error);
+    meter.fail(error.into()).await.into()
+}
+
+/// Whether a provider refused to answer in one piece.
+fn wants_stream(words: &str) -> bool {
+    let words = words.to_lowercase();
+    ["only support stream", "non-streaming", "stream=false", "stream=`false`"]
+        .iter()
+        .any(|phrase| words.contains(phrase))
+}
+
 fn glance(client: &OpenAiClient, answer: Bytes) -> Result<(Bytes, Glance), LlmError> {
     let glance: Glance = serde_json::from_slice(&answer).map_err(|error| {
         LlmError::Malformed(format!("not the JSON of the OpenAI protocol ({error})"))
     })?;
-    match &glance.error {
-        Some(error) if !error.is_null() => Err(client.member_error(error)),
-        _ => Ok((answer, glance)),
+    let failure = CompletionChunk {
+        error: glance.error.clone(),
+        code: glance.code.clone(),
+        message: glance.message.clone(),
+        ..CompletionChunk::default()
+    };
+    match failure.failure() {
+        Some(error) => Err(client.member_error(&error)),
+        None => Ok((answer, glance)),
     }
 }
 
@@ -221,8 +273,8 @@ impl Relay {
         let chunk: CompletionChunk = serde_json::from_str(data).map_err(|error| {
             LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
         })?;
-        if let Some(error) = chunk.error.as_ref().filter(|error| !error.is_null()) {
-            return Err(self.client.member_error(error));
+        if let Some(error) = chunk.failure() {
+            return Err(self.client.member_error(&error));
         }
         self.meter.served_by(&chunk.model);
         if let Some(usage) = &chunk.usage {

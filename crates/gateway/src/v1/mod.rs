@@ -1,6 +1,6 @@
 //! OpenAI's protocol for applications: `/v1/chat/completions`, `/v1/embeddings`, `/v1/models`.
 //! Requests to OpenAI-compatible providers are passed on with as little reading as the ledger needs;
-//! built-in models answer through the engine's ports.
+//! all others, and built-in models, answer through their ports.
 
 mod body;
 mod chat;
@@ -8,7 +8,7 @@ mod embeddings;
 mod failure;
 mod forward;
 mod list;
-mod local;
+mod translate;
 
 use axum::extract::{FromRequestParts, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -7,6 +7,7 @@ mod distributions;
 mod ledger;
 mod limits;
 mod models;
+mod protocols;
 mod providers;
 mod quotas;
 mod usage;

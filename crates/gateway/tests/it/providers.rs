@@ -149,9 +149,8 @@ async fn settings_are_checked_against_the_catalogue() {
     let kinds = catalogue["items"].as_array().unwrap();
     assert_eq!(kinds.len(), 11);
     let active = |kind: &&Value| kind["is_active"] == true;
-    assert_eq!(kinds.iter().filter(active).count(), 6);
+    assert_eq!(kinds.iter().filter(active).count(), 11);
     for (member, value, field) in [
-        ("provider", json!("anthropic"), "provider"),
         ("provider", json!("local"), "provider"),
         ("provider", json!("unheard_of"), "provider"),
         ("config", json!({"idle_timeout_seconds": 0}), "config.idle_timeout_seconds"),

@@ -188,9 +188,22 @@ impl World {
 
     /// A personal provider at the upstream; its id.
     pub async fn provider(&self, who: &str, name: &str) -> String {
-        let body = json!({"provider": "custom", "name": name, "scope": "personal",
-            "base_url": self.upstream.base_url, "api_key": KEY,
-            "config": {"first_byte_timeout_seconds": 1, "idle_timeout_seconds": 1}});
+        self.provider_of(who, "custom", name, &self.upstream.base_url, json!({})).await
+    }
+
+    /// The same of another kind, at an address and with settings of its own.
+    pub async fn provider_of(
+        &self,
+        who: &str,
+        kind: &str,
+        name: &str,
+        base_url: &str,
+        mut config: Value,
+    ) -> String {
+        config["first_byte_timeout_seconds"] = json!(1);
+        config["idle_timeout_seconds"] = json!(1);
+        let body = json!({"provider": kind, "name": name, "scope": "personal",
+            "base_url": base_url, "api_key": KEY, "config": config});
         let (status, view) = self.send(who, "POST", "/api/v1/providers", body).await;
         assert_eq!(status, StatusCode::CREATED, "{view}");
         view["id"].as_str().unwrap().to_owned()
@@ -209,7 +222,8 @@ impl World {
         self.gateway.flush().await;
         let mut tx = self.test.db.begin_maintenance().await.unwrap();
         let rows = sqlx::query(
-            "SELECT requested_model, purpose, prompt_tokens, completion_tokens, cost::text AS cost,
+            "SELECT requested_model, served_model, provider, purpose, prompt_tokens,
+                    completion_tokens, cached_tokens, reasoning_tokens, cost::text AS cost,
                     estimated, status, error_code, first_token_ms
              FROM gateway.usage_statistics ORDER BY created_at, id",
         )
@@ -219,9 +233,13 @@ impl World {
         rows.iter()
             .map(|row| LedgerRow {
                 model: row.get("requested_model"),
+                served_model: row.get("served_model"),
+                provider: row.get("provider"),
                 purpose: row.get("purpose"),
                 prompt_tokens: row.get("prompt_tokens"),
                 completion_tokens: row.get("completion_tokens"),
+                cached_tokens: row.get("cached_tokens"),
+                reasoning_tokens: row.get("reasoning_tokens"),
                 cost: row.get("cost"),
                 estimated: row.get("estimated"),
                 status: row.get("status"),
@@ -291,9 +309,13 @@ fn app_of(gateway: &Gateway, people: &Arc<People>) -> Router {
 #[derive(Debug)]
 pub struct LedgerRow {
     pub model: String,
+    pub served_model: Option<String>,
+    pub provider: String,
     pub purpose: String,
     pub prompt_tokens: i64,
     pub completion_tokens: i64,
+    pub cached_tokens: i64,
+    pub reasoning_tokens: i64,
     pub cost: Option<String>,
     pub estimated: bool,
     pub status: String,

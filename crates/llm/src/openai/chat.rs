@@ -101,6 +101,7 @@ fn deltas(delta: ChunkDelta, events: &mut Vec<ChatEvent>) {
             id: call.id,
             name: call.function.name,
             arguments: call.function.arguments,
+            extra_content: call.extra_content,
         }));
     }
 }
@@ -124,8 +125,8 @@ fn events(client: OpenAiClient, mut frames: Frames) -> ChatStream {
             let chunk: CompletionChunk = serde_json::from_str(&data).map_err(|error| {
                 LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
             })?;
-            if let Some(error) = &chunk.error {
-                Err(client.member_error(error))?;
+            if let Some(error) = chunk.failure() {
+                Err(client.member_error(&error))?;
             }
             for event in progress.take(chunk) {
                 yield event;
@@ -204,5 +205,8 @@ mod tests {
         let failed = r#"{"error":{"message":"overloaded","code":503}}"#;
         let last = read(vec![data(FIRST), data(failed)]).await.pop().unwrap();
         assert_eq!(last.unwrap_err(), "the provider failed with status 503: overloaded");
+        let spark = r#"{"code":11202,"message":"QPS limit","sid":"cha0"}"#;
+        let last = read(vec![data(FIRST), data(spark)]).await.pop().unwrap();
+        assert_eq!(last.unwrap_err(), "the provider's limit is reached: QPS limit");
     }
 }

@@ -3,9 +3,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::client::{OpenAiClient, decode};
+use super::client::OpenAiClient;
 use super::wire::{EmbeddingList, EmbeddingVector};
-use crate::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, LlmError, Usage};
+use crate::embedding::Collected;
+use crate::endpoint::decode;
+use crate::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, LlmError};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -16,19 +18,19 @@ struct Body<'a> {
     dimensions: Option<u32>,
 }
 
-impl OpenAiClient {
-    /// Embeds all texts or none. `answered` becomes the number of texts in the requests that the
-    /// provider answered, which counts even where a later request fails.
-    pub async fn embed_counted(
+#[async_trait]
+impl EmbeddingModel for OpenAiClient {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        let mut answered = 0;
+        self.embed_counted(request, &mut answered).await
+    }
+
+    async fn embed_counted(
         &self,
         request: EmbeddingRequest,
         answered: &mut usize,
     ) -> Result<EmbeddingResponse, LlmError> {
-        let mut whole = EmbeddingResponse {
-            model: request.model.clone(),
-            embeddings: Vec::with_capacity(request.input.len()),
-            usage: Some(Usage::default()),
-        };
+        let mut collected = Collected::new(&request);
         for input in request.input.chunks(self.embedding_batch) {
             let body = Body {
                 model: &request.model,
@@ -36,36 +38,15 @@ impl OpenAiClient {
                 encoding_format: "float",
                 dimensions: request.dimensions,
             };
-            let body = serde_json::to_vec(&body).map_err(|e| LlmError::Internal(Box::new(e)))?;
-            let answer = self.read(self.post("embeddings", body.into()).await?).await?;
+            let response = self.endpoint.post_json("embeddings", &[], &body).await?;
+            let answer = self.endpoint.read(response).await?;
             *answered += input.len();
             let list: EmbeddingList = decode(&answer)?;
-            // One batch without a count makes the whole unknown.
-            whole.usage = match (&whole.usage, &list.usage) {
-                (Some(sum), Some(usage)) => Some(Usage {
-                    prompt_tokens: sum.prompt_tokens.saturating_add(usage.prompt_tokens),
-                    ..Usage::default()
-                }),
-                _ => None,
-            };
-            if !list.model.is_empty() {
-                whole.model.clone_from(&list.model);
-            }
-            whole.embeddings.extend(vectors(list, input.len())?);
+            let tokens = list.usage.as_ref().map(|usage| usage.prompt_tokens);
+            let model = list.model.clone();
+            collected.add(input.len(), Some(model), vectors(list, input.len())?, tokens)?;
         }
-        let length = whole.embeddings.first().map(Vec::len);
-        if whole.embeddings.iter().any(|vector| Some(vector.len()) != length) {
-            return Err(LlmError::Malformed("the vectors differ in length".to_owned()));
-        }
-        Ok(whole)
-    }
-}
-
-#[async_trait]
-impl EmbeddingModel for OpenAiClient {
-    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
-        let mut answered = 0;
-        self.embed_counted(request, &mut answered).await
+        collected.finish()
     }
 }
 
@@ -75,9 +56,6 @@ fn vectors(list: EmbeddingList, texts: usize) -> Result<Vec<Vec<f32>>, LlmError>
     let answered = list.data.len();
     for (position, entry) in list.data.into_iter().enumerate() {
         let vector = floats(entry.embedding)?;
-        if vector.is_empty() || vector.iter().any(|value| !value.is_finite()) {
-            return Err(LlmError::Malformed("a vector is empty or not finite".to_owned()));
-        }
         if let Some(place) = found.get_mut(entry.index.unwrap_or(position)) {
             *place = vector;
         }

@@ -4,12 +4,12 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{FinishReason, Usage};
+use crate::{FinishReason, Usage, failure};
 
 /// `null` and absent both read as the default.
-fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(crate) fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
@@ -107,6 +107,21 @@ pub struct CompletionChunk {
     /// Some providers report a failure inside the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
+    /// Spark's number of a failure; 0 is none.
+    #[serde(default, skip_serializing)]
+    pub code: Option<Value>,
+    /// The words to `code`.
+    #[serde(default, skip_serializing)]
+    pub message: Option<Value>,
+}
+
+impl CompletionChunk {
+    /// The error document, where the provider reports a failure instead of a piece.
+    pub fn failure(&self) -> Option<Value> {
+        let document = json!({ "error": self.error, "code": self.code, "message": self.message });
+        let spoken = self.error.is_some() || self.message.is_some();
+        spoken.then(|| failure::member(&document).cloned()).flatten()
+    }
 }
 
 /// One choice of a chunk.
@@ -144,7 +159,7 @@ pub struct ChunkDelta {
 }
 
 /// A piece of a tool call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCallChunk {
     /// Which of the parallel calls.
     #[serde(default, deserialize_with = "lenient")]
@@ -158,6 +173,9 @@ pub struct ToolCallChunk {
     /// Name and arguments.
     #[serde(default, deserialize_with = "lenient")]
     pub function: FunctionDelta,
+    /// What the provider wants back with the call (Google's name for it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Value>,
 }
 
 /// A piece of a called function's name and arguments.
@@ -314,6 +332,12 @@ mod tests {
                 Some(""),
                 Some(4),
             ),
+            // Spark: its success, and no finish_reason.
+            (
+                r#"{"code":0,"message":"Success","sid":"cha0","id":"cha0","created":1,"choices":[{"delta":{"role":"assistant","content":"hi"},"index":0}]}"#,
+                Some("hi"),
+                None,
+            ),
             // OpenAI's closing usage.
             (
                 r#"{"id":"c","model":"m","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":8,"audio_tokens":0}}}"#,
@@ -324,6 +348,7 @@ mod tests {
             let chunk: CompletionChunk = serde_json::from_str(text).unwrap();
             let first = chunk.choices.first().and_then(|choice| choice.delta.content.as_deref());
             assert_eq!(first, content, "{text}");
+            assert_eq!(chunk.failure(), None, "{text}");
             assert_eq!(chunk.usage.as_ref().map(|usage| Usage::from(usage).cached_tokens), cached);
         }
     }

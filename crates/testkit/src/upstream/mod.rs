@@ -1,5 +1,6 @@
-//! A provider that speaks the OpenAI protocol and fails on demand.
+//! A provider that speaks the protocols of all providers and fails on demand.
 
+mod dialect;
 mod reply;
 mod routes;
 
@@ -13,7 +14,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-/// An OpenAI-compatible server on a port of 127.0.0.1. The **model name** chooses how it behaves:
+/// A server on a port of 127.0.0.1 that speaks OpenAI's chat completions, embeddings and responses
+/// below `/v1`, Anthropic's messages below `/v1`, Gemini's API below `/v1beta`, Ollama's below `/api`
+/// and a Dify application's below `/v1` (its input `model` stands for the model's name). The **model
+/// name** chooses how it behaves:
 ///
 /// | model | behaviour |
 /// |---|---|
@@ -29,12 +33,19 @@ use tokio::task::JoinHandle;
 /// | `stream-error` | an error document as the third frame of the stream |
 /// | `hang` | takes the request and never answers |
 /// | `stall` | two chunks, then silence |
+/// | `invalid-utf8` | a chunk after the second has a byte that is no UTF-8 |
+/// | `wrong-length` | the body is shorter than announced (not streamed, OpenAI only) |
+/// | `stream-only` | refuses to answer in one piece (OpenAI only) |
+/// | `think` | reasons before it answers, serves as `think-001`, has one token cached |
+/// | `tools` | reasons, then calls the tool `look_up` in pieces |
 ///
 /// Tokens are words: those of all messages together, and those answered. `max_tokens` cuts the
 /// answer. As with OpenAI, a stream tells its usage only when asked by `stream_options`.
 pub struct MockUpstream {
     /// Such as `http://127.0.0.1:40123/v1`.
     pub base_url: String,
+    /// The same without a path.
+    pub origin: String,
     state: Arc<State>,
     server: JoinHandle<()>,
 }
@@ -44,7 +55,7 @@ pub struct MockUpstream {
 pub struct RecordedRequest {
     /// Such as `/v1/chat/completions`.
     pub path: String,
-    /// The key in `Authorization: Bearer …`.
+    /// The key in `Authorization: Bearer …`, `x-api-key` or `x-goog-api-key`.
     pub key: Option<String>,
     /// The JSON body; null for GET.
     pub body: Value,
@@ -98,7 +109,8 @@ impl MockUpstream {
         let server = tokio::spawn(async move {
             let _stopped = axum::serve(listener, router).await;
         });
-        Self { base_url: format!("http://{address}/v1"), state, server }
+        let origin = format!("http://{address}");
+        Self { base_url: format!("{origin}/v1"), origin, state, server }
     }
 
     /// Calls with an accepted key so far, whatever came of them.

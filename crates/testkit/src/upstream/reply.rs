@@ -7,56 +7,87 @@ use futures::Stream;
 use serde_json::{Value, json};
 
 use super::State;
+use super::dialect::Dialect;
 
 /// Between the chunks of the model `slow`.
 const SLOW: Duration = Duration::from_millis(50);
 /// Chunks before `cut`, `stall` and `stream-error` show themselves.
 const BEFORE_FAULT: usize = 2;
 
+/// The reasoning of the models `think` and `tools`.
+const REASONING: &str = "let me see ";
+
 /// An answer, worked out before it is sent.
+#[derive(Default)]
 pub(super) struct Reply {
     model: String,
+    /// The name under which the model serves.
+    pub(super) served: String,
     words: Vec<String>,
-    finish_reason: &'static str,
-    tells_usage: bool,
+    pub(super) finish_reason: &'static str,
+    pub(super) tells_usage: bool,
     pub(super) prompt_tokens: u64,
+    pub(super) cached_tokens: u64,
+    pub(super) reasoning_tokens: u64,
 }
 
 impl Reply {
-    pub(super) fn to(model: &str, body: &Value) -> Self {
-        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let prompt_tokens = messages.iter().map(|message| words(&text_of(message))).sum();
-        let last = messages.last().map(text_of).unwrap_or_default();
+    pub(super) fn to(model: &str, dialect: Dialect, body: &Value) -> Self {
+        let messages = dialect.messages(body);
+        let prompt_tokens = messages.iter().map(|message| words(message)).sum();
+        let last = messages.last().map(String::as_str).unwrap_or_default();
         let mut words: Vec<_> =
             format!("You said: {last}").split_inclusive(' ').map(str::to_owned).collect();
-        let limit = body["max_tokens"].as_u64().or(body["max_completion_tokens"].as_u64());
+        let limit = dialect.limit(body);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let finish_reason = if words.len() > limit { "length" } else { "stop" };
+        let mut finish_reason = if words.len() > limit { "length" } else { "stop" };
         words.truncate(limit);
+        if model == "tools" {
+            (finish_reason, words) = ("tool_calls", vec![]);
+        }
         let streamed = body["stream"].as_bool().unwrap_or(false);
         let asked = body["stream_options"]["include_usage"].as_bool().unwrap_or(false);
-        let tells_usage = model != "no-usage" && (asked || !streamed);
-        Self { model: model.to_owned(), words, finish_reason, tells_usage, prompt_tokens }
+        let thinks = matches!(model, "think" | "tools");
+        Self {
+            model: model.to_owned(),
+            served: if model == "think" { "think-001".to_owned() } else { model.to_owned() },
+            words,
+            finish_reason,
+            tells_usage: model != "no-usage" && (asked || !streamed || dialect.counts_always()),
+            prompt_tokens,
+            cached_tokens: u64::from(model == "think" && prompt_tokens > 0),
+            reasoning_tokens: if thinks { self::words(REASONING) } else { 0 },
+        }
     }
 
     pub(super) fn completion_tokens(&self) -> u64 {
-        self.words.len() as u64
+        self.words.len() as u64 + self.reasoning_tokens
     }
 
-    fn usage(&self) -> Value {
+    pub(super) fn usage(&self) -> Value {
         let completion = self.completion_tokens();
-        json!({
+        let mut usage = json!({
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": completion,
             "total_tokens": self.prompt_tokens + completion,
-        })
+        });
+        if self.cached_tokens > 0 {
+            usage["prompt_tokens_details"] = json!({"cached_tokens": self.cached_tokens});
+        }
+        if self.reasoning_tokens > 0 {
+            usage["completion_tokens_details"] = json!({"reasoning_tokens": self.reasoning_tokens});
+        }
+        usage
     }
 
     pub(super) fn document(&self) -> Value {
-        let message = json!({"role": "assistant", "content": self.words.concat()});
+        let mut message = json!({"role": "assistant", "content": self.words.concat()});
+        if self.reasoning_tokens > 0 {
+            message["reasoning_content"] = json!(REASONING);
+        }
         let mut document = json!({
             "id": "chatcmpl-mock", "object": "chat.completion", "created": 1_700_000_000,
-            "model": self.model,
+            "model": self.served,
             "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason}],
         });
         if self.tells_usage {
@@ -65,23 +96,35 @@ impl Reply {
         document
     }
 
-    fn chunk(&self, delta: &Value, finish_reason: Option<&str>) -> Value {
+    pub(super) fn chunk(&self, delta: &Value, finish_reason: Option<&str>) -> Value {
         json!({
             "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 1_700_000_000,
-            "model": self.model,
+            "model": self.served,
             "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
         })
     }
 }
 
-/// The answer as server-sent events, with the fault of its model.
+/// The answer as a stream of the protocol, with the fault of its model.
 pub(super) fn frames(
     state: Arc<State>,
+    dialect: Dialect,
     reply: Reply,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     async_stream::stream! {
         let mut open = state.stream_opens();
-        yield Ok(frame(&reply.chunk(&json!({"role": "assistant", "content": ""}), None)));
+        for piece in dialect.opening(&reply) {
+            yield Ok(dialect.frame(&piece));
+        }
+        if dialect == Dialect::Dify {
+            yield Ok(Bytes::from_static(b"event: ping\n\n"));
+        }
+        if reply.reasoning_tokens > 0 {
+            state.count(0, reply.reasoning_tokens);
+            for piece in dialect.reasoning(&reply, REASONING) {
+                yield Ok(dialect.frame(&piece));
+            }
+        }
         for (index, word) in reply.words.iter().enumerate() {
             match reply.model.as_str() {
                 "slow" => tokio::time::sleep(SLOW).await,
@@ -97,42 +140,51 @@ pub(super) fn frames(
                 "stall" if index == BEFORE_FAULT => std::future::pending().await,
                 "stream-error" if index == BEFORE_FAULT => {
                     open.finished = true;
-                    yield Ok(frame(&json!({"error": {"message": "overloaded", "code": 503}})));
+                    yield Ok(dialect.frame(&dialect.error_piece()));
                     return;
                 }
                 "half-frame" if index == BEFORE_FAULT => {
                     open.finished = true;
-                    yield Ok(Bytes::from_static(b"data: {\"id\": \"chatcmpl-mock\", \"choi"));
+                    yield Ok(dialect.half_frame());
                     return;
+                }
+                "invalid-utf8" if index == BEFORE_FAULT => {
+                    open.finished = true;
+                    let whole = dialect.frame(&dialect.word(&reply, "\u{fffd}"));
+                    yield Ok(replaced(&whole));
                 }
                 _ => {}
             }
             state.count(0, 1);
-            yield Ok(frame(&reply.chunk(&json!({"content": word}), None)));
+            yield Ok(dialect.frame(&dialect.word(&reply, word)));
         }
-        yield Ok(frame(&reply.chunk(&json!({}), Some(reply.finish_reason))));
-        if reply.tells_usage {
-            let mut last = reply.chunk(&json!({}), None);
-            last["choices"] = json!([]);
-            last["usage"] = reply.usage();
-            yield Ok(frame(&last));
+        if reply.model == "tools" {
+            for piece in dialect.call(&reply) {
+                yield Ok(dialect.frame(&piece));
+            }
+        }
+        for piece in dialect.closing(&reply) {
+            yield Ok(dialect.frame(&piece));
         }
         open.finished = true;
-        if reply.model != "no-done" {
-            yield Ok(Bytes::from_static(b"data: [DONE]\n\n"));
+        if let Some(mark) = dialect.mark().filter(|_| reply.model != "no-done") {
+            yield Ok(Bytes::from_static(mark.as_bytes()));
         }
     }
 }
 
-fn frame(value: &Value) -> Bytes {
-    Bytes::from(format!("data: {value}\n\n"))
+/// The same bytes with U+FFFD as a byte that is no UTF-8.
+fn replaced(bytes: &[u8]) -> Bytes {
+    let mark = "\u{fffd}".as_bytes();
+    let at = bytes.windows(mark.len()).position(|window| window == mark).unwrap_or(0);
+    [&bytes[..at], b"\xff", &bytes[at + mark.len()..]].concat().into()
 }
 
 pub(super) fn words(text: &str) -> u64 {
     text.split_whitespace().count() as u64
 }
 
-fn text_of(message: &Value) -> String {
+pub(super) fn text_of(message: &Value) -> String {
     match &message["content"] {
         Value::String(text) => text.clone(),
         Value::Array(parts) => {

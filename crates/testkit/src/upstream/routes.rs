@@ -3,12 +3,13 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State as AxumState};
+use axum::extract::{Path, Request, State as AxumState};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use super::dialect::Dialect;
 use super::reply::{self, Reply};
 use super::{RecordedRequest, State, locked};
 
@@ -34,10 +35,21 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/v1/chat/completions", post(chat))
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/models", get(models))
+        .route("/v1/responses", post(responses))
+        .route("/v1/messages", post(messages))
+        .route("/v1beta/models", get(gemini_models))
+        .route("/v1beta/models/{call}", post(gemini))
+        .route("/api/tags", get(ollama_models))
+        .route("/api/chat", post(ollama))
+        .route("/api/embed", post(ollama_embed))
+        .route("/v1/info", get(dify_info))
+        .route("/v1/chat-messages", post(dify))
+        .route("/v1/chat-messages/{task}/stop", post(dify_stop))
         .with_state(state)
 }
 
 async fn models(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    let anthropic = request.headers().contains_key("anthropic-version");
     if let Err(refusal) = state.admit(request).await {
         return refusal;
     }
@@ -47,6 +59,10 @@ async fn models(AxumState(state): AxumState<Arc<State>>, request: Request) -> Re
             |id| json!({"id": id, "object": "model", "created": 1_700_000_000, "owned_by": "mock"}),
         )
         .collect();
+    if anthropic {
+        let items = MODELS.map(|id| json!({"type": "model", "id": id, "display_name": id}));
+        return axum::Json(json!({"data": items, "has_more": false})).into_response();
+    }
     axum::Json(json!({"object": "list", "data": items})).into_response()
 }
 
@@ -56,18 +72,23 @@ async fn chat(AxumState(state): AxumState<Arc<State>>, request: Request) -> Resp
         Err(refusal) => return refusal,
     };
     let model = body["model"].as_str().unwrap_or_default().to_owned();
-    if let Some(failure) = fault(&model).await {
+    let streamed = body["stream"].as_bool().unwrap_or(false);
+    if streamed {
+        return answer(state, Dialect::Chat, &model, &body).await;
+    }
+    if let Some(failure) = fault(Dialect::Chat, &model).await {
         return failure;
     }
-    let reply = Reply::to(&model, &body);
-    state.count(reply.prompt_tokens, 0);
-    if body["stream"].as_bool().unwrap_or(false) {
-        let stream = reply::frames(Arc::clone(&state), reply);
-        return ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(stream))
-            .into_response();
+    if model == "stream-only" {
+        let words = "This model only support stream mode, please enable the stream parameter.";
+        return error(Dialect::Chat, StatusCode::BAD_REQUEST, words);
     }
-    if model == "cut" {
-        return cut_body();
+    let reply = Reply::to(&model, Dialect::Chat, &body);
+    state.count(reply.prompt_tokens, 0);
+    match model.as_str() {
+        "cut" => return cut_body(),
+        "wrong-length" => return short_body(&reply.document()),
+        _ => {}
     }
     state.count(0, reply.completion_tokens());
     axum::Json(reply.document()).into_response()
@@ -79,7 +100,7 @@ async fn embeddings(AxumState(state): AxumState<Arc<State>>, request: Request) -
         Err(refusal) => return refusal,
     };
     let model = body["model"].as_str().unwrap_or_default().to_owned();
-    if let Some(failure) = fault(&model).await {
+    if let Some(failure) = fault(Dialect::Chat, &model).await {
         return failure;
     }
     if model == "cut" {
@@ -88,7 +109,7 @@ async fn embeddings(AxumState(state): AxumState<Arc<State>>, request: Request) -
     let inputs: Vec<&str> = match &body["input"] {
         Value::String(text) => vec![text],
         Value::Array(texts) => texts.iter().filter_map(Value::as_str).collect(),
-        _ => return error(StatusCode::BAD_REQUEST, "input is missing"),
+        _ => return error(Dialect::Chat, StatusCode::BAD_REQUEST, "input is missing"),
     };
     let tokens = inputs.iter().map(|text| reply::words(text)).sum();
     state.count(tokens, 0);
@@ -108,11 +129,138 @@ async fn embeddings(AxumState(state): AxumState<Arc<State>>, request: Request) -
     axum::Json(document).into_response()
 }
 
+/// The answer of a model as a stream of the protocol.
+async fn answer(state: Arc<State>, dialect: Dialect, model: &str, body: &Value) -> Response {
+    if let Some(failure) = fault(dialect, model).await {
+        return failure;
+    }
+    let reply = Reply::to(model, dialect, body);
+    state.count(reply.prompt_tokens, 0);
+    let kind = match dialect {
+        Dialect::Ollama => "application/x-ndjson",
+        _ => "text/event-stream",
+    };
+    let stream = reply::frames(Arc::clone(&state), dialect, reply);
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(stream)).into_response()
+}
+
+async fn streamed(state: Arc<State>, dialect: Dialect, request: Request) -> Response {
+    match state.admit(request).await {
+        Ok(body) => {
+            let model = body["model"].as_str().unwrap_or_default().to_owned();
+            answer(state, dialect, &model, &body).await
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+async fn responses(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    streamed(state, Dialect::Responses, request).await
+}
+
+async fn messages(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    streamed(state, Dialect::Anthropic, request).await
+}
+
+async fn ollama(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    streamed(state, Dialect::Ollama, request).await
+}
+
+/// The application's inputs name the model, as Dify knows none.
+async fn dify(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    match state.admit(request).await {
+        Ok(body) => {
+            let model = body["inputs"]["model"].as_str().unwrap_or("ok").to_owned();
+            answer(state, Dialect::Dify, &model, &body).await
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+async fn dify_info(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    match state.admit(request).await {
+        Ok(_) => {
+            axum::Json(json!({"name": "Mock app", "description": "", "tags": []})).into_response()
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+async fn dify_stop(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    match state.admit(request).await {
+        Ok(_) => axum::Json(json!({"result": "success"})).into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+async fn ollama_models(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    match state.admit(request).await {
+        Ok(_) => {
+            let items = MODELS.map(|id| json!({"name": id, "model": id}));
+            axum::Json(json!({"models": items})).into_response()
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+async fn ollama_embed(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    let body = match state.admit(request).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let inputs = body["input"].as_array().cloned().unwrap_or_default();
+    let inputs: Vec<&str> = inputs.iter().filter_map(Value::as_str).collect();
+    let tokens: u64 = inputs.iter().map(|text| reply::words(text)).sum();
+    state.count(tokens, 0);
+    let vectors: Vec<_> = inputs.iter().map(|text| reply::embedding(text, DIMENSIONS)).collect();
+    axum::Json(json!({"model": body["model"], "embeddings": vectors, "prompt_eval_count": tokens}))
+        .into_response()
+}
+
+async fn gemini_models(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    match state.admit(request).await {
+        Ok(_) => {
+            let items = MODELS.map(|id| json!({"name": format!("models/{id}")}));
+            axum::Json(json!({"models": items})).into_response()
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+/// `models/{model}:{method}`.
+async fn gemini(
+    AxumState(state): AxumState<Arc<State>>,
+    Path(call): Path<String>,
+    request: Request,
+) -> Response {
+    let body = match state.admit(request).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    match call.split_once(':') {
+        Some((model, "streamGenerateContent")) => {
+            answer(state, Dialect::Gemini, model, &body).await
+        }
+        Some((_, "batchEmbedContents")) => {
+            let requests = body["requests"].as_array().cloned().unwrap_or_default();
+            let text = |request: &Value| {
+                request["content"]["parts"][0]["text"].as_str().unwrap_or_default().to_owned()
+            };
+            let texts: Vec<String> = requests.iter().map(text).collect();
+            state.count(texts.iter().map(|text| reply::words(text)).sum(), 0);
+            let vector = |text: &String| json!({"values": reply::embedding(text, DIMENSIONS)});
+            let vectors: Vec<Value> = texts.iter().map(vector).collect();
+            axum::Json(json!({ "embeddings": vectors })).into_response()
+        }
+        _ => error(Dialect::Gemini, StatusCode::NOT_FOUND, "no such method"),
+    }
+}
+
 /// The faults that come before any answer.
-async fn fault(model: &str) -> Option<Response> {
+async fn fault(dialect: Dialect, model: &str) -> Option<Response> {
     if let Some(code) = model.strip_prefix("status-").and_then(|code| code.parse().ok()) {
         let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return Some(error(status, "as the model's name asks"));
+        return Some(error(dialect, status, "as the model's name asks"));
     }
     match model {
         "hang" => std::future::pending().await,
@@ -121,13 +269,23 @@ async fn fault(model: &str) -> Option<Response> {
     }
 }
 
-fn error(status: StatusCode, message: &str) -> Response {
-    let kind = if status == StatusCode::TOO_MANY_REQUESTS { "rate_limit" } else { "mock_error" };
-    let document = json!({"error": {"message": message, "type": kind, "code": kind}});
-    let mut response = (status, axum::Json(document)).into_response();
+fn error(dialect: Dialect, status: StatusCode, message: &str) -> Response {
+    let mut response = (status, axum::Json(dialect.error(status, message))).into_response();
     if matches!(status.as_u16(), 429 | 503) {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
     }
+    response
+}
+
+/// Announces more bytes than it sends.
+fn short_body(document: &Value) -> Response {
+    let text = document.to_string();
+    let announced = text.len() + 100;
+    let part = futures::stream::iter([Ok::<_, std::io::Error>(text)]);
+    let mut response = Body::from_stream(part).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LENGTH, announced.into());
     response
 }
 
@@ -144,15 +302,16 @@ impl State {
     /// Reads a request and keeps it; refuses it without a good key.
     async fn admit(&self, request: Request) -> Result<Value, Response> {
         let path = request.uri().path().to_owned();
-        let key = bearer(request.headers());
+        let key = key(request.headers());
         let bytes = axum::body::to_bytes(request.into_body(), 64 << 20)
             .await
-            .map_err(|_| error(StatusCode::BAD_REQUEST, "the body broke off"))?;
+            .map_err(|_| error(Dialect::Chat, StatusCode::BAD_REQUEST, "the body broke off"))?;
         let body = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes)
-                .map_err(|_| error(StatusCode::BAD_REQUEST, "the body is not JSON"))?
+            serde_json::from_slice(&bytes).map_err(|_| {
+                error(Dialect::Chat, StatusCode::BAD_REQUEST, "the body is not JSON")
+            })?
         };
         let kept = RecordedRequest { path, key: key.clone(), body: body.clone() };
         locked(&self.requests).push(kept);
@@ -162,7 +321,7 @@ impl State {
             (None, Some(_)) => true,
         };
         if !accepted {
-            return Err(error(StatusCode::UNAUTHORIZED, "no valid key"));
+            return Err(error(Dialect::Chat, StatusCode::UNAUTHORIZED, "no valid key"));
         }
         let model = body["model"].as_str().unwrap_or_default().to_owned();
         *locked(&self.counts).calls.entry(model).or_default() += 1;
@@ -196,7 +355,12 @@ impl Drop for OpenStream {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    value.strip_prefix("Bearer ").filter(|key| !key.is_empty()).map(str::to_owned)
+/// The key, from whichever header a protocol takes it in.
+fn key(headers: &HeaderMap) -> Option<String> {
+    let own = ["x-api-key", "x-goog-api-key"].iter().find_map(|name| headers.get(*name));
+    let value = match own {
+        Some(key) => key.to_str().ok()?,
+        None => headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?,
+    };
+    (!value.is_empty()).then(|| value.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Chat with a built-in model, put into OpenAI's form.
+//! Answers of built-in models and of other protocols, put into OpenAI's form.
 
 use axum::Json;
 use axum::body::Body as HttpBody;
@@ -11,6 +11,7 @@ use lyceum_llm::openai::{
 };
 use lyceum_llm::{ChatEvent, ChatRequest, FinishReason, ToolCallDelta, Usage};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::body::Body;
 use super::forward::{error_event, event, stream_headers};
@@ -21,14 +22,30 @@ pub(super) async fn chat(
     gateway: &Gateway,
     context: CallContext,
     model: &ModelConfig,
-    mut body: Body,
+    body: Body,
     streamed: bool,
     with_usage: bool,
 ) -> Result<Response, Failure> {
     if body.get::<u32>("n")?.is_some_and(|answers| answers != 1) {
-        let message = "Built-in models give one answer; leave 'n' out or set it to 1.";
+        let message = "This model gives one answer; leave 'n' out or set it to 1.";
         return Err(Failure::bad_request("invalid_field", message));
     }
+    let request = request(body)?;
+    let request_id = context.request_id;
+    let events = gateway.chat(context, model, request).await?;
+    if !streamed {
+        return whole(gateway, model, request_id, events).await;
+    }
+    let notice = events.notice.clone();
+    let pieces = Head::new(gateway, model, request_id).stream(events, with_usage);
+    let mut response = Response::new(HttpBody::from_stream(pieces));
+    stream_headers(&mut response);
+    describe(response.headers_mut(), request_id, model, &notice);
+    Ok(response)
+}
+
+/// A request as the ports take it.
+pub(super) fn request(mut body: Body) -> Result<ChatRequest, Failure> {
     if body.has("max_completion_tokens") {
         body.remove("max_tokens");
     } else {
@@ -36,25 +53,19 @@ pub(super) async fn chat(
     }
     body.remove("stream");
     body.remove("stream_options");
-    let request: ChatRequest = body.parse()?;
-    let request_id = context.request_id;
-    let created = gateway.inner.clock.now().timestamp();
-    let events = gateway.chat(context, model, request).await?;
+    body.parse()
+}
+
+/// An answer in one piece.
+pub(super) async fn whole(
+    gateway: &Gateway,
+    model: &ModelConfig,
+    request_id: Uuid,
+    events: MeteredStream,
+) -> Result<Response, Failure> {
     let notice = events.notice.clone();
-    let head = Head {
-        id: format!("chatcmpl-{}", request_id.simple()),
-        created,
-        model: model.model.clone(),
-    };
-    let mut response = match streamed {
-        true => {
-            let pieces = head.stream(events, with_usage);
-            let mut response = Response::new(HttpBody::from_stream(pieces));
-            stream_headers(&mut response);
-            response
-        }
-        false => Json(head.collect(events).await?).into_response(),
-    };
+    let completion = Head::new(gateway, model, request_id).collect(events).await?;
+    let mut response = Json(completion).into_response();
     describe(response.headers_mut(), request_id, model, &notice);
     Ok(response)
 }
@@ -67,6 +78,21 @@ struct Head {
 }
 
 impl Head {
+    fn new(gateway: &Gateway, model: &ModelConfig, request_id: Uuid) -> Self {
+        Self {
+            id: format!("chatcmpl-{}", request_id.simple()),
+            created: gateway.inner.clock.now().timestamp(),
+            model: model.model.clone(),
+        }
+    }
+
+    /// The provider named the model that serves.
+    fn served_by(&mut self, model: String) {
+        if !model.is_empty() {
+            self.model = model;
+        }
+    }
+
     fn chunk(&self, delta: ChunkDelta, finish_reason: Option<FinishReason>) -> Bytes {
         let choices = vec![ChunkChoice { index: 0, delta, finish_reason }];
         self.write(choices, None)
@@ -80,25 +106,28 @@ impl Head {
             model: self.model.clone(),
             choices,
             usage: usage.map(WireUsage::from),
-            error: None,
+            ..CompletionChunk::default()
         };
         event(&serde_json::to_string(&chunk).unwrap_or_default())
     }
 
     fn stream(
-        self,
+        mut self,
         mut events: MeteredStream,
         with_usage: bool,
     ) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
         async_stream::stream! {
-            let role = ChunkDelta {
-                role: Some("assistant".into()),
-                content: Some(String::new()),
-                ..ChunkDelta::default()
-            };
-            yield Ok(self.chunk(role, None));
             while let Some(item) = events.next().await {
                 match item {
+                    Ok(ChatEvent::Started { model, .. }) => {
+                        self.served_by(model);
+                        let role = ChunkDelta {
+                            role: Some("assistant".into()),
+                            content: Some(String::new()),
+                            ..ChunkDelta::default()
+                        };
+                        yield Ok(self.chunk(role, None));
+                    }
                     Ok(ChatEvent::Finished { reason, usage }) => {
                         yield Ok(self.chunk(ChunkDelta::default(), Some(reason)));
                         if with_usage {
@@ -117,14 +146,14 @@ impl Head {
         }
     }
 
-    async fn collect(self, mut events: MeteredStream) -> Result<Completion, Failure> {
+    async fn collect(mut self, mut events: MeteredStream) -> Result<Completion, Failure> {
         let mut text = String::new();
         let mut reasoning = String::new();
         let mut calls: Vec<ToolCallDelta> = Vec::new();
         let mut end = (FinishReason::Stop, None);
         while let Some(item) = events.next().await {
             match item? {
-                ChatEvent::Started { .. } => {}
+                ChatEvent::Started { model, .. } => self.served_by(model),
                 ChatEvent::Text(more) => text.push_str(&more),
                 ChatEvent::Reasoning(more) => reasoning.push_str(&more),
                 ChatEvent::ToolCall(more) => join(&mut calls, more),
@@ -132,8 +161,12 @@ impl Head {
             }
         }
         let tool_calls = calls.into_iter().map(|call| {
-            json!({ "id": call.id, "type": "function",
-                    "function": { "name": call.name, "arguments": call.arguments } })
+            let mut value = json!({ "id": call.id, "type": "function",
+                "function": { "name": call.name, "arguments": call.arguments } });
+            if let Some(extra) = call.extra_content {
+                value["extra_content"] = extra;
+            }
+            value
         });
         let tool_calls: Vec<_> = tool_calls.collect();
         let message = CompletionMessage {
@@ -162,7 +195,8 @@ fn delta(event: ChatEvent) -> Option<ChunkDelta> {
         ChatEvent::ToolCall(call) => {
             let kind = call.id.as_ref().map(|_| "function".to_owned());
             let function = FunctionDelta { name: call.name, arguments: call.arguments };
-            let piece = ToolCallChunk { index: call.index, id: call.id, kind, function };
+            let ToolCallDelta { index, id, extra_content, .. } = call;
+            let piece = ToolCallChunk { index, id, kind, function, extra_content };
             Some(ChunkDelta { tool_calls: vec![piece], ..ChunkDelta::default() })
         }
         ChatEvent::Started { .. } | ChatEvent::Finished { .. } => None,
@@ -176,6 +210,7 @@ fn join(calls: &mut Vec<ToolCallDelta>, piece: ToolCallDelta) {
             call.arguments.push_str(&piece.arguments);
             call.id = call.id.take().or(piece.id);
             call.name = call.name.take().or(piece.name);
+            call.extra_content = call.extra_content.take().or(piece.extra_content);
         }
         None => calls.push(piece),
     }

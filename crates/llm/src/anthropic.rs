@@ -1,0 +1,84 @@
+//! Anthropic's Messages API behind [`ChatModel`].
+
+mod events;
+mod request;
+
+use async_trait::async_trait;
+use http::{HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use crate::{ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, stream};
+
+/// The version of the protocol that is spoken.
+const VERSION: &str = "2023-06-01";
+
+/// A client of one account at Anthropic, or at whoever speaks its protocol. Cheap to clone.
+#[derive(Clone)]
+pub struct AnthropicClient {
+    endpoint: Endpoint,
+}
+
+#[derive(Deserialize)]
+struct ModelPage {
+    data: Vec<Model>,
+    #[serde(default)]
+    has_more: bool,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+}
+
+impl AnthropicClient {
+    /// A client of the API at `endpoint`, with or without `/v1` at its end.
+    pub fn at(endpoint: Endpoint) -> Self {
+        let endpoint = endpoint.below("v1", &["v1"]).with_key_header("x-api-key").with_header(
+            HeaderName::from_static("anthropic-version"),
+            HeaderValue::from_static(VERSION),
+        );
+        Self { endpoint }
+    }
+
+    /// The models that the provider lists, sorted.
+    pub async fn models(&self) -> Result<Vec<String>, LlmError> {
+        let mut ids: Vec<String> = Vec::new();
+        loop {
+            let mut query = vec![("limit", "1000")];
+            query.extend(ids.last().map(|last| ("after_id", last.as_str())));
+            let page = self.endpoint.get("models", &query).await?;
+            let page: ModelPage = self.endpoint.json(page).await?;
+            let more = page.has_more && !page.data.is_empty();
+            ids.extend(page.data.into_iter().map(|model| model.id));
+            if !more {
+                ids.sort();
+                ids.dedup();
+                return Ok(ids);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ChatModel for AnthropicClient {
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
+        let mut body = request::body(&request)?;
+        loop {
+            match self.endpoint.post_json("messages", &[], &body).await {
+                Ok(response) => {
+                    let reader = events::Events::new(self.endpoint.clone());
+                    return Ok(stream::events(self.endpoint.events(response), reader));
+                }
+                // Newer models choose these by themselves and refuse them.
+                Err(LlmError::Rejected(words)) => {
+                    let refused =
+                        ["temperature", "top_p", "top_k"].into_iter().find(|n| words.contains(n));
+                    if refused.and_then(|name| body.remove(name)).is_none() {
+                        return Err(LlmError::Rejected(words));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

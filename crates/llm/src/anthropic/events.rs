@@ -1,0 +1,268 @@
+//! The typed events of the Messages API.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::endpoint::decode_piece;
+use crate::openai::lenient;
+use crate::stream::Reader;
+use crate::{ChatEvent, Endpoint, FinishReason, LlmError, ToolCallDelta, Usage};
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Event {
+    MessageStart {
+        message: Message,
+    },
+    ContentBlockStart {
+        content_block: Block,
+    },
+    ContentBlockDelta {
+        delta: Delta,
+    },
+    ContentBlockStop,
+    MessageDelta {
+        delta: Closing,
+        #[serde(default, deserialize_with = "lenient")]
+        usage: Counts,
+    },
+    MessageStop,
+    Error {
+        error: Value,
+    },
+    /// `ping`, and what is to come.
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    model: String,
+    #[serde(default, deserialize_with = "lenient")]
+    usage: Counts,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Block {
+    Text {
+        #[serde(default)]
+        text: String,
+    },
+    Thinking {
+        #[serde(default)]
+        thinking: String,
+    },
+    RedactedThinking {
+        data: String,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Delta {
+    TextDelta {
+        text: String,
+    },
+    ThinkingDelta {
+        thinking: String,
+    },
+    SignatureDelta {
+        signature: String,
+    },
+    InputJsonDelta {
+        partial_json: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Closing {
+    #[serde(default)]
+    stop_reason: Option<String>,
+}
+
+/// Counts so far; later ones replace earlier ones.
+#[derive(Clone, Copy, Default, Deserialize)]
+struct Counts {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+}
+
+impl Counts {
+    fn update(&mut self, later: Counts) {
+        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        self.cache_creation_input_tokens =
+            later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens =
+            later.cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.output_tokens = later.output_tokens.or(self.output_tokens);
+    }
+
+    /// The API counts what was read from the cache and what was put into it apart from the rest.
+    fn usage(self) -> Option<Usage> {
+        let (fresh, output) = (self.input_tokens?, self.output_tokens?);
+        let read = self.cache_read_input_tokens.unwrap_or(0);
+        let written = self.cache_creation_input_tokens.unwrap_or(0);
+        Some(
+            Usage {
+                prompt_tokens: fresh.saturating_add(read).saturating_add(written),
+                completion_tokens: output,
+                cached_tokens: read,
+                reasoning_tokens: 0,
+            }
+            .bounded(),
+        )
+    }
+}
+
+/// What is known of an answer while it comes.
+pub(super) struct Events {
+    endpoint: Endpoint,
+    counts: Counts,
+    reason: Option<FinishReason>,
+    over: bool,
+    /// Of the block that is coming, where it is a tool call.
+    call: Option<u32>,
+    calls: u32,
+    /// The blocks of thinking so far, which have to come back with the calls that follow them.
+    thinking: Vec<Value>,
+}
+
+impl Events {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            counts: Counts::default(),
+            reason: None,
+            over: false,
+            call: None,
+            calls: 0,
+            thinking: Vec::new(),
+        }
+    }
+
+    fn block(&mut self, block: Block) -> Option<ChatEvent> {
+        self.call = None;
+        match block {
+            Block::Text { text } => said(text, ChatEvent::Text),
+            Block::Thinking { thinking } => {
+                let block = json!({ "type": "thinking", "thinking": thinking, "signature": "" });
+                self.thinking.push(block);
+                said(thinking, ChatEvent::Reasoning)
+            }
+            Block::RedactedThinking { data } => {
+                self.thinking.push(json!({ "type": "redacted_thinking", "data": data }));
+                None
+            }
+            Block::ToolUse { id, name } => {
+                let thinking = std::mem::take(&mut self.thinking);
+                let extra = json!({ "anthropic": { "thinking": thinking } });
+                let index = self.calls;
+                self.calls += 1;
+                self.call = Some(index);
+                Some(ChatEvent::ToolCall(ToolCallDelta {
+                    index,
+                    id: Some(id),
+                    name: Some(name),
+                    arguments: String::new(),
+                    extra_content: (!thinking.is_empty()).then_some(extra),
+                }))
+            }
+            Block::Other => None,
+        }
+    }
+
+    fn delta(&mut self, delta: Delta) -> Option<ChatEvent> {
+        match delta {
+            Delta::TextDelta { text } => said(text, ChatEvent::Text),
+            Delta::ThinkingDelta { thinking } => {
+                self.extend_thinking("thinking", &thinking);
+                said(thinking, ChatEvent::Reasoning)
+            }
+            Delta::SignatureDelta { signature } => {
+                self.extend_thinking("signature", &signature);
+                None
+            }
+            Delta::InputJsonDelta { partial_json } => {
+                let index = self.call?;
+                said(partial_json, |arguments| {
+                    let call = ToolCallDelta { index, arguments, ..ToolCallDelta::default() };
+                    ChatEvent::ToolCall(call)
+                })
+            }
+            Delta::Other => None,
+        }
+    }
+
+    fn extend_thinking(&mut self, member: &str, more: &str) {
+        let known = self.thinking.last_mut().and_then(|block| block.get_mut(member));
+        if let Some(Value::String(text)) = known {
+            text.push_str(more);
+        }
+    }
+}
+
+fn said(text: String, event: impl FnOnce(String) -> ChatEvent) -> Option<ChatEvent> {
+    (!text.is_empty()).then(|| event(text))
+}
+
+fn reason(name: String) -> FinishReason {
+    match name.as_str() {
+        "end_turn" | "stop_sequence" => FinishReason::Stop,
+        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "tool_use" => FinishReason::ToolCalls,
+        "refusal" => FinishReason::ContentFilter,
+        _ => FinishReason::Other(name),
+    }
+}
+
+impl Reader for Events {
+    fn read(&mut self, piece: &str) -> Result<Vec<ChatEvent>, LlmError> {
+        let event = match decode_piece(piece)? {
+            Event::MessageStart { message } => {
+                self.counts.update(message.usage);
+                Some(ChatEvent::Started { id: message.id, model: message.model })
+            }
+            Event::ContentBlockStart { content_block } => self.block(content_block),
+            Event::ContentBlockDelta { delta } => self.delta(delta),
+            Event::MessageDelta { delta, usage } => {
+                self.counts.update(usage);
+                self.reason = delta.stop_reason.map(reason).or(self.reason.take());
+                None
+            }
+            Event::MessageStop => {
+                self.over = true;
+                None
+            }
+            Event::Error { error } => return Err(self.endpoint.member_error(&error)),
+            Event::ContentBlockStop | Event::Other => None,
+        };
+        Ok(event.into_iter().collect())
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn end(&mut self) -> Option<ChatEvent> {
+        let reason = self.reason.take().or(self.over.then_some(FinishReason::Stop))?;
+        Some(ChatEvent::Finished { reason, usage: self.counts.usage() })
+    }
+}

@@ -1,0 +1,171 @@
+//! Google's Gemini API (`generateContent`) behind [`ChatModel`] and [`EmbeddingModel`].
+
+mod events;
+mod request;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::embedding::Collected;
+use crate::{
+    ChatModel, ChatRequest, ChatStream, EmbeddingModel, EmbeddingRequest, EmbeddingResponse,
+    EmbeddingTask, Endpoint, LlmError, stream,
+};
+
+/// The most texts that one request embeds.
+const MAX_BATCH: usize = 100;
+
+/// A client of one account. Cheap to clone.
+#[derive(Clone)]
+pub struct GeminiClient {
+    endpoint: Endpoint,
+    embedding_batch: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelPage {
+    #[serde(default)]
+    models: Vec<Model>,
+    #[serde(default)]
+    next_page_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Embeddings {
+    embeddings: Vec<Embedding>,
+    #[serde(default)]
+    usage_metadata: Option<EmbeddingUsage>,
+}
+
+#[derive(Deserialize)]
+struct Embedding {
+    values: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EmbeddingUsage {
+    prompt_token_count: Option<u64>,
+}
+
+impl GeminiClient {
+    /// A client of the API at `endpoint`, with or without `/v1beta` at its end.
+    pub fn at(endpoint: Endpoint) -> Self {
+        let endpoint = endpoint
+            .below("v1beta", &["v1beta", "v1", "v1alpha"])
+            .with_key_header("x-goog-api-key");
+        Self { endpoint, embedding_batch: MAX_BATCH }
+    }
+
+    /// The same client with at most `texts` texts in one embedding request.
+    pub fn with_embedding_batch(mut self, texts: usize) -> Self {
+        self.embedding_batch = texts.clamp(1, MAX_BATCH);
+        self
+    }
+
+    /// The models that the provider lists, sorted, without the `models/` before each.
+    pub async fn models(&self) -> Result<Vec<String>, LlmError> {
+        let mut ids: Vec<String> = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let mut query = vec![("pageSize", "1000")];
+            query.extend(next.as_deref().map(|token| ("pageToken", token)));
+            let page = self.endpoint.get("models", &query).await?;
+            let page: ModelPage = self.endpoint.json(page).await?;
+            ids.extend(page.models.into_iter().map(|model| bare(&model.name).to_owned()));
+            next = page.next_page_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                ids.sort();
+                ids.dedup();
+                return Ok(ids);
+            }
+        }
+    }
+}
+
+/// A model's name without its collection.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("models/").unwrap_or(name)
+}
+
+/// The path of a method of a model, which may be a tuned one with a collection of its own.
+fn path(model: &str, method: &str) -> String {
+    match model.contains('/') {
+        true => format!("{model}:{method}"),
+        false => format!("models/{model}:{method}"),
+    }
+}
+
+#[async_trait]
+impl ChatModel for GeminiClient {
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
+        let mut body = request::body(&self.endpoint, &request).await?;
+        let path = path(&request.model, "streamGenerateContent");
+        loop {
+            match self.endpoint.post_json(&path, &[("alt", "sse")], &body).await {
+                Ok(response) => {
+                    let reader = events::Events::new(self.endpoint.clone(), request.model);
+                    return Ok(stream::events(self.endpoint.events(response), reader));
+                }
+                // Only some models think.
+                Err(LlmError::Rejected(words)) => {
+                    let config = body.get_mut("generationConfig").and_then(Value::as_object_mut);
+                    let thinking = config.and_then(|config| config.remove("thinkingConfig"));
+                    if thinking.is_none() || !words.to_lowercase().contains("thinking") {
+                        return Err(LlmError::Rejected(words));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl EmbeddingModel for GeminiClient {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, LlmError> {
+        let mut answered = 0;
+        self.embed_counted(request, &mut answered).await
+    }
+
+    async fn embed_counted(
+        &self,
+        request: EmbeddingRequest,
+        answered: &mut usize,
+    ) -> Result<EmbeddingResponse, LlmError> {
+        let mut collected = Collected::new(&request);
+        let path = path(&request.model, "batchEmbedContents");
+        let model = path.rsplit_once(':').map_or(path.as_str(), |(model, _)| model);
+        for input in request.input.chunks(self.embedding_batch) {
+            let requests = input.iter().map(|text| {
+                let mut one = json!({ "model": model, "content": { "parts": [{ "text": text }] } });
+                match request.task {
+                    EmbeddingTask::Query => one["taskType"] = json!("RETRIEVAL_QUERY"),
+                    EmbeddingTask::Passage => one["taskType"] = json!("RETRIEVAL_DOCUMENT"),
+                    EmbeddingTask::Raw => {}
+                }
+                if let Some(dimensions) = request.dimensions {
+                    one["outputDimensionality"] = json!(dimensions);
+                }
+                one
+            });
+            let body = json!({ "requests": requests.collect::<Vec<_>>() });
+            let response = self.endpoint.post_json(&path, &[], &body).await?;
+            let answer = self.endpoint.read(response).await?;
+            *answered += input.len();
+            let answer: Embeddings = crate::endpoint::decode(&answer)?;
+            let vectors = answer.embeddings.into_iter().map(|embedding| embedding.values);
+            let tokens = answer.usage_metadata.and_then(|usage| usage.prompt_token_count);
+            collected.add(input.len(), None, vectors.collect(), tokens)?;
+        }
+        collected.finish()
+    }
+}

@@ -1,0 +1,112 @@
+//! A request in OpenAI's form as one of `/api/chat`.
+
+use serde_json::{Map, Value, json};
+
+use crate::convert::{
+    self, Format, Media, Part, effort, own_members, parts, refused, tool_calls, tool_name,
+};
+use crate::{ChatMessage, ChatRequest, Endpoint, LlmError, Role};
+
+pub(super) async fn body(
+    endpoint: &Endpoint,
+    request: &ChatRequest,
+) -> Result<Map<String, Value>, LlmError> {
+    let mut body = own_members(request);
+    let mut messages = Vec::with_capacity(request.messages.len());
+    for message in &request.messages {
+        messages.push(self::message(endpoint, request, message).await?);
+    }
+    body.insert("model".to_owned(), json!(request.model));
+    body.insert("messages".to_owned(), json!(messages));
+    body.insert("stream".to_owned(), json!(true));
+    // The API takes tools in OpenAI's form, and always leaves the choice to the model.
+    let unwanted = convert::tool_choice(request) == Some(convert::ToolChoice::Never);
+    if let Some(tools) = request.extra.get("tools").filter(|_| !unwanted) {
+        body.insert("tools".to_owned(), tools.clone());
+    }
+    match convert::format(request) {
+        Some(Format::Json) => drop(body.insert("format".to_owned(), json!("json"))),
+        Some(Format::Schema { schema, .. }) => {
+            body.insert("format".to_owned(), schema.clone());
+        }
+        None => {}
+    }
+    if let Some(effort) = effort(request).filter(|_| !body.contains_key("think")) {
+        let think = match effort {
+            "none" => json!(false),
+            // Only some models know levels; the others take them for yes.
+            "minimal" | "low" => json!("low"),
+            "medium" => json!("medium"),
+            _ => json!("high"),
+        };
+        body.insert("think".to_owned(), think);
+    }
+    // What a model's settings say in Ollama's own words goes before.
+    let own = body.remove("options");
+    let mut options = options(request);
+    if let Some(Value::Object(own)) = own {
+        options.extend(own);
+    }
+    if !options.is_empty() {
+        body.insert("options".to_owned(), Value::Object(options));
+    }
+    Ok(body)
+}
+
+fn options(request: &ChatRequest) -> Map<String, Value> {
+    let mut options = Map::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value.filter(|value| !value.is_null()) {
+            options.insert(name.to_owned(), value);
+        }
+    };
+    set("num_predict", request.max_tokens.map(Value::from));
+    set("temperature", request.temperature.map(|value| json!(value)));
+    set("top_p", request.top_p.map(|value| json!(value)));
+    set("top_k", request.extra.get("top_k").cloned());
+    set("seed", request.seed.map(Value::from));
+    set("presence_penalty", request.extra.get("presence_penalty").cloned());
+    set("frequency_penalty", request.extra.get("frequency_penalty").cloned());
+    let stops = convert::stops(request);
+    set("stop", (!stops.is_empty()).then(|| json!(stops)));
+    options
+}
+
+async fn message(
+    endpoint: &Endpoint,
+    request: &ChatRequest,
+    message: &ChatMessage,
+) -> Result<Value, LlmError> {
+    let mut texts = Vec::new();
+    let mut images = Vec::new();
+    for part in parts(message.content.as_ref())? {
+        match part {
+            Part::Text(text) => texts.push(text),
+            Part::Image(media) => images.push(media.load(endpoint).await?.1),
+            Part::File(Media::Inline { .. } | Media::Remote(_)) => {
+                return Err(refused("this provider takes no files"));
+            }
+        }
+    }
+    let role = match message.role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    };
+    let mut value = json!({ "role": role, "content": texts.join("\n") });
+    if !images.is_empty() {
+        value["images"] = json!(images);
+    }
+    let calls = tool_calls(message)
+        .into_iter()
+        .map(|call| json!({ "function": { "name": call.name, "arguments": call.object() } }));
+    let calls: Vec<Value> = calls.collect();
+    if !calls.is_empty() {
+        value["tool_calls"] = json!(calls);
+    }
+    if message.role == Role::Tool {
+        value["tool_name"] = json!(tool_name(request, message));
+    }
+    Ok(value)
+}

@@ -1,0 +1,47 @@
+//! OpenAI's Responses API behind [`ChatModel`]: for models that it alone serves, and for their
+//! summaries of reasoning. Nothing is kept at the provider (`store` is false).
+
+mod events;
+mod request;
+
+use async_trait::async_trait;
+
+use crate::{ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, convert, stops, stream};
+
+/// A client of one account. Cheap to clone.
+#[derive(Clone)]
+pub struct ResponsesClient {
+    endpoint: Endpoint,
+}
+
+impl ResponsesClient {
+    /// A client of the API at `endpoint` (which mostly ends in `/v1`).
+    pub fn at(endpoint: Endpoint) -> Self {
+        Self { endpoint }
+    }
+}
+
+#[async_trait]
+impl ChatModel for ResponsesClient {
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
+        let mut body = request::body(&request)?;
+        let response = loop {
+            match self.endpoint.post_json("responses", &[], &body).await {
+                Ok(response) => break response,
+                // Models that reason take no sampling; those that do not take no reasoning.
+                Err(LlmError::Rejected(words)) => {
+                    let refused = ["temperature", "top_p", "reasoning"];
+                    let refused = refused.into_iter().find(|name| words.contains(name));
+                    if refused.and_then(|name| body.remove(name)).is_none() {
+                        return Err(LlmError::Rejected(words));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let reader = events::Events::new(self.endpoint.clone());
+        let answer = stream::events(self.endpoint.events(response), reader);
+        // The API knows no stop sequences.
+        Ok(stops::cut(answer, convert::stops(&request)))
+    }
+}

@@ -1,0 +1,208 @@
+//! The typed events of the Responses API.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::endpoint::{DONE, decode_piece};
+use crate::openai::lenient;
+use crate::stream::Reader;
+use crate::{ChatEvent, Endpoint, FinishReason, LlmError, ToolCallDelta, Usage};
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum Event {
+    #[serde(rename = "response.created")]
+    Created { response: Response },
+    #[serde(rename = "response.output_item.added")]
+    ItemAdded { output_index: u64, item: Item },
+    #[serde(rename = "response.output_text.delta", alias = "response.refusal.delta")]
+    Text { delta: String },
+    #[serde(
+        rename = "response.reasoning_summary_text.delta",
+        alias = "response.reasoning_text.delta"
+    )]
+    Reasoning { delta: String },
+    /// Another paragraph of the summary begins.
+    #[serde(rename = "response.reasoning_summary_part.added")]
+    Paragraph {
+        #[serde(default)]
+        summary_index: u64,
+    },
+    #[serde(rename = "response.function_call_arguments.delta")]
+    Arguments { output_index: u64, delta: String },
+    #[serde(rename = "response.completed")]
+    Completed { response: Response },
+    #[serde(rename = "response.incomplete")]
+    Incomplete { response: Response },
+    #[serde(rename = "response.failed")]
+    Failed { response: Response },
+    #[serde(rename = "error")]
+    Error {
+        #[serde(flatten)]
+        error: Value,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    #[serde(default, deserialize_with = "lenient")]
+    id: String,
+    #[serde(default, deserialize_with = "lenient")]
+    model: String,
+    #[serde(default)]
+    usage: Option<Counts>,
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    incomplete_details: Option<Incomplete>,
+}
+
+#[derive(Deserialize)]
+struct Incomplete {
+    #[serde(default, deserialize_with = "lenient")]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Item {
+    FunctionCall {
+        call_id: String,
+        name: String,
+        #[serde(default, deserialize_with = "lenient")]
+        arguments: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Counts {
+    #[serde(default, deserialize_with = "lenient")]
+    input_tokens: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    input_tokens_details: InputDetails,
+    #[serde(default, deserialize_with = "lenient")]
+    output_tokens: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    output_tokens_details: OutputDetails,
+}
+
+#[derive(Default, Deserialize)]
+struct InputDetails {
+    #[serde(default, deserialize_with = "lenient")]
+    cached_tokens: u64,
+}
+
+#[derive(Default, Deserialize)]
+struct OutputDetails {
+    #[serde(default, deserialize_with = "lenient")]
+    reasoning_tokens: u64,
+}
+
+impl From<Counts> for Usage {
+    fn from(counts: Counts) -> Self {
+        Self {
+            prompt_tokens: counts.input_tokens,
+            completion_tokens: counts.output_tokens,
+            cached_tokens: counts.input_tokens_details.cached_tokens,
+            reasoning_tokens: counts.output_tokens_details.reasoning_tokens,
+        }
+        .bounded()
+    }
+}
+
+/// What is known of an answer while it comes.
+pub(super) struct Events {
+    endpoint: Endpoint,
+    /// The number of the call behind each item of the output.
+    calls: HashMap<u64, u32>,
+    end: Option<(FinishReason, Option<Usage>)>,
+}
+
+impl Events {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, calls: HashMap::new(), end: None }
+    }
+
+    fn added(&mut self, output_index: u64, item: Item) -> Option<ChatEvent> {
+        let Item::FunctionCall { call_id, name, arguments } = item else { return None };
+        let index = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+        self.calls.insert(output_index, index);
+        Some(ChatEvent::ToolCall(ToolCallDelta {
+            index,
+            id: Some(call_id),
+            name: Some(name),
+            arguments,
+            extra_content: None,
+        }))
+    }
+
+    fn ended(&mut self, reason: FinishReason, response: Response) {
+        self.end = Some((reason, response.usage.map(Usage::from)));
+    }
+}
+
+impl Reader for Events {
+    fn read(&mut self, piece: &str) -> Result<Vec<ChatEvent>, LlmError> {
+        if piece.trim() == DONE {
+            return Ok(Vec::new());
+        }
+        let event = match decode_piece(piece)? {
+            Event::Created { response } => {
+                Some(ChatEvent::Started { id: response.id, model: response.model })
+            }
+            Event::ItemAdded { output_index, item } => self.added(output_index, item),
+            Event::Text { delta } => Some(ChatEvent::Text(delta)),
+            Event::Reasoning { delta } => Some(ChatEvent::Reasoning(delta)),
+            Event::Paragraph { summary_index: 0 } => None,
+            Event::Paragraph { .. } => Some(ChatEvent::Reasoning("\n\n".to_owned())),
+            Event::Arguments { output_index, delta } => {
+                self.calls.get(&output_index).map(|&index| {
+                    let call = ToolCallDelta { index, arguments: delta, ..Default::default() };
+                    ChatEvent::ToolCall(call)
+                })
+            }
+            Event::Completed { response } => {
+                let called = !self.calls.is_empty();
+                let reason = if called { FinishReason::ToolCalls } else { FinishReason::Stop };
+                self.ended(reason, response);
+                None
+            }
+            Event::Incomplete { response } => {
+                let details = response.incomplete_details.as_ref();
+                let reason = match details.map(|details| details.reason.as_str()) {
+                    Some("content_filter") => FinishReason::ContentFilter,
+                    Some("max_output_tokens") | None => FinishReason::Length,
+                    Some(other) => FinishReason::Other(other.to_owned()),
+                };
+                self.ended(reason, response);
+                None
+            }
+            Event::Failed { response } => {
+                let error = response.error.unwrap_or_default();
+                return Err(self.endpoint.member_error(&error));
+            }
+            Event::Error { error } => {
+                // Some servers put an object around it.
+                let inner = error.get("error").filter(|inner| inner.is_object());
+                return Err(self.endpoint.member_error(inner.unwrap_or(&error)));
+            }
+            Event::Other => None,
+        };
+        Ok(event.into_iter().collect())
+    }
+
+    fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    fn end(&mut self) -> Option<ChatEvent> {
+        let (reason, usage) = self.end.take()?;
+        Some(ChatEvent::Finished { reason, usage })
+    }
+}
