@@ -7,17 +7,27 @@
 //! - Nobody gives away rights that they do not have, and an API key never has more than its owner.
 //! - At least one active administrator remains.
 //! - Whether an account exists cannot be told from the answer to a sign-in, nor from its time.
+//! - A link works once and for a time; what it opens is judged again when it is followed.
 
 mod api_key;
 mod authenticate;
+mod avatar;
 mod background;
 mod client;
 mod credentials;
+mod departure;
 mod error;
+mod export;
+mod invitation;
 mod key;
+mod link;
+mod mail;
 mod me;
 mod password;
+mod people;
 mod purge;
+mod recovery;
+mod registration;
 mod rules;
 mod session;
 mod setup;
@@ -29,16 +39,22 @@ use std::sync::Arc;
 
 use lyceum_core::Clock;
 use lyceum_jobs::Jobs;
-use lyceum_store::Db;
+use lyceum_store::{Db, Objects};
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use client::client_ip;
 pub use error::IdentityError;
 pub use key::{SigningKey, SigningKeyError};
+pub use mail::{MailSecurity, MailSettings, MailSettingsError, Mailer};
+pub use people::PeopleError;
 pub use sign_in::AttemptLimits;
 
 use credentials::Credentials;
+use export::ExportData;
+use link::LinkTokens;
+use mail::SendLetter;
 use password::Passwords;
 use purge::PurgeExpired;
 use token::Tokens;
@@ -52,6 +68,10 @@ pub struct IdentityConfig {
     pub trust_proxy: bool,
     /// How many attempts to sign in may fail.
     pub attempts: AttemptLimits,
+    /// The address that people open, for the links that are handed out.
+    pub public_url: String,
+    /// Sends e-mail; without it administrators hand links over.
+    pub mailer: Option<Mailer>,
 }
 
 /// The identity service; cheap to clone.
@@ -67,11 +87,20 @@ struct Inner {
     tokens: Tokens,
     passwords: Passwords,
     credentials: Credentials,
+    objects: Objects,
+    links: LinkTokens,
+    pictures: Semaphore,
 }
 
 impl Identity {
     /// Makes the service. [`Identity::run`] has to run beside it.
-    pub fn new(db: Db, clock: Clock, key: &SigningKey, config: IdentityConfig) -> Self {
+    pub fn new(
+        db: Db,
+        objects: Objects,
+        clock: Clock,
+        key: &SigningKey,
+        config: IdentityConfig,
+    ) -> Self {
         let inner = Inner {
             db,
             clock,
@@ -79,6 +108,9 @@ impl Identity {
             tokens: Tokens::new(key),
             passwords: Passwords::new(),
             credentials: Credentials::new(),
+            objects,
+            links: LinkTokens::new(key),
+            pictures: Semaphore::new(avatar::AT_ONCE),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -106,6 +138,18 @@ impl Identity {
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.inner.credentials
     }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.inner.objects
+    }
+
+    pub(crate) fn links(&self) -> &LinkTokens {
+        &self.inner.links
+    }
+
+    pub(crate) fn pictures(&self) -> &Semaphore {
+        &self.inner.pictures
+    }
 }
 
 lyceum_http::rights! {
@@ -117,11 +161,16 @@ lyceum_http::rights! {
     ApiKeyWrite = "api_key", "write";
     UserRead = "user", "read";
     UserWrite = "user", "write";
+    UserInvite = "user", "invite";
+    UserDelete = "user", "delete";
 }
 
 /// Registers this domain's jobs and their schedule.
 pub fn register_jobs(jobs: Jobs, identity: &Identity) -> Jobs {
-    jobs.register::<PurgeExpired>(identity.clone()).schedule("40 3 * * *", PurgeExpired {})
+    jobs.register::<PurgeExpired>(identity.clone())
+        .schedule("40 3 * * *", PurgeExpired {})
+        .register::<SendLetter>(identity.clone())
+        .register::<ExportData>(identity.clone())
 }
 
 /// The routes of this domain, below `/api/v1`.
@@ -139,6 +188,30 @@ pub fn router(identity: Identity) -> OpenApiRouter {
         .routes(routes!(api_key::http::list_api_keys, api_key::http::create_api_key))
         .routes(routes!(api_key::http::revoke_api_key))
         .routes(routes!(user::http::list_users, user::http::create_user))
-        .routes(routes!(user::http::get_user, user::http::update_user))
+        .routes(routes!(
+            user::http::get_user,
+            user::http::update_user,
+            departure::http::delete_user
+        ))
+        .routes(routes!(departure::http::restore_user))
+        .routes(routes!(departure::http::delete_me))
+        .routes(routes!(recovery::http::create_password_reset))
+        .routes(routes!(recovery::http::create_email_verification))
+        .routes(routes!(recovery::http::request_password_reset))
+        .routes(routes!(recovery::http::reset_password))
+        .routes(routes!(recovery::http::verify_email))
+        .routes(routes!(recovery::http::request_email_verification))
+        .routes(routes!(invitation::http::list_invitations, invitation::http::create_invitation))
+        .routes(routes!(invitation::http::revoke_invitation))
+        .routes(routes!(invitation::http::read_invitation))
+        .routes(routes!(invitation::http::accept_invitation))
+        .routes(routes!(registration::http::get_registration))
+        .routes(routes!(registration::http::register))
+        .routes(routes!(registration::http::confirm_registration))
+        .routes(routes!(avatar::http::put_avatar, avatar::http::delete_avatar))
+        .routes(routes!(avatar::http::get_avatar))
+        .routes(routes!(export::http::list_data_exports, export::http::create_data_export))
+        .routes(routes!(export::http::get_data_export))
+        .routes(routes!(export::http::download_data_export))
         .with_state(identity)
 }
