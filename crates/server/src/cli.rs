@@ -109,7 +109,7 @@ fn print_config(settings: &Settings) -> anyhow::Result<()> {
             let source = figment.find_metadata(&format!("{section}.{name}"));
             let source = source.map_or("default".into(), |metadata| metadata.name.clone());
             let value = match (section.as_str(), name.as_str()) {
-                ("database", "url") => "\"***\"".to_owned(),
+                ("database", "url") | ("mail", "password") => "\"***\"".to_owned(),
                 _ => value.to_string(),
             };
             lines.push_str(&format!("{name} = {value}  # {source}\n"));
