@@ -33,7 +33,7 @@ impl Job for PurgeExpired {
 }
 
 impl Identity {
-    /// Deletes sessions and links that ended more than seven days ago and attempts older than a
+    /// Deletes sessions, links and invitations that ended more than seven days ago and attempts older than a
     /// day. Answers how many rows went.
     pub async fn purge_expired(&self) -> Result<u64, StoreError> {
         let now = self.clock().now();
@@ -58,12 +58,18 @@ impl Identity {
         )
         .execute(&mut *tx)
         .await?;
+        let invitations = sqlx::query!(
+            "DELETE FROM identity.invitations WHERE expires_at < $1",
+            now - KEEP_ENDED
+        )
+        .execute(&mut *tx)
+        .await?;
         let registrations =
             sqlx::query!("DELETE FROM identity.registrations WHERE expires_at < $1", now)
                 .execute(&mut *tx)
                 .await?;
         tx.commit().await?;
-        let deleted = [sessions, attempts, links, registrations];
+        let deleted = [sessions, attempts, links, invitations, registrations];
         Ok(deleted.iter().map(|done| done.rows_affected()).sum())
     }
 

@@ -132,12 +132,27 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+-- Whoever set a new password in one way needs no link to set it in another.
+CREATE FUNCTION app.end_password_links() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    DELETE FROM identity.account_links
+    WHERE user_id = NEW.id AND purpose = 'reset_password' AND used_at IS NULL;
+    RETURN NULL;
+END
+$$;
+
 GRANT CREATE ON SCHEMA app TO lyceum_maintenance;
 ALTER FUNCTION app.end_credentials() OWNER TO lyceum_maintenance;
+ALTER FUNCTION app.end_password_links() OWNER TO lyceum_maintenance;
 REVOKE CREATE ON SCHEMA app FROM lyceum_maintenance;
 CREATE TRIGGER end_credentials AFTER UPDATE OF deleted_at ON identity.users
     FOR EACH ROW WHEN (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL)
     EXECUTE FUNCTION app.end_credentials();
+CREATE TRIGGER end_password_links AFTER UPDATE OF password_hash ON identity.users
+    FOR EACH ROW WHEN (OLD.password_hash IS DISTINCT FROM NEW.password_hash)
+    EXECUTE FUNCTION app.end_password_links();
 
 -- Which tables hold a person's data, for the export: every table under forced row-level security
 -- that names its owner, and those that belong to a row of such a table. Columns of kinds that hold

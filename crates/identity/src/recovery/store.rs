@@ -24,7 +24,8 @@ pub(super) async fn names(
     .ok_or(IdentityError::NotFound("user"))
 }
 
-/// The active account with this username or address.
+/// The active account with this username or address, kept from others, so that two wishes at the
+/// same moment lead to one letter.
 pub(super) async fn active_account(
     connection: &mut PgConnection,
     login: &str,
@@ -33,7 +34,7 @@ pub(super) async fn active_account(
         "SELECT id FROM identity.users
          WHERE deleted_at IS NULL AND status = 'active'
            AND (username = $1::text::citext OR email = $1::text::citext)
-         LIMIT 1",
+         LIMIT 1 FOR NO KEY UPDATE",
         login,
     )
     .fetch_optional(connection)

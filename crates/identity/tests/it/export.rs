@@ -26,19 +26,22 @@ fn unpack(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
 async fn furnish(app: &App, user: Uuid, word: &str) {
     let mut tx = app.test.db.begin_maintenance().await.unwrap();
     for sql in [
-        "INSERT INTO chat.conversations (id, user_id, title) VALUES ($1, $1, $2)",
+        "INSERT INTO chat.conversations (id, user_id, title, last_message_at, created_at,
+                                        updated_at)
+         VALUES ($1, $1, $2, now(), now(), now())",
         "INSERT INTO chat.messages
-           (id, conversation_id, user_id, sequence_number, role, content, status)
-         VALUES ($1, $1, $1, 1, 'user', $2, 'completed')",
+           (id, conversation_id, user_id, sequence_number, role, content, status, created_at,
+            updated_at)
+         VALUES ($1, $1, $1, 1, 'user', $2, 'completed', now(), now())",
         "INSERT INTO identity.user_preferences (id, user_id, key, value)
          VALUES ($1, $1, 'note', to_jsonb($2::text))",
         "INSERT INTO knowledge.knowledge_bases
            (id, owner_id, name, collection_name, embedding_model, vector_dimension)
-         VALUES ($1, $1, $2, 'kb_' || left(md5($2), 8), 'none', 384)",
+         VALUES ($1, $1, $2, 'kb_' || md5($2), 'none', 384)",
         "INSERT INTO knowledge.documents
            (id, knowledge_base_id, uploaded_by, title, filename, file_path, file_size, mime_type,
             content_hash)
-         VALUES ($1, $1, $1, $2, $2 || '.txt', 'documents/' || $1 || '/original', 1, 'text/plain',
+         VALUES ($1, $1, $1, $2, $2 || '.txt', 'documents/' || $1::text || '/original', 1, 'text/plain',
                  sha256('x'))",
     ] {
         sqlx::query(sql)
@@ -144,7 +147,10 @@ async fn an_export_is_its_owners_alone_and_not_for_api_keys() {
         root.get(&foreign).await.refused(404, "not_found");
     }
     assert_eq!(root.get("/api/v1/me/exports").await.expect(200)["items"], json!([]));
-    let key = ada.post("/api/v1/api-keys", json!({ "name": "k" })).await.expect(201);
+    let key = ada
+        .post("/api/v1/api-keys", json!({ "name": "k", "permissions": ["profile:*"] }))
+        .await
+        .expect(201);
     let mut program = app.visitor();
     program.bearer = Some(key["key"].as_str().unwrap().to_owned());
     program.post("/api/v1/me/exports", json!({})).await.refused(403, "session_required");

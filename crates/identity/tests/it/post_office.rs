@@ -71,11 +71,6 @@ impl PostOffice {
         self.refusals.lock().unwrap().push_back(answer);
     }
 
-    /// Refusals that nobody has met yet.
-    pub fn refusals_left(&self) -> usize {
-        self.refusals.lock().unwrap().len()
-    }
-
     /// Waits for the next letter.
     pub async fn next(&self) -> Mail {
         for _ in 0..600 {
