@@ -5,12 +5,17 @@ use lyceum_core::{ErrorKind, Problem};
 use lyceum_store::StoreError;
 use serde_json::{Map, Value};
 
+use crate::people::PeopleError;
+
 /// Why an act of the identity domain was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The database did not do its part.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An act about coming, proving an address, showing a face or leaving.
+    #[error(transparent)]
+    People(#[from] PeopleError),
     /// A fault of ours that no caller can mend.
     #[error("{0}")]
     Internal(&'static str),
@@ -115,10 +120,8 @@ impl From<sqlx::Error> for IdentityError {
         match lyceum_store::constraint(&error) {
             Some("users_username_key") => IdentityError::Taken { field: "username" },
             Some("users_email_key") => IdentityError::Taken { field: "email" },
-            Some("users_username_normalized") => IdentityError::field(
-                "username",
-                "The username has characters that look like others; write it in plain letters.",
-            ),
+            Some("users_username_normalized") => crate::rules::not_normalized(),
+            Some("data_exports_one_at_a_time") => PeopleError::ExportRunning.into(),
             Some("last_administrator") => IdentityError::LastAdministrator,
             Some("roles_name_key") => IdentityError::NameTaken("role"),
             Some("groups_name_key") => IdentityError::NameTaken("group"),
@@ -156,6 +159,7 @@ impl Problem for IdentityError {
     fn kind(&self) -> ErrorKind {
         match self {
             IdentityError::Store(error) => error.kind(),
+            IdentityError::People(error) => error.kind(),
             IdentityError::Internal(_) => ErrorKind::Internal,
             IdentityError::Busy => ErrorKind::Unavailable,
             IdentityError::InvalidCredentials
@@ -185,6 +189,7 @@ impl Problem for IdentityError {
     fn code(&self) -> &'static str {
         match self {
             IdentityError::Store(error) => error.code(),
+            IdentityError::People(error) => error.code(),
             IdentityError::Internal(_) => "internal",
             IdentityError::Busy => "sign_in_busy",
             IdentityError::InvalidCredentials => "invalid_credentials",
@@ -216,6 +221,7 @@ impl Problem for IdentityError {
     fn detail(&self) -> String {
         match self {
             IdentityError::Store(error) => error.detail(),
+            IdentityError::People(error) => error.detail(),
             IdentityError::Internal(_) => {
                 "Something went wrong on our side; the log has the cause.".to_owned()
             }

@@ -7,20 +7,30 @@
 //! - Nobody gives away rights that they do not have, and an API key never has more than its owner.
 //! - At least one active administrator remains.
 //! - Whether an account exists cannot be told from the answer to a sign-in, nor from its time.
+//! - A link works once and for a time; what it opens is judged again when it is followed.
 
 mod access;
 mod api_key;
 mod authenticate;
+mod avatar;
 mod background;
 mod client;
 mod credentials;
+mod departure;
 mod error;
 mod group;
+mod export;
+mod invitation;
 mod key;
+mod link;
+mod mail;
 mod me;
 mod password;
+mod people;
 mod purge;
 mod role;
+mod recovery;
+mod registration;
 mod rules;
 mod session;
 mod setup;
@@ -32,8 +42,8 @@ use std::sync::Arc;
 
 use lyceum_core::Clock;
 use lyceum_jobs::Jobs;
-use lyceum_store::Db;
-use tokio::sync::watch;
+use lyceum_store::{Db, Objects};
+use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -41,9 +51,14 @@ pub use access::{ACCESS_LEVELS, Explanation, Reason, Step, Subject, explain as e
 pub use client::client_ip;
 pub use error::IdentityError;
 pub use key::{SigningKey, SigningKeyError};
+pub use mail::{MailSecurity, MailSettings, MailSettingsError, Mailer};
+pub use people::PeopleError;
 pub use sign_in::AttemptLimits;
 
 use credentials::Credentials;
+use export::ExportData;
+use link::LinkTokens;
+use mail::SendLetter;
 use password::Passwords;
 use purge::PurgeExpired;
 use token::Tokens;
@@ -59,6 +74,10 @@ pub struct IdentityConfig {
     pub attempts: AttemptLimits,
     /// The rights that the other domains declare; roles may name these and this domain's own.
     pub further_rights: Vec<(&'static str, &'static str)>,
+    /// The address that people open, for the links that are handed out.
+    pub public_url: String,
+    /// Sends e-mail; without it administrators hand links over.
+    pub mailer: Option<Mailer>,
 }
 
 /// The identity service; cheap to clone.
@@ -76,11 +95,20 @@ struct Inner {
     tokens: Tokens,
     passwords: Passwords,
     credentials: Credentials,
+    objects: Objects,
+    links: LinkTokens,
+    pictures: Semaphore,
 }
 
 impl Identity {
     /// Makes the service. [`Identity::run`] has to run beside it.
-    pub fn new(db: Db, clock: Clock, key: &SigningKey, config: IdentityConfig) -> Self {
+    pub fn new(
+        db: Db,
+        objects: Objects,
+        clock: Clock,
+        key: &SigningKey,
+        config: IdentityConfig,
+    ) -> Self {
         let inner = Inner {
             changes: watch::Sender::new(0),
             db,
@@ -89,6 +117,9 @@ impl Identity {
             tokens: Tokens::new(key),
             passwords: Passwords::new(),
             credentials: Credentials::new(),
+            objects,
+            links: LinkTokens::new(key),
+            pictures: Semaphore::new(avatar::AT_ONCE),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -126,6 +157,18 @@ impl Identity {
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.inner.credentials
     }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.inner.objects
+    }
+
+    pub(crate) fn links(&self) -> &LinkTokens {
+        &self.inner.links
+    }
+
+    pub(crate) fn pictures(&self) -> &Semaphore {
+        &self.inner.pictures
+    }
 }
 
 lyceum_http::rights! {
@@ -149,11 +192,16 @@ lyceum_http::rights! {
     GroupManage = "group", "manage";
     /// Asks why somebody may or may not do something.
     AccessExplain = "access", "explain";
+    UserInvite = "user", "invite";
+    UserDelete = "user", "delete";
 }
 
 /// Registers this domain's jobs and their schedule.
 pub fn register_jobs(jobs: Jobs, identity: &Identity) -> Jobs {
-    jobs.register::<PurgeExpired>(identity.clone()).schedule("40 3 * * *", PurgeExpired {})
+    jobs.register::<PurgeExpired>(identity.clone())
+        .schedule("40 3 * * *", PurgeExpired {})
+        .register::<SendLetter>(identity.clone())
+        .register::<ExportData>(identity.clone())
 }
 
 /// The routes of this domain, below `/api/v1`.
@@ -187,6 +235,30 @@ pub fn router(identity: Identity) -> OpenApiRouter {
         .routes(routes!(group::http::add_group_member, group::http::remove_group_member))
         .routes(routes!(access::http::explain_access))
         .routes(routes!(user::http::list_users, user::http::create_user))
-        .routes(routes!(user::http::get_user, user::http::update_user))
+        .routes(routes!(
+            user::http::get_user,
+            user::http::update_user,
+            departure::http::delete_user
+        ))
+        .routes(routes!(departure::http::restore_user))
+        .routes(routes!(departure::http::delete_me))
+        .routes(routes!(recovery::http::create_password_reset))
+        .routes(routes!(recovery::http::create_email_verification))
+        .routes(routes!(recovery::http::request_password_reset))
+        .routes(routes!(recovery::http::reset_password))
+        .routes(routes!(recovery::http::verify_email))
+        .routes(routes!(recovery::http::request_email_verification))
+        .routes(routes!(invitation::http::list_invitations, invitation::http::create_invitation))
+        .routes(routes!(invitation::http::revoke_invitation))
+        .routes(routes!(invitation::http::read_invitation))
+        .routes(routes!(invitation::http::accept_invitation))
+        .routes(routes!(registration::http::get_registration))
+        .routes(routes!(registration::http::register))
+        .routes(routes!(registration::http::confirm_registration))
+        .routes(routes!(avatar::http::put_avatar, avatar::http::delete_avatar))
+        .routes(routes!(avatar::http::get_avatar))
+        .routes(routes!(export::http::list_data_exports, export::http::create_data_export))
+        .routes(routes!(export::http::get_data_export))
+        .routes(routes!(export::http::download_data_export))
         .with_state(identity)
 }

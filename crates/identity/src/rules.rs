@@ -48,6 +48,12 @@ fn is_cyrillic(c: char) -> bool {
     matches!(c, '\u{0400}'..='\u{052f}')
 }
 
+/// A username in characters that look like others, which only the database can tell.
+pub(crate) fn not_normalized() -> IdentityError {
+    let detail = "The username has characters that look like others; write it in plain letters.";
+    IdentityError::field("username", detail)
+}
+
 /// An e-mail address, as far as it can be judged without writing to it.
 pub(crate) fn email(text: &str) -> Result<String, IdentityError> {
     let text = text.trim();
@@ -70,6 +76,11 @@ pub(crate) fn email(text: &str) -> Result<String, IdentityError> {
 /// A name to be shown, at most 100 characters on one line; an empty one is none.
 pub(crate) fn display_name(text: &str) -> Result<Option<String>, IdentityError> {
     line("display_name", text).map(|text| (!text.is_empty()).then_some(text))
+}
+
+/// Another line about a person, with the same limits.
+pub(crate) fn about(field: &'static str, text: &str) -> Result<Option<String>, IdentityError> {
+    line(field, text).map(|text| (!text.is_empty()).then_some(text))
 }
 
 /// The name of an API key: 1 to 100 characters on one line.

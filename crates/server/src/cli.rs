@@ -121,7 +121,9 @@ fn print_config(settings: &Settings) -> anyhow::Result<()> {
             let source = figment.find_metadata(&format!("{section}.{name}"));
             let source = source.map_or("default".into(), |metadata| metadata.name.clone());
             let value = match (section.as_str(), name.as_str()) {
-                ("database", "url") | ("metrics", "token") => "\"***\"".to_owned(),
+                ("database", "url") | ("mail", "password") | ("metrics", "token") => {
+                    "\"***\"".to_owned()
+                }
                 _ => value.to_string(),
             };
             lines.push_str(&format!("{name} = {value}  # {source}\n"));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use lyceum_identity::MailSecurity;
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be set. Defaults are below; a TOML file and then the environment
@@ -25,6 +26,8 @@ pub struct Config {
     pub engine: EngineConfig,
     /// Documents and their limits.
     pub knowledge: KnowledgeConfig,
+    /// E-mail to the people.
+    pub mail: MailConfig,
     /// The program's own log.
     pub log: LogConfig,
     /// Figures for Prometheus.
@@ -151,6 +154,41 @@ impl Default for KnowledgeConfig {
     }
 }
 
+/// E-mail to the people: links to confirm an address or to set a new password. Without a host none
+/// is sent, and administrators hand links over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MailConfig {
+    /// The mail server.
+    pub host: Option<String>,
+    /// Its port; 465, 587 or 25 by its security where absent.
+    pub port: Option<u16>,
+    /// `tls` from the first byte, `starttls`, or `none` for a server on the same machine.
+    pub security: MailSecurity,
+    /// The name to sign in with, where the server wants one.
+    pub username: Option<String>,
+    /// The password that goes with it.
+    pub password: Option<String>,
+    /// A file that holds the password instead.
+    pub password_file: Option<PathBuf>,
+    /// Who the letters are from: `name@example.org` or `Name <name@example.org>`.
+    pub from: Option<String>,
+}
+
+impl Default for MailConfig {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: None,
+            security: MailSecurity::Starttls,
+            username: None,
+            password: None,
+            password_file: None,
+            from: None,
+        }
+    }
+}
+
 /// The program's own log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -182,14 +220,19 @@ impl Config {
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        figment
+        let figment = figment
             .merge(Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into()))
             .merge(Env::raw().only(&["POSTGRES_BIN"]).map(|_| "database.binaries".into()))
             .merge(Env::raw().only(&["LYCEUM_MODELS"]).map(|_| "engine.models_dir".into()))
             .merge(
                 // A setting's name always has its section; other variables of ours are no settings.
                 Env::prefixed("LYCEUM_").filter(|name| name.as_str().contains("__")).split("__"),
-            )
+            );
+        // As it stands: a password of digits is no number.
+        match std::env::var("LYCEUM_MAIL__PASSWORD") {
+            Ok(password) => figment.merge(Serialized::default("mail.password", password)),
+            Err(_) => figment,
+        }
     }
 
     /// The configuration in force.

@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
 use lyceum_chat::{Chat, ChatSettings};
-use lyceum_core::Clock;
+use lyceum_core::{Clock, Secret};
 use lyceum_engine::{EngineConfig, LocalEngine};
 use lyceum_gateway::{Gateway, GatewaySettings};
 use lyceum_http::{Outgoing, OutgoingPolicy};
-use lyceum_identity::{Identity, IdentityConfig, SigningKey};
+use lyceum_identity::{Identity, IdentityConfig, MailSettings, Mailer, SigningKey};
 use lyceum_jobs::{CancellationToken, Jobs, JobsHandle};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{Knowledge, KnowledgeSettings, Parts};
@@ -23,7 +23,7 @@ use lyceum_store::{Db, Keyring, Objects};
 use sqlx::postgres::PgConnectOptions;
 use utoipa::openapi::OpenApi;
 
-use crate::config::Config;
+use crate::config::{Config, MailConfig};
 use crate::database::Database;
 use crate::retriever::KnowledgeRetriever;
 use crate::router;
@@ -136,7 +136,8 @@ impl Platform {
         let outgoing = Outgoing::new(policy)?;
         let local = engine.as_ref().map_or_else(LocalModels::absent, LocalEngine::local_models);
         let tokens = local.tokens.clone();
-        let identity = Identity::new(db.clone(), clock.clone(), &signing, identity_config(config));
+        let people = identity_config(config)?;
+        let identity = Identity::new(db.clone(), objects.clone(), clock.clone(), &signing, people);
         let settings = GatewaySettings::default();
         let gateway =
             Gateway::unregistered(db.clone(), keyring, outgoing, local, clock.clone(), settings);
@@ -213,11 +214,15 @@ fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
     Ok(engine)
 }
 
-fn identity_config(config: &Config) -> IdentityConfig {
-    let https = config.server.public_url.as_deref().is_some_and(|url| url.starts_with("https:"));
-    IdentityConfig {
-        secure_cookies: https,
-        trust_proxy: config.server.trust_proxy,
+fn identity_config(config: &Config) -> anyhow::Result<IdentityConfig> {
+    let server = &config.server;
+    let public_url = server.public_url.clone();
+    let public_url = public_url.unwrap_or_else(|| format!("http://{}", server.listen));
+    Ok(IdentityConfig {
+        secure_cookies: public_url.starts_with("https:"),
+        trust_proxy: server.trust_proxy,
+        public_url,
+        mailer: mailer(&config.mail)?,
         further_rights: [
             lyceum_gateway::RIGHTS,
             lyceum_chat::RIGHTS,
@@ -226,7 +231,31 @@ fn identity_config(config: &Config) -> IdentityConfig {
         ]
         .concat(),
         ..IdentityConfig::default()
-    }
+    })
+}
+
+/// The way to the mail server, where one is named.
+fn mailer(config: &MailConfig) -> anyhow::Result<Option<Mailer>> {
+    let Some(host) = config.host.clone() else { return Ok(None) };
+    let from = config.from.clone().context("mail.from is missing: who the letters are from")?;
+    let password = match (&config.password, &config.password_file) {
+        (Some(_), Some(_)) => anyhow::bail!("set mail.password or mail.password_file, not both"),
+        (Some(password), None) => Some(Secret::new(password)),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("mail.password_file {} cannot be read", file.display()))?;
+            Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+        }
+        (None, None) => None,
+    };
+    let credentials = match (config.username.clone(), password) {
+        (Some(name), Some(password)) => Some((name, password)),
+        (None, None) => None,
+        _ => anyhow::bail!("mail.username and its password belong together"),
+    };
+    let (port, security) = (config.port, config.security);
+    let settings = MailSettings { host, port, security, credentials, from };
+    Ok(Some(Mailer::new(settings).context("the mail settings cannot be used")?))
 }
 
 fn knowledge_settings(config: &Config) -> KnowledgeSettings {

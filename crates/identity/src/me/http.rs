@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Me, ProfileChange};
+use crate::user::Profile;
 use crate::{Identity, ProfileRead, ProfileWrite};
 
 /// What to change; absent members stay as they are.
@@ -16,7 +17,18 @@ use crate::{Identity, ProfileRead, ProfileWrite};
 pub(crate) struct UpdateMe {
     /// At most 100 characters; an empty text removes the name.
     display_name: Option<String>,
-    /// The e-mail address.
+    /// The given name; an empty text removes it, as with the members that follow.
+    first_name: Option<String>,
+    /// The family name.
+    last_name: Option<String>,
+    /// The organisation that you belong to.
+    organization: Option<String>,
+    /// The department in it.
+    department: Option<String>,
+    /// Your position there.
+    position: Option<String>,
+    /// The e-mail address. Where the platform sends e-mail, it changes when the link in a letter to
+    /// the new address is followed.
     email: Option<String>,
 }
 
@@ -50,7 +62,7 @@ pub(crate) async fn get_me(
     Ok(Json(identity.me(caller.user_id, Some(caller.permissions)).await?))
 }
 
-/// Changes the caller's name or e-mail address.
+/// Changes the caller's profile or e-mail address.
 #[utoipa::path(patch, path = "/me", tag = "me", request_body = UpdateMe,
     responses(
         (status = 200, body = Me),
@@ -62,7 +74,15 @@ pub(crate) async fn update_me(
     Allow { caller, .. }: Allow<ProfileWrite>,
     ApiJson(body): ApiJson<UpdateMe>,
 ) -> Result<Json<Me>, ApiError> {
-    let change = ProfileChange { display_name: body.display_name, email: body.email };
+    let profile = Profile {
+        display_name: body.display_name,
+        first_name: body.first_name,
+        last_name: body.last_name,
+        organization: body.organization,
+        department: body.department,
+        position: body.position,
+    };
+    let change = ProfileChange { profile, email: body.email };
     identity.change_profile(&caller, change).await?;
     Ok(Json(identity.me(caller.user_id, Some(caller.permissions)).await?))
 }

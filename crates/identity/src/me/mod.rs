@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use crate::authenticate::permission_set;
 use crate::session::{self, session_of};
-use crate::{Identity, IdentityError, rules, user};
+use crate::user::{self, Profile};
+use crate::{Identity, IdentityError, rules};
 
 /// Preferences that one user may have.
 const PREFERENCES_MAX: i64 = 200;
@@ -27,7 +28,18 @@ pub(crate) struct Me {
     id: Uuid,
     username: String,
     email: String,
+    /// Whether you proved that the address is yours.
+    email_verified: bool,
+    /// The address that waits to be confirmed by the link in its letter.
+    pending_email: Option<String>,
     display_name: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    organization: Option<String>,
+    department: Option<String>,
+    position: Option<String>,
+    /// The address of your picture on this platform.
+    avatar_url: Option<String>,
     /// Names of the roles.
     roles: Vec<String>,
     /// What this credential may do, as patterns `resource:action`.
@@ -39,7 +51,7 @@ pub(crate) struct Me {
 
 /// What a user changes about the own account.
 pub(crate) struct ProfileChange {
-    pub(crate) display_name: Option<String>,
+    pub(crate) profile: Profile,
     pub(crate) email: Option<String>,
 }
 
@@ -51,7 +63,8 @@ impl Identity {
         permissions: Option<Arc<PermissionSet>>,
     ) -> Result<Me, IdentityError> {
         let mut tx = self.db().begin_as(id).await?;
-        let account = store::account(&mut tx, id).await?.ok_or(IdentityError::NotFound("user"))?;
+        let account = store::account(&mut tx, id, self.clock().now()).await?;
+        let account = account.ok_or(IdentityError::NotFound("user"))?;
         let roles = user::store::roles_of(&mut tx, id).await?;
         let preferences = store::preferences(&mut tx, id).await?;
         let permissions = permissions.unwrap_or_else(|| {
@@ -62,14 +75,23 @@ impl Identity {
             id,
             username: account.username,
             email: account.email,
+            email_verified: account.email_verified,
+            pending_email: account.pending_email,
             display_name: account.display_name,
+            first_name: account.first_name,
+            last_name: account.last_name,
+            organization: account.organization,
+            department: account.department,
+            position: account.position,
+            avatar_url: account.avatar_url,
             roles: roles.into_iter().map(|role| role.name).collect(),
             permissions: permissions.iter().map(ToString::to_string).collect(),
             preferences: preferences.into_iter().collect(),
         })
     }
 
-    /// Changes name and address.
+    /// Changes the profile and the address. Where e-mail can be sent, a new address has to prove
+    /// itself first.
     pub(crate) async fn change_profile(
         &self,
         caller: &Caller,
@@ -80,15 +102,21 @@ impl Identity {
             // The address is a way to sign in, so it is the person's own to change.
             session_of(caller).ok_or(IdentityError::SessionRequired)?;
         }
-        let display_name = change.display_name.as_deref().map(rules::display_name).transpose()?;
+        let profile = change.profile.columns()?;
+        let (now, later): (Option<String>, Option<String>) = match self.can_mail() {
+            true => (None, email),
+            false => (email, None),
+        };
         let mut tx = self.db().begin_as(caller.user_id).await?;
-        if let Some(email) = email {
+        if let Some(email) = now {
             store::set_email(&mut tx, caller.user_id, &email).await?;
         }
-        if let Some(name) = display_name {
-            user::store::set_display_name(&mut tx, caller.user_id, name.as_deref()).await?;
+        user::store::set_profile(&mut tx, caller.user_id, &profile).await?;
+        tx.commit().await.map_err(IdentityError::from)?;
+        match later {
+            Some(email) => self.request_new_address(caller, &email).await,
+            None => Ok(()),
         }
-        tx.commit().await.map_err(IdentityError::from)
     }
 
     /// Changes the password and ends all other sessions.
@@ -100,7 +128,7 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         let session = session_of(caller).ok_or(IdentityError::SessionRequired)?;
         let mut tx = self.db().begin_as(caller.user_id).await?;
-        let account = store::account(&mut tx, caller.user_id)
+        let account = store::account(&mut tx, caller.user_id, self.clock().now())
             .await?
             .ok_or(IdentityError::NotFound("user"))?;
         tx.rollback().await.map_err(IdentityError::from)?;

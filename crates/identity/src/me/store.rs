@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -8,19 +9,34 @@ use crate::IdentityError;
 pub(super) struct Account {
     pub(super) username: String,
     pub(super) email: String,
+    pub(super) email_verified: bool,
+    pub(super) pending_email: Option<String>,
     pub(super) display_name: Option<String>,
+    pub(super) first_name: Option<String>,
+    pub(super) last_name: Option<String>,
+    pub(super) organization: Option<String>,
+    pub(super) department: Option<String>,
+    pub(super) position: Option<String>,
+    pub(super) avatar_url: Option<String>,
 }
 
 /// A living account.
 pub(super) async fn account(
     connection: &mut PgConnection,
     id: Uuid,
+    now: DateTime<Utc>,
 ) -> Result<Option<Account>, IdentityError> {
     Ok(sqlx::query_as!(
         Account,
-        r#"SELECT username::text AS "username!", email::text AS "email!", display_name
-           FROM identity.users WHERE id = $1 AND deleted_at IS NULL"#,
+        r#"SELECT u.username::text AS "username!", u.email::text AS "email!", u.email_verified,
+                  (SELECT l.email::text FROM identity.account_links l
+                   WHERE l.user_id = u.id AND l.purpose = 'change_email' AND l.used_at IS NULL
+                     AND l.expires_at > $2 AND l.previous_email = u.email) AS pending_email,
+                  u.display_name, u.first_name, u.last_name, u.organization, u.department,
+                  u.position, u.avatar_url
+           FROM identity.users u WHERE u.id = $1 AND u.deleted_at IS NULL"#,
         id,
+        now,
     )
     .fetch_optional(connection)
     .await?)

@@ -1,7 +1,7 @@
 //! The first start: a token printed by the server makes the first administrator, once.
 
 pub(crate) mod http;
-mod store;
+pub(crate) mod store;
 
 use chrono::TimeDelta;
 use lyceum_core::{Secret, new_id};

@@ -52,6 +52,11 @@ impl Subjects {
         Self::new(&format!("login {}", login.to_lowercase()), ip)
     }
 
+    /// Another act that anybody may try, named by what it is about.
+    pub(crate) fn of_act(what: &str, ip: Option<IpAddr>) -> Self {
+        Self::new(&format!("act {what}"), ip)
+    }
+
     fn new(account: &str, ip: Option<IpAddr>) -> Self {
         let address = ip.map(|ip| format!("address {}", network(ip)));
         let both = format!("{account}\0{}", address.as_deref().unwrap_or_default());
@@ -72,7 +77,7 @@ fn network(ip: IpAddr) -> IpAddr {
 }
 
 /// Counts an attempt as failed until [`forget`] says otherwise, or refuses it.
-pub(super) async fn count(
+pub(crate) async fn count(
     connection: &mut PgConnection,
     subjects: &Subjects,
     limits: AttemptLimits,
@@ -133,7 +138,7 @@ fn pause(beyond: i32) -> TimeDelta {
 
 /// The attempt was right after all. The address keeps its other failures: whoever has one account
 /// may not wipe out his guesses at others with it.
-pub(super) async fn forget(
+pub(crate) async fn forget(
     connection: &mut PgConnection,
     subjects: &Subjects,
 ) -> Result<(), IdentityError> {

@@ -1,6 +1,6 @@
 //! Signing in with a username or an e-mail address and a password.
 
-mod attempts;
+pub(crate) mod attempts;
 pub(crate) mod http;
 mod store;
 

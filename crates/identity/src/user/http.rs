@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Invitation, UserChange, UserRow};
+use super::{Invitation, Profile, UserChange, UserRow};
 use crate::{Identity, UserRead, UserWrite};
 
 /// An account.
@@ -17,13 +17,24 @@ pub(crate) struct User {
     id: Uuid,
     username: String,
     email: String,
+    /// Whether the person proved that the address is theirs.
+    email_verified: bool,
     display_name: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    organization: Option<String>,
+    department: Option<String>,
+    position: Option<String>,
+    /// The address of the person's picture on this platform.
+    avatar_url: Option<String>,
     /// `active`, `inactive` or `suspended`.
     status: String,
     /// Names of the roles.
     roles: Vec<String>,
     last_login_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
+    /// When the account was deleted.
+    deleted_at: Option<DateTime<Utc>>,
 }
 
 /// A page of accounts.
@@ -41,6 +52,10 @@ pub(crate) struct UserPage {
 pub(crate) struct UserSearch {
     /// Part of a username, e-mail address or name.
     q: Option<String>,
+    /// Whether to list the deleted accounts, which can be brought back until they are purged,
+    /// instead of the living ones.
+    #[serde(default)]
+    deleted: bool,
     /// Rows wanted, 1 to 200; 50 by default.
     limit: Option<i64>,
     /// `next_cursor` of the page before.
@@ -74,6 +89,16 @@ pub(crate) struct UpdateUser {
     roles: Option<Vec<String>>,
     /// The name to be shown; an empty text removes it.
     display_name: Option<String>,
+    /// The given name; an empty text removes it, as with the members that follow.
+    first_name: Option<String>,
+    /// The family name.
+    last_name: Option<String>,
+    /// The organisation that the person belongs to.
+    organization: Option<String>,
+    /// The department in it.
+    department: Option<String>,
+    /// The position there.
+    position: Option<String>,
     /// A new password, which ends all sessions of the user.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<Secret>,
@@ -85,11 +110,19 @@ impl From<UserRow> for User {
             id: row.id,
             username: row.username,
             email: row.email,
+            email_verified: row.email_verified,
             display_name: row.display_name,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            organization: row.organization,
+            department: row.department,
+            position: row.position,
+            avatar_url: row.avatar_url,
             status: row.status,
             roles: row.roles,
             last_login_at: row.last_login_at,
             created_at: row.created_at,
+            deleted_at: row.deleted_at,
         }
     }
 }
@@ -104,7 +137,8 @@ pub(crate) async fn list_users(
 ) -> Result<Json<UserPage>, ApiError> {
     let query = PageQuery { limit: search.limit, cursor: search.cursor };
     let text = search.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let page = identity.users(&caller, text, query.request()?).await?.map(User::from);
+    let page =
+        identity.users(&caller, text, search.deleted, query.request()?).await?.map(User::from);
     Ok(Json(UserPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
@@ -163,7 +197,14 @@ pub(crate) async fn update_user(
     let change = UserChange {
         status: body.status,
         roles: body.roles,
-        display_name: body.display_name,
+        profile: Profile {
+            display_name: body.display_name,
+            first_name: body.first_name,
+            last_name: body.last_name,
+            organization: body.organization,
+            department: body.department,
+            position: body.position,
+        },
         password: body.password,
     };
     Ok(Json(identity.change_user(&caller, id, change).await?.into()))

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use lyceum_core::{Page, PageRequest, Secret, new_id};
 use lyceum_http::Caller;
 use lyceum_store::audit::{self, AuditEntry};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ pub(crate) const ADMIN_ROLE: Uuid = Uuid::from_u128(0x00000000_0000_7000_8000_00
 /// Roles that one user may have.
 const ROLES_MAX: usize = 50;
 /// What a new user is where nothing else is said.
-const DEFAULT_ROLE: &str = "user";
+pub(crate) const DEFAULT_ROLE: &str = "user";
 /// The states of an account.
 const STATUSES: [&str; 3] = ["active", "inactive", "suspended"];
 
@@ -39,23 +39,56 @@ pub(crate) struct Invitation {
 pub(crate) struct UserChange {
     pub(crate) status: Option<String>,
     pub(crate) roles: Option<Vec<String>>,
-    pub(crate) display_name: Option<String>,
+    pub(crate) profile: Profile,
     pub(crate) password: Option<Secret>,
 }
 
+/// What a person may say of themselves; absent members stay, empty ones are removed.
+#[derive(Default)]
+pub(crate) struct Profile {
+    pub(crate) display_name: Option<String>,
+    pub(crate) first_name: Option<String>,
+    pub(crate) last_name: Option<String>,
+    pub(crate) organization: Option<String>,
+    pub(crate) department: Option<String>,
+    pub(crate) position: Option<String>,
+}
+
+impl Profile {
+    /// The columns that change, as they are to be kept; `null` empties one.
+    pub(crate) fn columns(&self) -> Result<Value, IdentityError> {
+        let given = [
+            ("display_name", &self.display_name),
+            ("first_name", &self.first_name),
+            ("last_name", &self.last_name),
+            ("organization", &self.organization),
+            ("department", &self.department),
+            ("position", &self.position),
+        ];
+        let mut columns = serde_json::Map::new();
+        for (name, text) in given {
+            if let Some(text) = text {
+                columns.insert(name.to_owned(), rules::about(name, text)?.into());
+            }
+        }
+        Ok(Value::Object(columns))
+    }
+}
+
 impl Identity {
-    /// A page of the living users, newest first.
+    /// A page of the living users, or of the deleted ones, newest first.
     pub(crate) async fn users(
         &self,
         caller: &Caller,
         search: Option<&str>,
+        deleted: bool,
         page: PageRequest,
     ) -> Result<Page<UserRow>, IdentityError> {
         if search.is_some_and(|text| text.len() > 200 || text.contains('\0')) {
             return Err(IdentityError::field("q", "The search text is too long."));
         }
         let mut tx = self.db().begin_as(caller.user_id).await?;
-        store::list(&mut tx, search, page).await
+        store::list(&mut tx, search, deleted, page).await
     }
 
     /// One living user.
@@ -103,7 +136,7 @@ impl Identity {
             let detail = "The status is active, inactive or suspended.";
             return Err(IdentityError::field("status", detail));
         }
-        let name = change.display_name.as_deref().map(rules::display_name).transpose()?;
+        let profile = change.profile.columns()?;
         let before = self.user(caller, id).await?;
         let password_hash = match &change.password {
             Some(password) => {
@@ -118,9 +151,7 @@ impl Identity {
         let mut tx = self.db().begin_as(caller.user_id).await?;
         let present = store::roles_of(&mut tx, id).await?;
         require_all(caller, &present)?;
-        if let Some(name) = name {
-            store::set_display_name(&mut tx, id, name.as_deref()).await?;
-        }
+        store::set_profile(&mut tx, id, &profile).await?;
         if let Some(hash) = &password_hash {
             store::set_password(&mut tx, id, hash).await?;
             session::store::revoke_others(&mut tx, id, None, "password_changed", now).await?;
@@ -169,7 +200,7 @@ async fn record_new_password(
 }
 
 /// The roles of these names.
-async fn resolve(
+pub(crate) async fn resolve(
     connection: &mut PgConnection,
     names: &[String],
 ) -> Result<Vec<RoleRow>, IdentityError> {
@@ -187,7 +218,7 @@ async fn resolve(
 }
 
 /// Refuses where a role gives more than the caller has.
-fn require_all(caller: &Caller, roles: &[RoleRow]) -> Result<(), IdentityError> {
+pub(crate) fn require_all(caller: &Caller, roles: &[RoleRow]) -> Result<(), IdentityError> {
     let rows: Vec<_> = roles.iter().map(|role| role.permissions.clone()).collect();
     let missing = permission_set(&rows);
     match missing.iter().find(|permission| !holds(&caller.permissions, permission)) {

@@ -20,11 +20,19 @@ pub(crate) struct UserRow {
     pub(crate) id: Uuid,
     pub(crate) username: String,
     pub(crate) email: String,
+    pub(crate) email_verified: bool,
     pub(crate) display_name: Option<String>,
+    pub(crate) first_name: Option<String>,
+    pub(crate) last_name: Option<String>,
+    pub(crate) organization: Option<String>,
+    pub(crate) department: Option<String>,
+    pub(crate) position: Option<String>,
+    pub(crate) avatar_url: Option<String>,
     pub(crate) status: String,
     pub(crate) roles: Vec<String>,
     pub(crate) last_login_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
+    pub(crate) deleted_at: Option<DateTime<Utc>>,
 }
 
 /// A role.
@@ -128,14 +136,16 @@ pub(super) async fn role(
 }
 
 /// One living user.
-pub(super) async fn find(
+pub(crate) async fn find(
     connection: &mut PgConnection,
     id: Uuid,
 ) -> Result<Option<UserRow>, IdentityError> {
     Ok(sqlx::query_as!(
         UserRow,
         r#"SELECT u.id, u.username::text AS "username!", u.email::text AS "email!",
-                  u.display_name, u.status, u.last_login_at, u.created_at,
+                  u.email_verified, u.display_name, u.first_name, u.last_name, u.organization,
+                  u.department, u.position, u.avatar_url, u.status, u.last_login_at, u.created_at,
+                  u.deleted_at,
                   ARRAY(SELECT r.name FROM identity.user_roles ur
                         JOIN identity.roles r ON r.id = ur.role_id
                         WHERE ur.user_id = u.id ORDER BY r.name) AS "roles!"
@@ -146,21 +156,24 @@ pub(super) async fn find(
     .await?)
 }
 
-/// A page of the living users whose name or address has `search` in it, newest first.
+/// A page of the living users, or of the deleted ones, whose name or address has `search` in it, newest first.
 pub(super) async fn list(
     connection: &mut PgConnection,
     search: Option<&str>,
+    deleted: bool,
     page: PageRequest,
 ) -> Result<Page<UserRow>, IdentityError> {
     let rows = sqlx::query_as!(
         UserRow,
         r#"SELECT u.id, u.username::text AS "username!", u.email::text AS "email!",
-                  u.display_name, u.status, u.last_login_at, u.created_at,
+                  u.email_verified, u.display_name, u.first_name, u.last_name, u.organization,
+                  u.department, u.position, u.avatar_url, u.status, u.last_login_at, u.created_at,
+                  u.deleted_at,
                   ARRAY(SELECT r.name FROM identity.user_roles ur
                         JOIN identity.roles r ON r.id = ur.role_id
                         WHERE ur.user_id = u.id ORDER BY r.name) AS "roles!"
            FROM identity.users u
-           WHERE u.deleted_at IS NULL
+           WHERE (u.deleted_at IS NOT NULL) = $5
              AND ($1::text IS NULL
                   OR strpos(lower(concat_ws(' ', u.username::text, u.email::text, u.display_name)),
                             lower($1)) > 0)
@@ -170,6 +183,7 @@ pub(super) async fn list(
         page.after.map(|cursor| cursor.at),
         page.after.map(|cursor| cursor.id),
         page.limit + 1,
+        deleted,
     )
     .fetch_all(connection)
     .await?;
@@ -201,13 +215,32 @@ pub(super) async fn set_status(
     Ok(())
 }
 
-/// Sets the name to be shown.
-pub(crate) async fn set_display_name(
+/// Sets columns of the profile; those that `columns` does not name stay.
+pub(crate) async fn set_profile(
     connection: &mut PgConnection,
     user: Uuid,
-    name: Option<&str>,
+    columns: &Value,
 ) -> Result<(), IdentityError> {
-    sqlx::query!("UPDATE identity.users SET display_name = $2 WHERE id = $1", user, name)
+    sqlx::query!(
+        "UPDATE identity.users AS u
+         SET display_name = n.display_name, first_name = n.first_name, last_name = n.last_name,
+             organization = n.organization, department = n.department, position = n.position
+         FROM identity.users AS o, jsonb_populate_record(o, $2) AS n
+         WHERE u.id = $1 AND o.id = $1 AND $2 <> '{}'",
+        user,
+        columns,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the address is the person's own.
+pub(crate) async fn mark_email_verified(
+    connection: &mut PgConnection,
+    user: Uuid,
+) -> Result<(), IdentityError> {
+    sqlx::query!("UPDATE identity.users SET email_verified = true WHERE id = $1", user)
         .execute(connection)
         .await?;
     Ok(())

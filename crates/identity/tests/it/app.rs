@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::{Extension, Router};
 use chrono::DateTime;
@@ -13,8 +13,11 @@ use http_body_util::BodyExt as _;
 use lyceum_core::Clock;
 use lyceum_http::Authenticator;
 use lyceum_identity::{Identity, IdentityConfig, SigningKey};
+use lyceum_jobs::{Jobs, JobsHandle};
+use lyceum_store::Objects;
 use lyceum_testkit::TestDb;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
@@ -29,7 +32,9 @@ pub struct App {
     pub test: TestDb,
     pub identity: Identity,
     pub clock: Clock,
+    pub objects: Objects,
     router: Router,
+    _folder: TempDir,
 }
 
 impl App {
@@ -40,13 +45,50 @@ impl App {
     pub async fn with(config: IdentityConfig) -> Self {
         let test = TestDb::new().await;
         let clock = Clock::fixed(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let (identity, router) = node(&test, &clock, config);
-        Self { test, identity, clock, router }
+        let folder = TempDir::new().unwrap();
+        let objects = Objects::folder(folder.path()).unwrap();
+        let (identity, router) = node(&test, &objects, &clock, config);
+        Self { test, identity, clock, objects, router, _folder: folder }
     }
 
     /// A further node on the same database.
     pub fn another_node(&self) -> (Identity, Router) {
-        node(&self.test, &self.clock, IdentityConfig::default())
+        node(&self.test, &self.objects, &self.clock, IdentityConfig::default())
+    }
+
+    /// Starts doing the jobs that were enqueued.
+    pub async fn work(&self) -> JobsHandle {
+        let jobs = Jobs::new(self.test.owner.clone());
+        lyceum_identity::register_jobs(jobs, &self.identity).start().await.unwrap()
+    }
+
+    /// Does the jobs that wait, and all that follow from them.
+    pub async fn finish_jobs(&self) {
+        let working = self.work().await;
+        for _ in 0..600 {
+            let mut tx = self.test.db.begin_maintenance().await.unwrap();
+            let figures = lyceum_jobs::figures(&mut tx).await.unwrap();
+            assert_eq!(figures.failed, 0, "{:?}", lyceum_jobs::failed(&mut tx, 1).await.unwrap());
+            drop(tx);
+            if figures == lyceum_jobs::JobFigures::default() {
+                return working.shutdown().await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("the jobs did not end within half a minute");
+    }
+
+    /// Sets one of the platform's settings.
+    pub async fn set(&self, key: &str, value: Value) {
+        let mut tx = self.test.db.begin_maintenance().await.unwrap();
+        let set = sqlx::query("UPDATE ops.system_configs SET value = $2 WHERE key = $1")
+            .bind(key)
+            .bind(value)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        assert_eq!(set.rows_affected(), 1, "{key}");
+        tx.commit().await.unwrap();
     }
 
     /// Somebody who never signed in.
@@ -75,9 +117,14 @@ impl App {
     }
 }
 
-pub fn node(test: &TestDb, clock: &Clock, config: IdentityConfig) -> (Identity, Router) {
+pub fn node(
+    test: &TestDb,
+    objects: &Objects,
+    clock: &Clock,
+    config: IdentityConfig,
+) -> (Identity, Router) {
     let key = SigningKey::from_bytes(KEY);
-    let identity = Identity::new(test.db.clone(), clock.clone(), &key, config);
+    let identity = Identity::new(test.db.clone(), objects.clone(), clock.clone(), &key, config);
     let authenticator: Arc<dyn Authenticator> = Arc::new(identity.clone());
     let router = OpenApiRouter::new()
         .nest("/api/v1", lyceum_identity::router(identity.clone()))
@@ -102,6 +149,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Value,
+    pub bytes: Bytes,
 }
 
 impl Client {
@@ -144,6 +192,21 @@ impl Client {
     }
 
     pub async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Answer {
+        self.send_as(method, path, "application/json", body.map(Bytes::from)).await
+    }
+
+    /// Sends a body that is no JSON.
+    pub async fn upload(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.send_as(Method::PUT, path, "application/octet-stream", Some(body.into())).await
+    }
+
+    async fn send_as(
+        &mut self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Option<Bytes>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header(header::USER_AGENT, "test browser");
         if self.ours {
@@ -161,9 +224,9 @@ impl Client {
             request = request.header(header::COOKIE, cookies.join("; "));
         }
         let body = match body {
-            Some(text) => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                Body::from(text)
+            Some(bytes) => {
+                request = request.header(header::CONTENT_TYPE, content_type);
+                Body::from(bytes)
             }
             None => Body::empty(),
         };
@@ -174,7 +237,7 @@ impl Client {
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer { status: parts.status, headers: parts.headers, body, bytes }
     }
 
     fn keep_cookies(&mut self, headers: &HeaderMap) {
@@ -219,4 +282,10 @@ impl Answer {
 #[track_caller]
 pub fn id(body: &Value) -> Uuid {
     body["id"].as_str().unwrap().parse().unwrap()
+}
+
+/// The token in a link.
+#[track_caller]
+pub fn token_of(link: &str) -> String {
+    link.split_once("#token=").unwrap_or_else(|| panic!("{link}")).1.trim().to_owned()
 }

@@ -5,13 +5,15 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 /// Every table of the domain that has an owner, with its owner's column.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 8] = [
     ("users", "id"),
     ("user_roles", "user_id"),
     ("group_members", "user_id"),
     ("user_sessions", "user_id"),
     ("api_keys", "user_id"),
     ("user_preferences", "user_id"),
+    ("invitations", "created_by"),
+    ("data_exports", "user_id"),
 ];
 
 async fn count(connection: &mut PgConnection, sql: String, user: Uuid) -> i64 {
@@ -31,6 +33,10 @@ async fn furnish(test: &TestDb, user: Uuid) {
          VALUES ($1, $1, 'k', sha256(convert_to($1::text, 'UTF8')), '…', '[]')",
         "INSERT INTO identity.user_preferences (id, user_id, key, value) VALUES ($1, $1, 'k', '1')",
         "INSERT INTO identity.user_quotas (id, user_id, period_start) VALUES ($1, $1, now())",
+        "INSERT INTO identity.invitations
+           (id, created_by, token_hash, role_ids, group_ids, language, expires_at)
+         VALUES ($1, $1, sha256('x'), '{}', '{}', 'en', now())",
+        "INSERT INTO identity.data_exports (id, user_id) VALUES ($1, $1)",
     ] {
         sqlx::query(sql).bind(user).execute(&mut *tx).await.unwrap();
     }
@@ -114,12 +120,15 @@ async fn tokens_and_attempts_are_the_platforms_own() {
          VALUES (gen_random_uuid(), sha256('x'), now())",
         "INSERT INTO identity.login_attempts (subject_hash, failures, last_failed_at)
          VALUES (sha256('x'), 1, now())",
+        "INSERT INTO identity.registrations
+           (id, token_hash, username, email, password_hash, language, expires_at)
+         VALUES (gen_random_uuid(), sha256('x'), 'eve', 'e@x.org', 'x', 'en', now())",
     ] {
         sqlx::query(sql).execute(&mut *tx).await.unwrap();
     }
     tx.commit().await.unwrap();
     let mut tx = test.db.begin_as(root).await.unwrap();
-    for table in ["setup_tokens", "login_attempts"] {
+    for table in ["setup_tokens", "login_attempts", "registrations"] {
         let sql = format!("SELECT count(*) FROM identity.{table} WHERE $1 IS NOT NULL");
         assert_eq!(count(&mut tx, sql, root).await, 0, "{table}");
     }

@@ -3,14 +3,21 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod app;
+mod post_office;
 
 mod access;
 mod api_key;
+mod avatar;
 mod decision;
+mod departure;
+mod export;
 mod group;
+mod invitation;
 mod isolation;
 mod me;
 mod nodes;
+mod recovery;
+mod registration;
 mod role;
 mod session;
 mod setup;

@@ -61,6 +61,30 @@ async fn name_and_address_change_and_stay_unique() {
 }
 
 #[tokio::test]
+async fn people_say_who_they_are() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let change = json!({ "first_name": "Ada", "last_name": "洛芙莱斯", "organization": "Society",
+                         "department": "Engines", "position": "Analyst" });
+    let me = ada.patch("/api/v1/me", change.clone()).await.expect(200);
+    let path = format!("/api/v1/users/{}", me["id"].as_str().unwrap());
+    let user = root.get(&path).await.expect(200);
+    for (name, value) in change.as_object().unwrap() {
+        assert_eq!((&me[name], &user[name]), (value, value), "{name}");
+        let long = json!({ name: "x".repeat(101) });
+        ada.patch("/api/v1/me", long.clone()).await.refused_field(name);
+        root.patch(&path, long).await.refused_field(name);
+        ada.patch("/api/v1/me", json!({ name: "two\nlines" })).await.refused_field(name);
+    }
+    // One member changes, the others stay.
+    let me = ada.patch("/api/v1/me", json!({ "position": " " })).await.expect(200);
+    assert_eq!((&me["position"], &me["department"]), (&json!(null), &json!("Engines")));
+    let user = root.patch(&path, json!({ "position": "Countess" })).await.expect(200);
+    assert_eq!((&user["position"], &user["first_name"]), (&json!("Countess"), &json!("Ada")));
+}
+
+#[tokio::test]
 async fn preferences_are_kept_replaced_and_removed() {
     let app = App::new().await;
     let mut root = app.set_up().await;

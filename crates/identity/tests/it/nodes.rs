@@ -1,6 +1,6 @@
 //! Several nodes on one database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,44 @@ async fn what_one_node_revokes_stops_working_on_the_other() {
     copy.get("/api/v1/me").await.expect(200);
     root.post("/api/v1/auth/sign-out", json!({})).await.expect(204);
     until_refused(&mut copy).await;
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_suspended_or_deleted_is_out_on_every_node_within_a_second() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let (identity, router) = app.another_node();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { identity.run(shutdown).await }
+    });
+    for (name, leave) in [("ada", "suspended"), ("bob", "inactive"), ("carl", "deleted")] {
+        let mut here = app.user(&mut root, name).await;
+        let path = format!("/api/v1/users/{}", id(&here.get("/api/v1/me").await.expect(200)));
+        let body = json!({ "name": "k", "permissions": ["profile:read"] });
+        let key = here.post("/api/v1/api-keys", body).await.expect(201);
+        let mut program = app.visitor();
+        program.bearer = Some(key["key"].as_str().unwrap().to_owned());
+        let mut others = [here.clone(), program.clone()].map(|client| client.at(router.clone()));
+        for client in others.iter_mut().chain([&mut here, &mut program]) {
+            client.get("/api/v1/me").await.expect(200);
+        }
+        match leave {
+            "deleted" => drop(root.delete(&path).await.expect(204)),
+            status => drop(root.patch(&path, json!({ "status": status })).await.expect(200)),
+        }
+        let changed = Instant::now();
+        here.get("/api/v1/me").await.refused(401, "unauthenticated");
+        program.get("/api/v1/me").await.refused(401, "unauthenticated");
+        for client in &mut others {
+            until_refused(client).await;
+        }
+        assert!(changed.elapsed() < Duration::from_secs(1), "{leave}: {:?}", changed.elapsed());
+        assert!(app.visitor().sign_in(name).await.status.is_client_error(), "{leave}");
+    }
     shutdown.cancel();
     running.await.unwrap();
 }

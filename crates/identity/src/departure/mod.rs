@@ -1,0 +1,62 @@
+//! Leaving: an account is deleted softly, can be brought back for some weeks, and is then purged
+//! with everything that belongs to it.
+
+pub(crate) mod http;
+mod store;
+
+use lyceum_core::Secret;
+use lyceum_http::Caller;
+use uuid::Uuid;
+
+use crate::session::session_of;
+use crate::user::{self, UserRow};
+use crate::{Identity, IdentityError};
+
+impl Identity {
+    /// Deletes the caller's own account.
+    pub(crate) async fn delete_own_account(
+        &self,
+        caller: &Caller,
+        password: &Secret,
+    ) -> Result<(), IdentityError> {
+        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        self.confirm_password(caller.user_id, password, &caller.client).await?;
+        self.delete_account(caller, caller.user_id).await
+    }
+
+    /// Deletes an account that has no rights beyond the caller's. Its sessions, keys and links end
+    /// by a trigger in the same transaction; name and address are free again.
+    pub(crate) async fn delete_account(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<(), IdentityError> {
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        if id != caller.user_id {
+            user::require_all(caller, &user::store::roles_of(&mut tx, id).await?)?;
+        }
+        if !store::delete(&mut tx, id, self.clock().now()).await? {
+            return Err(IdentityError::NotFound("user"));
+        }
+        tx.commit().await.map_err(IdentityError::from)?;
+        self.credentials().forget_all();
+        tracing::info!(user = %id, by = %caller.user_id, "an account was deleted");
+        Ok(())
+    }
+
+    /// Brings a deleted account back, unless another has its name or address by now.
+    pub(crate) async fn restore_account(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<UserRow, IdentityError> {
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        user::require_all(caller, &user::store::roles_of(&mut tx, id).await?)?;
+        if !store::restore(&mut tx, id).await? {
+            return Err(IdentityError::NotFound("user"));
+        }
+        let row = user::store::find(&mut tx, id).await?.ok_or(IdentityError::NotFound("user"))?;
+        tx.commit().await.map_err(IdentityError::from)?;
+        Ok(row)
+    }
+}
