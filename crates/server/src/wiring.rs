@@ -123,7 +123,14 @@ impl Platform {
         let outgoing = Outgoing::new(policy)?;
         let local = engine.as_ref().map_or_else(LocalModels::absent, LocalEngine::local_models);
         let tokens = local.tokens.clone();
-        let identity = Identity::new(db.clone(), clock.clone(), &signing, identity_config(config));
+        let identity = Identity::new(
+            db.clone(),
+            clock.clone(),
+            &signing,
+            keyring.clone(),
+            outgoing.clone(),
+            identity_config(config)?,
+        );
         let settings = GatewaySettings::default();
         let gateway =
             Gateway::unregistered(db.clone(), keyring, outgoing, local, clock.clone(), settings);
@@ -195,13 +202,14 @@ fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
     Ok(engine)
 }
 
-fn identity_config(config: &Config) -> IdentityConfig {
-    let https = config.server.public_url.as_deref().is_some_and(|url| url.starts_with("https:"));
-    IdentityConfig {
-        secure_cookies: https,
+fn identity_config(config: &Config) -> anyhow::Result<IdentityConfig> {
+    let public_url = config.public_url()?;
+    Ok(IdentityConfig {
+        secure_cookies: public_url.as_ref().is_some_and(|url| url.scheme() == "https"),
         trust_proxy: config.server.trust_proxy,
+        public_url,
         ..IdentityConfig::default()
-    }
+    })
 }
 
 fn knowledge_settings(config: &Config) -> KnowledgeSettings {
