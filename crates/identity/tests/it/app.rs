@@ -11,8 +11,9 @@ use chrono::DateTime;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use lyceum_core::Clock;
-use lyceum_http::Authenticator;
+use lyceum_http::{Authenticator, Outgoing, OutgoingPolicy};
 use lyceum_identity::{Identity, IdentityConfig, SigningKey};
+use lyceum_store::Keyring;
 use lyceum_testkit::TestDb;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -24,29 +25,34 @@ pub const PASSWORD: &str = "correct horse battery";
 /// The key that all services of the tests share.
 pub const KEY: [u8; 32] = [7; 32];
 
+/// The address that people open.
+pub const ORIGIN: &str = "https://lyceum.example";
+
 /// One node with a database of its own.
 pub struct App {
     pub test: TestDb,
     pub identity: Identity,
     pub clock: Clock,
+    keyring: Keyring,
     router: Router,
 }
 
 impl App {
     pub async fn new() -> Self {
-        Self::with(IdentityConfig::default()).await
+        Self::with(config()).await
     }
 
     pub async fn with(config: IdentityConfig) -> Self {
         let test = TestDb::new().await;
         let clock = Clock::fixed(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let (identity, router) = node(&test, &clock, config);
-        Self { test, identity, clock, router }
+        let keyring = Keyring::generate().unwrap();
+        let (identity, router) = node(&test, &clock, &keyring, config);
+        Self { test, identity, clock, keyring, router }
     }
 
     /// A further node on the same database.
     pub fn another_node(&self) -> (Identity, Router) {
-        node(&self.test, &self.clock, IdentityConfig::default())
+        node(&self.test, &self.clock, &self.keyring, config())
     }
 
     /// Somebody who never signed in.
@@ -75,9 +81,24 @@ impl App {
     }
 }
 
-pub fn node(test: &TestDb, clock: &Clock, config: IdentityConfig) -> (Identity, Router) {
+/// What the nodes of the tests are set to.
+pub fn config() -> IdentityConfig {
+    IdentityConfig { public_url: Some(ORIGIN.parse().unwrap()), ..IdentityConfig::default() }
+}
+
+pub fn node(
+    test: &TestDb,
+    clock: &Clock,
+    keyring: &Keyring,
+    config: IdentityConfig,
+) -> (Identity, Router) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let key = SigningKey::from_bytes(KEY);
-    let identity = Identity::new(test.db.clone(), clock.clone(), &key, config);
+    // The issuer of the tests is on this machine.
+    let policy = OutgoingPolicy { allowed_private_hosts: vec!["127.0.0.1".to_owned()] };
+    let outgoing = Outgoing::new(policy).unwrap();
+    let (db, clock) = (test.db.clone(), clock.clone());
+    let identity = Identity::new(db, clock, &key, keyring.clone(), outgoing, config);
     let authenticator: Arc<dyn Authenticator> = Arc::new(identity.clone());
     let router = OpenApiRouter::new()
         .nest("/api/v1", lyceum_identity::router(identity.clone()))
