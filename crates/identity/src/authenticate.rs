@@ -85,6 +85,16 @@ impl Identity {
             .map(|standing| (standing, Credential::Session(session))))
     }
 
+    /// The rights of a session that has just begun.
+    pub(crate) async fn rights_of_session(
+        &self,
+        session: Uuid,
+    ) -> Result<Option<Arc<PermissionSet>>, IdentityError> {
+        let mut tx = self.db().begin_maintenance().await?;
+        let found = find_session(&mut tx, session).await?;
+        Ok(found.map(|standing| standing.permissions))
+    }
+
     async fn api_key(&self, token: &str) -> Result<Option<Standing>, IdentityError> {
         let hash = sha256(token.as_bytes());
         let identity = self.clone();
@@ -115,6 +125,9 @@ async fn find_session(
 ) -> Result<Option<Standing>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT s.user_id, s.expires_at,
+                  CASE WHEN s.second_factor IS NULL
+                       THEN identity.requires_second_factor(s.user_id)
+                       ELSE false END AS "limited!",
                   ARRAY(SELECT r.permissions FROM identity.user_roles ur
                         JOIN identity.roles r ON r.id = ur.role_id
                         WHERE ur.user_id = s.user_id) AS "permissions!"
@@ -125,13 +138,26 @@ async fn find_session(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| Standing {
-        id: session,
-        user_id: row.user_id,
-        permissions: Arc::new(permission_set(&row.permissions)),
-        expires_at: Some(row.expires_at),
-        allowed_addresses: Arc::default(),
+    Ok(row.map(|row| {
+        let all = permission_set(&row.permissions);
+        let permissions = match row.limited {
+            true => all.restricted_to(&enrolment_rights()),
+            false => all,
+        };
+        Standing {
+            id: session,
+            user_id: row.user_id,
+            permissions: Arc::new(permissions),
+            expires_at: Some(row.expires_at),
+            allowed_addresses: Arc::default(),
+        }
     }))
+}
+
+/// What a session may do that lacks the second factor it must have: set one up, or sign out.
+fn enrolment_rights() -> PermissionSet {
+    let rights = ["profile:read", "profile:second_factor", "session:read", "session:delete"];
+    PermissionSet::new(rights.iter().filter_map(|right| right.parse().ok()))
 }
 
 /// An active API key of an active user, with the rights that both have. A secret that a rotation

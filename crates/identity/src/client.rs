@@ -19,6 +19,9 @@ use crate::{Identity, IdentityError};
 pub(crate) const ACCESS_COOKIE: &str = "lyceum_access";
 /// Cookie of the refresh token; sent only to the paths below [`REFRESH_PATH`].
 pub(crate) const REFRESH_COOKIE: &str = "lyceum_refresh";
+/// Cookie that binds a sign-in through an issuer to the browser that began it.
+pub(crate) const OIDC_COOKIE: &str = "lyceum_oidc";
+const OIDC_PATH: &str = "/api/v1/auth/oidc";
 const REFRESH_PATH: &str = "/api/v1/auth";
 /// Characters kept of the `User-Agent` header.
 const USER_AGENT_MAX: usize = 400;
@@ -117,6 +120,13 @@ impl Sender {
             self.set(ACCESS_COOKIE, "/", &none, 0),
             self.set(REFRESH_COOKIE, REFRESH_PATH, &none, 0),
         ])
+    }
+
+    /// The header that keeps the secret of a sign-in through an issuer. The issuer's answer comes as
+    /// a navigation from its own site, so the cookie has to be `Lax`.
+    pub(crate) fn with_oidc(&self, secret: &Secret, seconds: i64) -> (HeaderName, String) {
+        let (name, text) = self.set(OIDC_COOKIE, OIDC_PATH, secret, seconds);
+        (name, text.replace("SameSite=Strict", "SameSite=Lax"))
     }
 
     fn set(&self, name: &str, path: &str, value: &Secret, seconds: i64) -> (HeaderName, String) {

@@ -2,9 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lyceum_core::{ErrorKind, Problem};
-use lyceum_store::StoreError;
+use lyceum_http::OutgoingError;
+use lyceum_store::{CryptoError, StoreError};
 use serde_json::{Map, Value};
 
+use crate::oidc::OidcError;
+use crate::passkey::Refused;
 use crate::people::PeopleError;
 
 /// Why an act of the identity domain was refused.
@@ -102,6 +105,54 @@ pub enum IdentityError {
     /// Another role or group has the name.
     #[error("another {0} has the name")]
     NameTaken(&'static str),
+    /// A step of signing in has ended, or never began.
+    #[error("the step of signing in has ended")]
+    ChallengeEnded,
+    /// Wrong second factor at sign-in.
+    #[error("wrong second factor")]
+    InvalidSecondFactor,
+    /// Wrong code of somebody who is signed in.
+    #[error("wrong code")]
+    WrongCode,
+    /// The session has not lately seen a proof of who its person is.
+    #[error("a fresh proof of identity is needed")]
+    ReauthenticationRequired,
+    /// An authenticator app is on already.
+    #[error("an authenticator app is on")]
+    TotpOn,
+    /// No authenticator app is on or waits to be confirmed.
+    #[error("no authenticator app is on")]
+    TotpOff,
+    /// Recovery codes are for those who have a second factor.
+    #[error("no second factor is on")]
+    NoSecondFactor,
+    /// The person must keep a second factor.
+    #[error("a second factor is required")]
+    SecondFactorRequired,
+    /// The person would not get in any more.
+    #[error("the last way to sign in")]
+    LastWayIn,
+    /// A passkey cannot be registered.
+    #[error("a passkey was refused: {}", .0.name())]
+    PasskeyRefused(Refused),
+    /// A passkey does not sign anybody in.
+    #[error("a passkey does not sign in: {}", .0.name())]
+    InvalidPasskey(Refused),
+    /// The passkey belongs to an account already.
+    #[error("the passkey is registered")]
+    PasskeyTaken,
+    /// The platform does not know the address that people open.
+    #[error("the public address is not set")]
+    NoPublicUrl,
+    /// Signing in through an issuer failed.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
+    /// The address of an issuer may not be reached.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+    /// A secret could not be sealed or opened.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
     /// The caller has as many as are allowed.
     #[error("the limit of {limit} {what} is reached")]
     TooMany {
@@ -122,6 +173,11 @@ impl From<sqlx::Error> for IdentityError {
             Some("users_email_key") => IdentityError::Taken { field: "email" },
             Some("users_username_normalized") => crate::rules::not_normalized(),
             Some("data_exports_one_at_a_time") => PeopleError::ExportRunning.into(),
+            Some("passkeys_credential_id_key") => IdentityError::PasskeyTaken,
+            Some("oidc_providers_name_key") => {
+                IdentityError::field("name", "Another provider has this name.")
+            }
+            Some("oidc_accounts_subject_key") => OidcError::LinkedElsewhere.into(),
             Some("last_administrator") => IdentityError::LastAdministrator,
             Some("roles_name_key") => IdentityError::NameTaken("role"),
             Some("groups_name_key") => IdentityError::NameTaken("group"),
@@ -162,7 +218,22 @@ impl Problem for IdentityError {
             IdentityError::People(error) => error.kind(),
             IdentityError::Internal(_) => ErrorKind::Internal,
             IdentityError::Busy => ErrorKind::Unavailable,
+            IdentityError::Oidc(error) => error.kind(),
+            IdentityError::Outgoing(error) => error.kind(),
+            IdentityError::Crypto(_) => ErrorKind::Internal,
+            IdentityError::ChallengeEnded => ErrorKind::Gone,
+            IdentityError::WrongCode | IdentityError::PasskeyRefused(_) => ErrorKind::Invalid,
+            IdentityError::ReauthenticationRequired => ErrorKind::Forbidden,
+            IdentityError::TotpOn
+            | IdentityError::TotpOff
+            | IdentityError::NoSecondFactor
+            | IdentityError::SecondFactorRequired
+            | IdentityError::LastWayIn
+            | IdentityError::PasskeyTaken
+            | IdentityError::NoPublicUrl => ErrorKind::Conflict,
             IdentityError::InvalidCredentials
+            | IdentityError::InvalidSecondFactor
+            | IdentityError::InvalidPasskey(_)
             | IdentityError::SessionEnded
             | IdentityError::TokenReused => ErrorKind::Unauthenticated,
             IdentityError::TooManyAttempts { .. } => ErrorKind::TooManyRequests,
@@ -215,6 +286,22 @@ impl Problem for IdentityError {
             IdentityError::PresetRole => "preset_role",
             IdentityError::NameTaken(_) => "name_taken",
             IdentityError::TooMany { .. } => "too_many",
+            IdentityError::ChallengeEnded => "challenge_ended",
+            IdentityError::InvalidSecondFactor => "invalid_second_factor",
+            IdentityError::WrongCode => "wrong_code",
+            IdentityError::ReauthenticationRequired => "reauthentication_required",
+            IdentityError::TotpOn => "totp_on",
+            IdentityError::TotpOff => "totp_off",
+            IdentityError::NoSecondFactor => "no_second_factor",
+            IdentityError::SecondFactorRequired => "second_factor_required",
+            IdentityError::LastWayIn => "last_way_in",
+            IdentityError::PasskeyRefused(_) => "passkey_refused",
+            IdentityError::InvalidPasskey(_) => "invalid_passkey",
+            IdentityError::PasskeyTaken => "passkey_taken",
+            IdentityError::NoPublicUrl => "no_public_url",
+            IdentityError::Oidc(error) => error.code(),
+            IdentityError::Outgoing(error) => error.code(),
+            IdentityError::Crypto(_) => "internal",
         }
     }
 
@@ -222,7 +309,39 @@ impl Problem for IdentityError {
         match self {
             IdentityError::Store(error) => error.detail(),
             IdentityError::People(error) => error.detail(),
-            IdentityError::Internal(_) => {
+            IdentityError::Oidc(error) => error.detail(),
+            IdentityError::Outgoing(error) => error.detail(),
+            IdentityError::ChallengeEnded => {
+                "This step has taken too long or is done already; begin again.".to_owned()
+            }
+            IdentityError::InvalidSecondFactor => {
+                "The code or passkey is wrong, or was used already.".to_owned()
+            }
+            IdentityError::WrongCode => "The code is wrong, or was used already.".to_owned(),
+            IdentityError::ReauthenticationRequired => {
+                "Confirm who you are first, with your password or a code.".to_owned()
+            }
+            IdentityError::TotpOn => "An authenticator app is on; switch it off first.".to_owned(),
+            IdentityError::TotpOff => "There is no authenticator app.".to_owned(),
+            IdentityError::NoSecondFactor => "Set up a second factor first.".to_owned(),
+            IdentityError::SecondFactorRequired => {
+                "A second factor is required here; set up another one first.".to_owned()
+            }
+            IdentityError::LastWayIn => {
+                "You could not sign in any more; set a password or another way first.".to_owned()
+            }
+            IdentityError::PasskeyRefused(_) => {
+                "This passkey cannot be used here; try another one.".to_owned()
+            }
+            IdentityError::InvalidPasskey(_) => {
+                "This passkey does not sign in here; try another way.".to_owned()
+            }
+            IdentityError::PasskeyTaken => "This passkey is registered already.".to_owned(),
+            IdentityError::NoPublicUrl => {
+                "This needs the address that people open; an administrator sets server.public_url."
+                    .to_owned()
+            }
+            IdentityError::Internal(_) | IdentityError::Crypto(_) => {
                 "Something went wrong on our side; the log has the cause.".to_owned()
             }
             IdentityError::Busy => "Many people are signing in; try again in a moment.".to_owned(),
@@ -300,6 +419,7 @@ impl Problem for IdentityError {
         let field = match self {
             IdentityError::Field { field, .. } | IdentityError::Taken { field } => field,
             IdentityError::WrongPassword => "current",
+            IdentityError::WrongCode => "code",
             IdentityError::PermissionNotHeld(_) => "permissions",
             IdentityError::NameTaken(_) => "name",
             IdentityError::UnknownRight { known, .. } => {

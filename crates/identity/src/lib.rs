@@ -14,6 +14,7 @@ mod api_key;
 mod authenticate;
 mod avatar;
 mod background;
+mod challenge;
 mod client;
 mod credentials;
 mod departure;
@@ -25,13 +26,16 @@ mod key;
 mod link;
 mod mail;
 mod me;
+mod oidc;
+mod passkey;
 mod password;
 mod people;
 mod purge;
-mod role;
 mod recovery;
 mod registration;
+mod role;
 mod rules;
+mod second_factor;
 mod session;
 mod setup;
 mod sign_in;
@@ -41,9 +45,11 @@ mod user;
 use std::sync::Arc;
 
 use lyceum_core::Clock;
+use lyceum_http::Outgoing;
 use lyceum_jobs::Jobs;
-use lyceum_store::{Db, Objects};
+use lyceum_store::{Db, Keyring, Objects};
 use tokio::sync::{Semaphore, watch};
+use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,6 +58,8 @@ pub use client::client_ip;
 pub use error::IdentityError;
 pub use key::{SigningKey, SigningKeyError};
 pub use mail::{MailSecurity, MailSettings, MailSettingsError, Mailer};
+pub use oidc::OidcError;
+pub use passkey::Refused;
 pub use people::PeopleError;
 pub use sign_in::AttemptLimits;
 
@@ -59,6 +67,7 @@ use credentials::Credentials;
 use export::ExportData;
 use link::LinkTokens;
 use mail::SendLetter;
+use oidc::Issuers;
 use password::Passwords;
 use purge::PurgeExpired;
 use token::Tokens;
@@ -70,12 +79,13 @@ pub struct IdentityConfig {
     pub secure_cookies: bool,
     /// Believe `X-Forwarded-For` and `X-Forwarded-Proto`: a proxy of ours stands in front.
     pub trust_proxy: bool,
+    /// The address that people open. Links that are handed out begin with it, passkeys are bound to
+    /// its host, and issuers send people back to it; without it there are neither.
+    pub public_url: Option<Url>,
     /// How many attempts to sign in may fail.
     pub attempts: AttemptLimits,
     /// The rights that the other domains declare; roles may name these and this domain's own.
     pub further_rights: Vec<(&'static str, &'static str)>,
-    /// The address that people open, for the links that are handed out.
-    pub public_url: String,
     /// Sends e-mail; without it administrators hand links over.
     pub mailer: Option<Mailer>,
 }
@@ -98,6 +108,9 @@ struct Inner {
     objects: Objects,
     links: LinkTokens,
     pictures: Semaphore,
+    keyring: Keyring,
+    outgoing: Outgoing,
+    issuers: Issuers,
 }
 
 impl Identity {
@@ -107,6 +120,8 @@ impl Identity {
         objects: Objects,
         clock: Clock,
         key: &SigningKey,
+        keyring: Keyring,
+        outgoing: Outgoing,
         config: IdentityConfig,
     ) -> Self {
         let inner = Inner {
@@ -120,6 +135,9 @@ impl Identity {
             objects,
             links: LinkTokens::new(key),
             pictures: Semaphore::new(avatar::AT_ONCE),
+            keyring,
+            outgoing,
+            issuers: Issuers::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -158,6 +176,12 @@ impl Identity {
         &self.inner.credentials
     }
 
+    /// What links begin with; empty where the address is not known.
+    pub(crate) fn public_base(&self) -> &str {
+        let url = self.config().public_url.as_ref();
+        url.map_or("", |url| url.as_str().trim_end_matches('/'))
+    }
+
     pub(crate) fn objects(&self) -> &Objects {
         &self.inner.objects
     }
@@ -168,12 +192,25 @@ impl Identity {
 
     pub(crate) fn pictures(&self) -> &Semaphore {
         &self.inner.pictures
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
+    }
+
+    pub(crate) fn outgoing(&self) -> &Outgoing {
+        &self.inner.outgoing
+    }
+
+    pub(crate) fn issuers(&self) -> &Issuers {
+        &self.inner.issuers
     }
 }
 
 lyceum_http::rights! {
     ProfileRead = "profile", "read";
     ProfileWrite = "profile", "write";
+    SecondFactorWrite = "profile", "second_factor";
+    OidcProviderRead = "oidc_provider", "read";
+    OidcProviderWrite = "oidc_provider", "write";
     SessionRead = "session", "read";
     SessionDelete = "session", "delete";
     ApiKeyRead = "api_key", "read";
@@ -208,14 +245,40 @@ pub fn register_jobs(jobs: Jobs, identity: &Identity) -> Jobs {
 pub fn router(identity: Identity) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(setup::http::get_setup, setup::http::complete_setup))
+        .routes(routes!(sign_in::http::list_sign_in_methods))
         .routes(routes!(sign_in::http::sign_in))
+        .routes(routes!(sign_in::http::get_pending_sign_in))
+        .routes(routes!(sign_in::http::complete_sign_in))
+        .routes(routes!(passkey::http::begin_passkey_sign_in))
+        .routes(routes!(passkey::http::sign_in_with_passkey))
+        .routes(routes!(oidc::http::start_oidc_sign_in))
+        .routes(routes!(oidc::http::finish_oidc_sign_in))
         .routes(routes!(session::http::refresh_session))
         .routes(routes!(session::http::sign_out))
-        .routes(routes!(session::http::list_sessions))
+        .routes(routes!(session::http::list_sessions, session::http::revoke_other_sessions))
         .routes(routes!(session::http::revoke_session))
         .routes(routes!(me::http::get_me, me::http::update_me))
         .routes(routes!(me::http::change_password))
         .routes(routes!(me::http::put_preference))
+        .routes(routes!(second_factor::http::confirm_identity))
+        .routes(routes!(second_factor::http::get_second_factors))
+        .routes(routes!(second_factor::http::begin_totp))
+        .routes(routes!(second_factor::http::confirm_totp))
+        .routes(routes!(second_factor::http::disable_totp))
+        .routes(routes!(second_factor::http::renew_recovery_codes))
+        .routes(routes!(second_factor::http::reset_second_factors))
+        .routes(routes!(passkey::http::list_passkeys, passkey::http::register_passkey))
+        .routes(routes!(passkey::http::begin_passkey))
+        .routes(routes!(passkey::http::rename_passkey, passkey::http::delete_passkey))
+        .routes(routes!(oidc::http::list_oidc_accounts, oidc::http::start_oidc_link))
+        .routes(routes!(oidc::http::confirm_oidc_link))
+        .routes(routes!(oidc::http::unlink_oidc_account))
+        .routes(routes!(oidc::http::list_oidc_providers, oidc::http::create_oidc_provider))
+        .routes(routes!(
+            oidc::http::get_oidc_provider,
+            oidc::http::update_oidc_provider,
+            oidc::http::delete_oidc_provider
+        ))
         .routes(routes!(api_key::http::list_api_keys, api_key::http::create_api_key))
         .routes(routes!(api_key::http::revoke_api_key, api_key::http::update_api_key))
         .routes(routes!(api_key::http::rotate_api_key))

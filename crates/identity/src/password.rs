@@ -16,6 +16,10 @@ const PASSES: u32 = 2;
 const WAITING_PER_SLOT: usize = 32;
 /// How long one waits for a turn.
 const WAIT: Duration = Duration::from_secs(10);
+/// What the hashes of bcrypt start with that other programs have left us.
+const BCRYPT: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
+/// The dearest bcrypt that is looked at; each step beyond doubles the time of a core.
+const BCRYPT_COST_MAX: u32 = 15;
 /// A well-formed hash that no password has, checked where there is no account, so that the answer
 /// takes the same time.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGF0IGFsbCAhIQ\
@@ -80,6 +84,9 @@ impl Passwords {
         let password = password.clone();
         compute(slot, move || {
             let text = hash.as_deref().unwrap_or(NOBODY);
+            if is_outdated(text) {
+                return Ok(fits_bcrypt(password.expose(), text));
+            }
             let parsed = PasswordHash::new(text)
                 .map_err(|_| IdentityError::Internal("a stored password hash is malformed"))?;
             let fits = argon2()?.verify_password(password.expose().as_bytes(), &parsed).is_ok();
@@ -87,6 +94,17 @@ impl Passwords {
         })
         .await
     }
+}
+
+/// Whether a stored hash is one of bcrypt, to be replaced as soon as the password is known.
+pub(crate) fn is_outdated(hash: &str) -> bool {
+    BCRYPT.iter().any(|prefix| hash.starts_with(prefix))
+}
+
+fn fits_bcrypt(password: &str, hash: &str) -> bool {
+    let cost = hash.get(4..6).and_then(|digits| digits.parse::<u32>().ok());
+    cost.is_some_and(|cost| cost <= BCRYPT_COST_MAX)
+        && bcrypt::verify(password, hash).unwrap_or(false)
 }
 
 fn argon2() -> Result<Argon2<'static>, IdentityError> {
@@ -125,6 +143,21 @@ mod tests {
         assert!(verify("correct horse battery", Some(hash.clone())).await);
         assert!(!verify("correct horse batterz", Some(hash)).await);
         assert!(!verify("correct horse battery", None).await);
+    }
+
+    #[tokio::test]
+    async fn old_hashes_of_bcrypt_fit_in_every_spelling_but_not_at_any_price() {
+        let hash = bcrypt::hash("correct horse battery", 4).unwrap();
+        let spelt = |prefix: &str| format!("{prefix}{}", &hash[4..]);
+        for prefix in BCRYPT {
+            assert!(is_outdated(&spelt(prefix)));
+            assert!(fits_bcrypt("correct horse battery", &spelt(prefix)), "{prefix}");
+            assert!(!fits_bcrypt("correct horse batterz", &spelt(prefix)), "{prefix}");
+        }
+        let dear = hash.replacen("$04$", "$31$", 1);
+        assert!(!fits_bcrypt("correct horse battery", &dear));
+        assert!(!fits_bcrypt("correct horse battery", "$2b$nonsense"));
+        assert!(!is_outdated(NOBODY));
     }
 
     #[tokio::test]

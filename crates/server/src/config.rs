@@ -6,6 +6,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use lyceum_identity::MailSecurity;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// Everything that can be set. Defaults are below; a TOML file and then the environment
 /// (`LYCEUM_SERVER__LISTEN=…`) go over them, and flags over those.
@@ -40,8 +41,9 @@ pub struct Config {
 pub struct ServerConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The address that people open, where a proxy stands in front; also decides whether cookies
-    /// are marked `Secure`.
+    /// The address that people open, `http://localhost:<port>` by default. Cookies are marked
+    /// `Secure` where it is https, passkeys are bound to its host, and OpenID issuers send people
+    /// back to it.
     pub public_url: Option<String>,
     /// Take the client's address from `X-Forwarded-For` of a proxy in front.
     pub trust_proxy: bool,
@@ -233,6 +235,22 @@ impl Config {
             Ok(password) => figment.merge(Serialized::default("mail.password", password)),
             Err(_) => figment,
         }
+    }
+
+    /// The address that people open; unknown only where none is set and the port is yet to be
+    /// found.
+    pub fn public_url(&self) -> anyhow::Result<Option<Url>> {
+        let text = match (&self.server.public_url, self.server.listen.port()) {
+            (Some(text), _) => text.clone(),
+            (None, 0) => return Ok(None),
+            (None, port) => format!("http://localhost:{port}"),
+        };
+        let url = Url::parse(&text).context("server.public_url is not an address")?;
+        anyhow::ensure!(
+            matches!(url.scheme(), "http" | "https") && url.query().is_none(),
+            "server.public_url must be http or https, without a query"
+        );
+        Ok(Some(url))
     }
 
     /// The configuration in force.

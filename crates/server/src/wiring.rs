@@ -136,8 +136,15 @@ impl Platform {
         let outgoing = Outgoing::new(policy)?;
         let local = engine.as_ref().map_or_else(LocalModels::absent, LocalEngine::local_models);
         let tokens = local.tokens.clone();
-        let people = identity_config(config)?;
-        let identity = Identity::new(db.clone(), objects.clone(), clock.clone(), &signing, people);
+        let identity = Identity::new(
+            db.clone(),
+            objects.clone(),
+            clock.clone(),
+            &signing,
+            keyring.clone(),
+            outgoing.clone(),
+            identity_config(config)?,
+        );
         let settings = GatewaySettings::default();
         let gateway =
             Gateway::unregistered(db.clone(), keyring, outgoing, local, clock.clone(), settings);
@@ -215,12 +222,10 @@ fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
 }
 
 fn identity_config(config: &Config) -> anyhow::Result<IdentityConfig> {
-    let server = &config.server;
-    let public_url = server.public_url.clone();
-    let public_url = public_url.unwrap_or_else(|| format!("http://{}", server.listen));
+    let public_url = config.public_url()?;
     Ok(IdentityConfig {
-        secure_cookies: public_url.starts_with("https:"),
-        trust_proxy: server.trust_proxy,
+        secure_cookies: public_url.as_ref().is_some_and(|url| url.scheme() == "https"),
+        trust_proxy: config.server.trust_proxy,
         public_url,
         mailer: mailer(&config.mail)?,
         further_rights: [

@@ -175,7 +175,7 @@ impl Identity {
         let token = self.links().read(LinkKind::Invitation, &acceptance.token)?;
         let (id, now) = (new_id(), self.clock().now());
         let mut tx = self.db().begin_maintenance().await?;
-        setup::store::act_as(&mut tx, id).await?;
+        session::store::act_as(&mut tx, id).await?;
         store::lock(&mut tx, token.id).await?;
         // Again, now that nobody else can use it.
         let invited = self.judge_invitation(&mut tx, &token).await?;

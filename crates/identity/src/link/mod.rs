@@ -130,7 +130,7 @@ impl Identity {
     /// The whole address of a link. The token stands behind `#`, so that it is in no log of a
     /// server and in no `Referer`.
     pub(crate) fn link_address(&self, kind: LinkKind, id: Uuid) -> String {
-        let base = self.config().public_url.trim_end_matches('/');
+        let base = self.public_base();
         format!("{base}/{}#token={}", kind.page(), self.links().token(kind, id).expose())
     }
 

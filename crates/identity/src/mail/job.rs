@@ -99,7 +99,7 @@ impl Identity {
             Letter::AlreadyRegistered(user) => {
                 let language = store::language_of(&mut tx, user).await?;
                 store::address_of(&mut tx, user).await?.map(|to| {
-                    let base = self.config().public_url.trim_end_matches('/');
+                    let base = self.public_base();
                     let contents =
                         Contents::AlreadyRegistered { sign_in: format!("{base}/sign-in") };
                     Draft { to, language, contents }

@@ -18,7 +18,7 @@ use crate::mail::{Language, Letter};
 use crate::people::PeopleError;
 use crate::sign_in::attempts;
 use crate::user::{self, NewUser};
-use crate::{Identity, IdentityError, rules, setup};
+use crate::{Identity, IdentityError, rules, session, setup};
 
 /// How long the link in the letter is good for.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -157,7 +157,7 @@ impl Identity {
         new: &NewUser,
     ) -> Result<(), IdentityError> {
         let now = self.clock().now();
-        setup::store::act_as(connection, new.id).await?;
+        session::store::act_as(connection, new.id).await?;
         user::store::insert(connection, new, now).await?;
         let roles = user::resolve(connection, &[user::DEFAULT_ROLE.to_owned()]).await?;
         let ids: Vec<_> = roles.iter().map(|role| role.id).collect();

@@ -21,6 +21,11 @@ pub(crate) struct Session {
     device: Option<String>,
     /// The address of the sign-in.
     ip_address: Option<String>,
+    /// `password`, `passkey` or `oidc`.
+    method: String,
+    /// What was shown besides: `totp`, `passkey` or `recovery_code`; `issuer` where the issuer saw
+    /// to it.
+    second_factor: Option<String>,
     created_at: DateTime<Utc>,
     last_used_at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
@@ -62,19 +67,37 @@ pub(crate) async fn refresh_session(
     }
 }
 
+/// Where to go on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Redirect {
+    /// The address to open in this window.
+    pub(crate) redirect_to: String,
+}
+
 /// Signs out: ends the session and makes the browser forget it.
 #[utoipa::path(post, path = "/auth/sign-out", tag = "auth", security(()),
     responses(
+        (status = 200, body = Redirect,
+         description = "Signed out here; open the address to sign out at the issuer, too."),
         (status = 204, description = "Signed out; the cookies are gone."),
         (status = 403, body = ProblemDocument, description = "The client header is missing."),
     ))]
 pub(crate) async fn sign_out(
     State(identity): State<Identity>,
     sender: Sender,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     sender.require_client_header()?;
-    identity.sign_out(sender.cookie(ACCESS_COOKIE), sender.cookie(REFRESH_COOKIE)).await?;
-    Ok((StatusCode::NO_CONTENT, sender.without_tokens()))
+    let provider =
+        identity.sign_out(sender.cookie(ACCESS_COOKIE), sender.cookie(REFRESH_COOKIE)).await?;
+    let redirect_to = match provider {
+        Some(provider) => identity.oidc_sign_out(provider).await,
+        None => None,
+    };
+    let cookies = sender.without_tokens();
+    Ok(match redirect_to {
+        Some(redirect_to) => (cookies, Json(Redirect { redirect_to })).into_response(),
+        None => (StatusCode::NO_CONTENT, cookies).into_response(),
+    })
 }
 
 /// Lists where the caller is signed in.
@@ -93,6 +116,8 @@ pub(crate) async fn list_sessions(
         id: row.id,
         device: row.device_info,
         ip_address: row.ip_address,
+        method: row.method,
+        second_factor: row.second_factor,
         created_at: row.created_at,
         last_used_at: row.last_used_at,
         expires_at: row.expires_at,
@@ -113,5 +138,19 @@ pub(crate) async fn revoke_session(
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     identity.revoke_session(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends all of the caller's sessions but the one that asks.
+#[utoipa::path(delete, path = "/me/sessions", tag = "me",
+    responses(
+        (status = 204, description = "Ended."),
+        (status = 403, body = ProblemDocument, description = "An API key may not do this."),
+    ))]
+pub(crate) async fn revoke_other_sessions(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<SessionDelete>,
+) -> Result<StatusCode, ApiError> {
+    identity.revoke_other_sessions(&caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }

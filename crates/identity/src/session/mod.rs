@@ -23,8 +23,26 @@ const WHOLE_LIFETIME: TimeDelta = TimeDelta::days(90);
 /// refresh at the same moment, and an answer may be lost on its way.
 const GRACE: TimeDelta = TimeDelta::seconds(10);
 
+/// How somebody proved who they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proof {
+    /// `password`, `passkey` or `oidc`.
+    pub(crate) method: &'static str,
+    /// `totp`, `passkey`, `recovery_code` or `issuer`.
+    pub(crate) second_factor: Option<&'static str>,
+    /// The issuer, where one vouched for them.
+    pub(crate) provider: Option<Uuid>,
+}
+
+impl Proof {
+    /// A password and nothing besides.
+    pub(crate) const PASSWORD: Self =
+        Self { method: "password", second_factor: None, provider: None };
+}
+
 /// The tokens of a session.
 pub(crate) struct Issued {
+    pub(crate) session_id: Uuid,
     pub(crate) user_id: Uuid,
     pub(crate) access: Secret,
     pub(crate) access_expires_at: DateTime<Utc>,
@@ -33,20 +51,34 @@ pub(crate) struct Issued {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-/// Starts a session in the caller's transaction.
+/// Starts a session of somebody who knows their password, in the caller's transaction. Where a
+/// second factor is on it has to be asked for first, see [`crate::sign_in`].
 pub(crate) async fn start(
     identity: &Identity,
     connection: &mut PgConnection,
     user: Uuid,
     client: &ClientInfo,
 ) -> Result<Issued, IdentityError> {
+    start_with(identity, connection, user, client, Proof::PASSWORD).await
+}
+
+/// Starts a session in the caller's transaction.
+pub(crate) async fn start_with(
+    identity: &Identity,
+    connection: &mut PgConnection,
+    user: Uuid,
+    client: &ClientInfo,
+    proof: Proof,
+) -> Result<Issued, IdentityError> {
     let id = new_id();
     let now = identity.clock().now();
     let expires_at = now + IDLE_LIFETIME;
     let hash = identity.tokens().refresh_hash(id, 0);
-    let new = store::NewSession { id, user, hash: &hash, client, now, expires_at };
+    let new = store::NewSession { id, user, hash: &hash, client, proof, now, expires_at };
+    // The audit row of the new session names the person.
+    store::act_as(connection, user).await?;
     store::insert(connection, &new).await?;
-    record_sign_in(connection, user, id, client, now).await?;
+    record_sign_in(connection, &new).await?;
     issue(identity, user, id, 0, expires_at)
 }
 
@@ -59,6 +91,7 @@ fn issue(
 ) -> Result<Issued, IdentityError> {
     let now = identity.clock().now();
     Ok(Issued {
+        session_id: session,
         user_id: user,
         access: identity.tokens().access(user, session, now)?,
         access_expires_at: now + ACCESS_LIFETIME,
@@ -101,6 +134,7 @@ impl Identity {
             // The database was restored to an earlier state; nobody stole anything.
             return Err(IdentityError::SessionEnded);
         }
+        store::act_as(&mut tx, session.user_id).await?;
         store::revoke(&mut tx, session.user_id, token.session, "token_reused", now).await?;
         let entry = AuditEntry {
             user_id: Some(session.user_id),
@@ -119,21 +153,33 @@ impl Identity {
         Err(IdentityError::TokenReused)
     }
 
-    /// Ends the session that either token belongs to; without one there is nothing to end.
+    /// Ends the session that either token belongs to; without one there is nothing to end. Answers
+    /// the issuer that had vouched for the person, if one did.
     pub(crate) async fn sign_out(
         &self,
         access: Option<&str>,
         refresh: Option<&str>,
-    ) -> Result<(), IdentityError> {
+    ) -> Result<Option<Uuid>, IdentityError> {
         let by_access =
             access.and_then(|token| self.tokens().read_access_even_expired(token)).map(|c| c.sid);
         let by_refresh =
             refresh.and_then(|token| self.tokens().read_refresh(token)).map(|token| token.session);
-        let Some(session) = by_refresh.or(by_access) else { return Ok(()) };
+        let Some(session) = by_refresh.or(by_access) else { return Ok(None) };
         let mut tx = self.db().begin_maintenance().await?;
-        store::sign_out(&mut tx, session, self.clock().now()).await?;
+        let provider = store::sign_out(&mut tx, session, self.clock().now()).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         self.credentials().forget_session(session).await;
+        Ok(provider)
+    }
+
+    /// Ends all of the caller's sessions but the one that asks.
+    pub(crate) async fn revoke_other_sessions(&self, caller: &Caller) -> Result<(), IdentityError> {
+        let keep = session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        let now = self.clock().now();
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        store::revoke_others(&mut tx, caller.user_id, Some(keep), "revoked", now).await?;
+        tx.commit().await.map_err(IdentityError::from)?;
+        self.credentials().forget_all();
         Ok(())
     }
 

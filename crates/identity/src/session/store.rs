@@ -4,12 +4,23 @@ use lyceum_store::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::Proof;
+
+/// Lets the audit log name the person who is just being signed in or out.
+pub(crate) async fn act_as(connection: &mut PgConnection, user: Uuid) -> Result<(), StoreError> {
+    sqlx::query!("SELECT set_config('app.current_user_id', $1, true)", user.to_string())
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
 /// A session to be written.
 pub(crate) struct NewSession<'a> {
     pub(crate) id: Uuid,
     pub(crate) user: Uuid,
     pub(crate) hash: &'a [u8; 32],
     pub(crate) client: &'a ClientInfo,
+    pub(crate) proof: Proof,
     pub(crate) now: DateTime<Utc>,
     pub(crate) expires_at: DateTime<Utc>,
 }
@@ -22,8 +33,8 @@ pub(crate) async fn insert(
     sqlx::query!(
         "INSERT INTO identity.user_sessions
            (id, user_id, refresh_hash, rotated_at, device_info, ip_address, expires_at,
-            last_used_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6::text::inet, $7, $4, $4)",
+            last_used_at, created_at, method, second_factor, oidc_provider_id, authenticated_at)
+         VALUES ($1, $2, $3, $4, $5, $6::text::inet, $7, $4, $4, $8, $9, $10, $4)",
         new.id,
         new.user,
         new.hash.as_slice(),
@@ -31,6 +42,9 @@ pub(crate) async fn insert(
         new.client.user_agent,
         new.client.ip.map(|ip| ip.to_string()),
         new.expires_at,
+        new.proof.method,
+        new.proof.second_factor,
+        new.proof.provider,
     )
     .execute(connection)
     .await?;
@@ -113,12 +127,21 @@ pub(crate) async fn revoke(
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends a session whose token was shown.
+/// Ends a session whose token was shown; answers the issuer that had vouched for the person.
 pub(crate) async fn sign_out(
     connection: &mut PgConnection,
     session: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<Option<Uuid>, StoreError> {
+    let found = sqlx::query!(
+        r#"SELECT user_id, oidc_provider_id FROM identity.user_sessions
+           WHERE id = $1 AND revoked_at IS NULL"#,
+        session,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(found) = found else { return Ok(None) };
+    act_as(connection, found.user_id).await?;
     sqlx::query!(
         "UPDATE identity.user_sessions SET revoked_at = $2, revoked_reason = 'signed_out'
          WHERE id = $1 AND revoked_at IS NULL",
@@ -127,7 +150,7 @@ pub(crate) async fn sign_out(
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(found.oidc_provider_id)
 }
 
 /// Ends all sessions of a user but one.
@@ -156,6 +179,8 @@ pub(crate) struct SessionRow {
     pub(crate) id: Uuid,
     pub(crate) device_info: Option<String>,
     pub(crate) ip_address: Option<String>,
+    pub(crate) method: String,
+    pub(crate) second_factor: Option<String>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) last_used_at: DateTime<Utc>,
     pub(crate) expires_at: DateTime<Utc>,
@@ -170,8 +195,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<SessionRow>, StoreError> {
     Ok(sqlx::query_as!(
         SessionRow,
-        r#"SELECT id, device_info, host(ip_address) AS ip_address, created_at, last_used_at,
-                  expires_at
+        r#"SELECT id, device_info, host(ip_address) AS ip_address, method, second_factor,
+                  created_at, last_used_at, expires_at
            FROM identity.user_sessions
            WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2
            ORDER BY last_used_at DESC, id DESC LIMIT $3"#,
@@ -181,4 +206,42 @@ pub(crate) async fn list(
     )
     .fetch_all(connection)
     .await?)
+}
+
+/// When the person of a living session last proved who they are.
+pub(crate) async fn authenticated_at(
+    connection: &mut PgConnection,
+    user: Uuid,
+    session: Uuid,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT authenticated_at FROM identity.user_sessions
+         WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL",
+        session,
+        user,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// Notes that the person of a session proved who they are, and with which second factor.
+pub(crate) async fn note_proof(
+    connection: &mut PgConnection,
+    user: Uuid,
+    session: Uuid,
+    second_factor: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE identity.user_sessions
+         SET authenticated_at = $4, second_factor = coalesce($3, second_factor)
+         WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL",
+        session,
+        user,
+        second_factor,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -74,7 +74,7 @@ impl Identity {
         let token = self.judge_setup_token(&mut tx, &first.token).await?;
         let now = self.clock().now();
         let id = new_id();
-        store::act_as(&mut tx, id).await?;
+        session::store::act_as(&mut tx, id).await?;
         store::use_token(&mut tx, token, now).await?;
         let new =
             NewUser { id, username, email, display_name: display_name.flatten(), password_hash };

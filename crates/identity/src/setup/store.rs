@@ -70,11 +70,3 @@ pub(super) async fn use_token(
         .await?;
     Ok(())
 }
-
-/// Lets the audit log name the user who is just being made.
-pub(crate) async fn act_as(connection: &mut PgConnection, user: Uuid) -> Result<(), StoreError> {
-    sqlx::query!("SELECT set_config('app.current_user_id', $1, true)", user.to_string())
-        .fetch_one(connection)
-        .await?;
-    Ok(())
-}

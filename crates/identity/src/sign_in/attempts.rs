@@ -1,6 +1,8 @@
 //! Counting failed attempts. Three things are counted apart: an account from one address, so that
 //! a guesser locks out only himself; the account from anywhere, against many addresses; and the
-//! address for any account, against trying one password everywhere.
+//! address for any account, against trying one password everywhere. The codes of second factors
+//! are counted apart from passwords: whoever knows the password may not wipe out his guesses at the
+//! code with it.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -17,6 +19,9 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(15);
 /// Failures older than this are forgotten.
 const MEMORY: TimeDelta = TimeDelta::hours(1);
 
+/// Guesses at the codes of one account, from anywhere.
+const CODES_MAX: i32 = 10;
+
 /// How many attempts may fail before each further one has to wait (30 s, doubling to 15 minutes).
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptLimits {
@@ -26,6 +31,13 @@ pub struct AttemptLimits {
     pub account: i32,
     /// From one address (an IPv6 network of 64 bits) for any account.
     pub address: i32,
+}
+
+impl AttemptLimits {
+    /// For codes of six digits, of which three are right at a time: fewer guesses from anywhere.
+    pub(super) fn for_codes(self) -> Self {
+        Self { account: self.account.min(CODES_MAX), ..self }
+    }
 }
 
 impl Default for AttemptLimits {
@@ -55,6 +67,11 @@ impl Subjects {
     /// Another act that anybody may try, named by what it is about.
     pub(crate) fn of_act(what: &str, ip: Option<IpAddr>) -> Self {
         Self::new(&format!("act {what}"), ip)
+    }
+
+    /// A guess at the second factor of an account.
+    pub(crate) fn of_code(user: Uuid, ip: Option<IpAddr>) -> Self {
+        Self::new(&format!("code {user}"), ip)
     }
 
     fn new(account: &str, ip: Option<IpAddr>) -> Self {

@@ -1,7 +1,9 @@
-//! Signing in with a username or an e-mail address and a password.
+//! Signing in with a username or an e-mail address and a password, and the second step that follows
+//! any first one where a second factor is on.
 
 pub(crate) mod attempts;
 pub(crate) mod http;
+pub(crate) mod second_step;
 mod store;
 
 use lyceum_core::Secret;
@@ -13,8 +15,13 @@ use uuid::Uuid;
 pub use attempts::AttemptLimits;
 pub(crate) use attempts::Subjects;
 
-use crate::session::{self, Issued};
-use crate::{Identity, IdentityError};
+pub(crate) use second_step::{SignedIn, proceed};
+pub(crate) use store::is_active;
+
+use crate::password::is_outdated;
+use crate::session::Proof;
+use crate::session::store::NewSession;
+use crate::{Identity, IdentityError, user};
 
 /// Longer than any login or password can be; not worth a look.
 const LOGIN_MAX: usize = 254;
@@ -28,7 +35,7 @@ impl Identity {
         login: &str,
         password: &Secret,
         client: &ClientInfo,
-    ) -> Result<Issued, IdentityError> {
+    ) -> Result<SignedIn, IdentityError> {
         let login = login.trim();
         let longest = login.chars().count().max(password.expose().chars().count());
         if login.is_empty() || longest > LOGIN_MAX.max(PASSWORD_MAX) || login.contains('\0') {
@@ -50,24 +57,35 @@ impl Identity {
         let fits = self.passwords().verify(slot, password, hash).await?;
         let user = account.as_ref().map(|account| account.id);
         let Some(account) = account.filter(|_| fits) else {
-            self.record_failure(user, client).await?;
+            self.record_failure(user, client, "password").await?;
             return Err(IdentityError::InvalidCredentials);
         };
         if !account.active {
             return Err(IdentityError::AccountNotActive);
         }
+        let renewed = match account.password_hash.as_deref() {
+            Some(hash) if is_outdated(hash) => {
+                let slot = self.passwords().slot().await?;
+                Some(self.passwords().hash(slot, password).await?)
+            }
+            _ => None,
+        };
         let mut tx = self.db().begin_maintenance().await?;
         attempts::forget(&mut tx, &subjects).await?;
-        store::note_sign_in(&mut tx, account.id, now).await?;
-        let issued = session::start(self, &mut tx, account.id, client).await?;
+        if let Some(hash) = renewed {
+            user::store::set_password(&mut tx, account.id, &hash).await?;
+        }
+        let signed_in = proceed(self, &mut tx, account.id, client, Proof::PASSWORD).await?;
         tx.commit().await.map_err(IdentityError::from)?;
-        Ok(issued)
+        Ok(signed_in)
     }
 
-    async fn record_failure(
+    /// Records an attempt that failed at `step`: the password, the second factor or a passkey.
+    pub(crate) async fn record_failure(
         &self,
         user: Option<Uuid>,
         client: &ClientInfo,
+        step: &'static str,
     ) -> Result<(), IdentityError> {
         let mut tx = self.db().begin_maintenance().await?;
         // What was typed as login is not kept: people type passwords there by mistake.
@@ -78,7 +96,7 @@ impl Identity {
                 action: "sign_in_failed",
                 resource_type: "session",
                 resource_id: None,
-                details: json!({}),
+                details: json!({ "step": step }),
                 ip: client.ip,
                 user_agent: client.user_agent.as_deref(),
                 at: self.clock().now(),
@@ -117,20 +135,18 @@ impl Identity {
 /// The entry that every new session leaves.
 pub(crate) async fn record_sign_in(
     connection: &mut sqlx::PgConnection,
-    user: Uuid,
-    session: Uuid,
-    client: &ClientInfo,
-    at: chrono::DateTime<chrono::Utc>,
+    new: &NewSession<'_>,
 ) -> Result<(), IdentityError> {
+    let proof = new.proof;
     let entry = AuditEntry {
-        user_id: Some(user),
+        user_id: Some(new.user),
         action: "sign_in",
         resource_type: "session",
-        resource_id: Some(session),
-        details: json!({}),
-        ip: client.ip,
-        user_agent: client.user_agent.as_deref(),
-        at,
+        resource_id: Some(new.id),
+        details: json!({ "method": proof.method, "second_factor": proof.second_factor }),
+        ip: new.client.ip,
+        user_agent: new.client.user_agent.as_deref(),
+        at: new.now,
     };
     Ok(audit::record(connection, entry).await?)
 }

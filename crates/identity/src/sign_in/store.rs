@@ -53,3 +53,18 @@ pub(super) async fn note_sign_in(
         .await?;
     Ok(())
 }
+
+/// Whether the account may be used.
+pub(crate) async fn is_active(
+    connection: &mut PgConnection,
+    user: Uuid,
+) -> Result<bool, StoreError> {
+    let active = sqlx::query_scalar!(
+        r#"SELECT status = 'active' AS "active!" FROM identity.users
+           WHERE id = $1 AND deleted_at IS NULL"#,
+        user,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(active == Some(true))
+}

@@ -11,10 +11,10 @@ use chrono::DateTime;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use lyceum_core::Clock;
-use lyceum_http::Authenticator;
+use lyceum_http::{Authenticator, Outgoing, OutgoingPolicy};
 use lyceum_identity::{Identity, IdentityConfig, SigningKey};
 use lyceum_jobs::{Jobs, JobsHandle};
-use lyceum_store::Objects;
+use lyceum_store::{Keyring, Objects};
 use lyceum_testkit::TestDb;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,19 +27,23 @@ pub const PASSWORD: &str = "correct horse battery";
 /// The key that all services of the tests share.
 pub const KEY: [u8; 32] = [7; 32];
 
+/// The address that people open.
+pub const ORIGIN: &str = "https://lyceum.example";
+
 /// One node with a database of its own.
 pub struct App {
     pub test: TestDb,
     pub identity: Identity,
     pub clock: Clock,
     pub objects: Objects,
+    keyring: Keyring,
     router: Router,
     _folder: TempDir,
 }
 
 impl App {
     pub async fn new() -> Self {
-        Self::with(IdentityConfig::default()).await
+        Self::with(config()).await
     }
 
     pub async fn with(config: IdentityConfig) -> Self {
@@ -47,13 +51,14 @@ impl App {
         let clock = Clock::fixed(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let folder = TempDir::new().unwrap();
         let objects = Objects::folder(folder.path()).unwrap();
-        let (identity, router) = node(&test, &objects, &clock, config);
-        Self { test, identity, clock, objects, router, _folder: folder }
+        let keyring = Keyring::generate().unwrap();
+        let (identity, router) = node(&test, &objects, &clock, &keyring, config);
+        Self { test, identity, clock, objects, keyring, router, _folder: folder }
     }
 
     /// A further node on the same database.
     pub fn another_node(&self) -> (Identity, Router) {
-        node(&self.test, &self.objects, &self.clock, IdentityConfig::default())
+        node(&self.test, &self.objects, &self.clock, &self.keyring, config())
     }
 
     /// Starts doing the jobs that were enqueued.
@@ -117,14 +122,25 @@ impl App {
     }
 }
 
+/// What the nodes of the tests are set to.
+pub fn config() -> IdentityConfig {
+    IdentityConfig { public_url: Some(ORIGIN.parse().unwrap()), ..IdentityConfig::default() }
+}
+
 pub fn node(
     test: &TestDb,
     objects: &Objects,
     clock: &Clock,
+    keyring: &Keyring,
     config: IdentityConfig,
 ) -> (Identity, Router) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let key = SigningKey::from_bytes(KEY);
-    let identity = Identity::new(test.db.clone(), objects.clone(), clock.clone(), &key, config);
+    // The issuer of the tests is on this machine.
+    let policy = OutgoingPolicy { allowed_private_hosts: vec!["127.0.0.1".to_owned()] };
+    let outgoing = Outgoing::new(policy).unwrap();
+    let (db, objects, clock) = (test.db.clone(), objects.clone(), clock.clone());
+    let identity = Identity::new(db, objects, clock, &key, keyring.clone(), outgoing, config);
     let authenticator: Arc<dyn Authenticator> = Arc::new(identity.clone());
     let router = OpenApiRouter::new()
         .nest("/api/v1", lyceum_identity::router(identity.clone()))

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod app;
+mod authenticator;
+mod issuer;
 mod post_office;
 
 mod access;
@@ -16,9 +18,12 @@ mod invitation;
 mod isolation;
 mod me;
 mod nodes;
+mod oidc;
+mod passkey;
 mod recovery;
 mod registration;
 mod role;
+mod second_factor;
 mod session;
 mod setup;
 mod sign_in;

@@ -125,6 +125,27 @@ async fn sessions_are_listed_and_revoked_by_their_owner_alone() {
 }
 
 #[tokio::test]
+async fn all_other_sessions_end_at_once() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let mut others = [app.visitor(), app.visitor()];
+    for other in &mut others {
+        other.sign_in("root").await.expect(200);
+        other.get("/api/v1/me").await.expect(200);
+    }
+    root.delete("/api/v1/me/sessions").await.expect(204);
+    for other in &mut others {
+        other.get("/api/v1/me").await.refused(401, "unauthenticated");
+        other.post(REFRESH, json!({})).await.refused(401, "session_ended");
+    }
+    let left = root.get("/api/v1/me/sessions").await.expect(200);
+    assert_eq!(left["items"].as_array().unwrap().len(), 1);
+    assert_eq!(left["items"][0]["method"], "password");
+    ada.get("/api/v1/me").await.expect(200);
+}
+
+#[tokio::test]
 async fn a_cookie_changes_nothing_without_the_client_header() {
     let app = App::new().await;
     let mut root = app.set_up().await;

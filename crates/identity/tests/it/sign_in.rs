@@ -4,11 +4,11 @@ use http::header;
 use lyceum_identity::{AttemptLimits, IdentityConfig};
 use serde_json::{Value, json};
 
-use crate::app::{App, Client, id};
+use crate::app::{App, Client, PASSWORD, config, id};
 
 fn strict() -> IdentityConfig {
     let attempts = AttemptLimits { account_and_address: 3, account: 6, address: 9 };
-    IdentityConfig { attempts, ..IdentityConfig::default() }
+    IdentityConfig { attempts, ..config() }
 }
 
 #[tokio::test]
@@ -197,4 +197,55 @@ async fn signing_in_and_failing_to_stand_in_the_audit_log() {
     .await
     .unwrap();
     assert_eq!(leaked, 0);
+}
+
+#[tokio::test]
+async fn the_audit_row_of_a_session_names_its_person_from_beginning_to_end() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let me = id(&ada.get("/api/v1/me").await.expect(200));
+    ada.post("/api/v1/auth/sign-out", json!({})).await.expect(204);
+    let mut tx = app.test.db.begin_maintenance().await.unwrap();
+    let rows: Vec<(String, Option<uuid::Uuid>)> = sqlx::query_as(
+        "SELECT action, user_id FROM ops.audit_logs
+         WHERE resource_type = 'session' AND action IN ('create', 'update')
+           AND new_values ->> 'user_id' = $1::text ORDER BY action",
+    )
+    .bind(me.to_string())
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    assert_eq!(rows, [("create".to_owned(), Some(me)), ("update".to_owned(), Some(me))]);
+}
+
+#[tokio::test]
+async fn an_old_hash_is_accepted_once_and_replaced() {
+    let app = App::new().await;
+    app.set_up().await;
+    let old = bcrypt::hash(PASSWORD, 5).unwrap().replacen("$2b$", "$2a$", 1);
+    set_hash(&app, &old).await;
+    app.visitor().sign_in_with("root", "wrong password").await.refused(401, "invalid_credentials");
+    assert_eq!(hash_of_root(&app).await, old, "a wrong password changes nothing");
+    app.visitor().sign_in("root").await.expect(200);
+    let new = hash_of_root(&app).await;
+    assert!(new.starts_with("$argon2id$"), "{new}");
+    app.visitor().sign_in("root").await.expect(200);
+    assert_eq!(hash_of_root(&app).await, new, "a new hash is kept");
+}
+
+async fn set_hash(app: &App, hash: &str) {
+    let mut tx = app.test.db.begin_maintenance().await.unwrap();
+    sqlx::query("UPDATE identity.users SET password_hash = $1")
+        .bind(hash)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn hash_of_root(app: &App) -> String {
+    let mut tx = app.test.db.begin_maintenance().await.unwrap();
+    let hash = sqlx::query_scalar("SELECT password_hash FROM identity.users");
+    hash.fetch_one(&mut *tx).await.unwrap()
 }

@@ -1,0 +1,415 @@
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{AppendHeaders, IntoResponse as _, Response};
+use chrono::{DateTime, Utc};
+use http::{StatusCode, header};
+use lyceum_core::{Problem as _, Secret};
+use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ApiQuery, ProblemDocument};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::flow::{Answer, Arrived, Started};
+use super::provider::ProviderChange;
+use super::store::{AccountRow, ProviderRow};
+use crate::client::{OIDC_COOKIE, Sender};
+use crate::session::http::Redirect;
+use crate::{
+    Identity, IdentityError, OidcProviderRead, OidcProviderWrite, ProfileRead, SecondFactorWrite,
+};
+
+/// How long a browser keeps the secret of a flow.
+const COOKIE_SECONDS: i64 = 900;
+
+/// An OpenID Connect issuer through which people may sign in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OidcProvider {
+    id: Uuid,
+    /// Shown on the button.
+    name: String,
+    /// Exactly as the issuer's tokens say it; never changes.
+    issuer: String,
+    client_id: String,
+    /// Whether a client secret is kept.
+    has_client_secret: bool,
+    /// Words with spaces between, one of them `openid`.
+    scopes: String,
+    /// The claim that lists a person's groups; may be a path with dots, such as
+    /// `realm_access.roles`.
+    groups_claim: String,
+    /// From an entry of that claim to the name of a role. Roles named here are given and taken at
+    /// each sign-in.
+    roles: BTreeMap<String, String>,
+    /// From an entry of that claim to the name of a group, likewise.
+    groups: BTreeMap<String, String>,
+    /// Whether an account is made for whoever has none.
+    allow_sign_up: bool,
+    /// Whether the issuer sees to a second factor, so that none is asked for here.
+    trust_second_factor: bool,
+    is_active: bool,
+    /// What the issuer has to send people back to.
+    redirect_uri: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+/// The issuers, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OidcProviderList {
+    items: Vec<OidcProvider>,
+}
+
+/// An issuer to be configured.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateOidcProvider {
+    /// 1 to 100 characters, shown on the button.
+    name: String,
+    /// The issuer's address, exactly as its tokens say it.
+    issuer: String,
+    client_id: String,
+    /// Absent for a public client.
+    #[schema(value_type = Option<String>, format = Password)]
+    client_secret: Option<Secret>,
+    /// `openid profile email` where absent.
+    scopes: Option<String>,
+    /// `groups` where absent.
+    groups_claim: Option<String>,
+    /// From an entry of that claim to the name of a role.
+    roles: Option<BTreeMap<String, String>>,
+    /// From an entry of that claim to the name of a group.
+    groups: Option<BTreeMap<String, String>>,
+    /// `false` where absent.
+    allow_sign_up: Option<bool>,
+    /// `false` where absent.
+    trust_second_factor: Option<bool>,
+    /// `true` where absent.
+    is_active: Option<bool>,
+}
+
+/// What to change; absent members stay as they are.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateOidcProvider {
+    name: Option<String>,
+    client_id: Option<String>,
+    /// An empty text removes the secret.
+    #[schema(value_type = Option<String>, format = Password)]
+    client_secret: Option<Secret>,
+    scopes: Option<String>,
+    groups_claim: Option<String>,
+    roles: Option<BTreeMap<String, String>>,
+    groups: Option<BTreeMap<String, String>>,
+    allow_sign_up: Option<bool>,
+    trust_second_factor: Option<bool>,
+    is_active: Option<bool>,
+}
+
+/// A sign-in to begin.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartOidcSignIn {
+    /// The page of the web app to come back to; `/` where absent.
+    return_to: Option<String>,
+}
+
+/// An account to be linked.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartOidcLink {
+    /// Where the account is.
+    provider_id: Uuid,
+    /// The page of the web app to come back to; `/` where absent.
+    return_to: Option<String>,
+}
+
+/// A link to be confirmed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfirmOidcLink {
+    /// The token `link` that the sign-in page got.
+    #[schema(value_type = String)]
+    token: Secret,
+}
+
+/// An account at an issuer that signs in here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OidcAccount {
+    id: Uuid,
+    provider_id: Uuid,
+    /// The issuer's name here.
+    provider: String,
+    /// What the issuer last said.
+    email: Option<String>,
+    last_used_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+/// The caller's linked accounts, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OidcAccountList {
+    items: Vec<OidcAccount>,
+}
+
+impl OidcProvider {
+    fn of(identity: &Identity, row: ProviderRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            issuer: row.issuer,
+            client_id: row.client_id,
+            has_client_secret: row.encrypted_secret.is_some(),
+            scopes: row.scopes,
+            groups_claim: row.groups_claim,
+            roles: names(row.roles_map),
+            groups: names(row.groups_map),
+            allow_sign_up: row.allow_sign_up,
+            trust_second_factor: row.trust_second_factor,
+            is_active: row.is_active,
+            redirect_uri: identity.oidc_redirect_uri().ok(),
+            created_at: row.created_at,
+        }
+    }
+}
+
+fn names(map: Value) -> BTreeMap<String, String> {
+    serde_json::from_value(map).unwrap_or_default()
+}
+
+impl From<AccountRow> for OidcAccount {
+    fn from(row: AccountRow) -> Self {
+        Self {
+            id: row.id,
+            provider_id: row.provider_id,
+            provider: row.provider,
+            email: row.email,
+            last_used_at: row.last_used_at,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Begins to sign in through an issuer: open the address in this window. The answer sets a cookie
+/// that binds the sign-in to this browser.
+#[utoipa::path(post, path = "/auth/oidc/{id}/start", tag = "auth", security(()),
+    params(("id" = Uuid, Path, description = "The issuer, from the list of ways to sign in.")),
+    request_body = StartOidcSignIn,
+    responses(
+        (status = 200, body = Redirect),
+        (status = 404, body = ProblemDocument),
+        (status = 502, body = ProblemDocument, description = "The issuer cannot be reached."),
+    ))]
+pub(crate) async fn start_oidc_sign_in(
+    State(identity): State<Identity>,
+    sender: Sender,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(body): ApiJson<StartOidcSignIn>,
+) -> Result<Response, ApiError> {
+    let started = identity.start_oidc(id, body.return_to.as_deref(), None).await?;
+    Ok(begun(&sender, started))
+}
+
+fn begun(sender: &Sender, started: Started) -> Response {
+    let cookie = AppendHeaders([sender.with_oidc(&started.binding, COOKIE_SECONDS)]);
+    (cookie, Json(Redirect { redirect_to: started.redirect_to })).into_response()
+}
+
+/// Where issuers send people back to. Always leads on to a page of the web app: with a session to
+/// the page wished for, else to `/sign-in` with `?error=<code>`, `#challenge=<token>` where a second
+/// factor is asked for, or `#link=<token>` where an account has the same address.
+#[utoipa::path(get, path = "/auth/oidc/callback", tag = "auth", security(()), params(Answer),
+    responses((status = 303, description = "Leads to a page of the web app.")))]
+pub(crate) async fn finish_oidc_sign_in(
+    State(identity): State<Identity>,
+    sender: Sender,
+    ApiQuery(answer): ApiQuery<Answer>,
+) -> Response {
+    let arrived = identity.finish_oidc(&answer, sender.cookie(OIDC_COOKIE), &sender.client).await;
+    let page = match &arrived {
+        Ok(Arrived::SignedIn(_, page) | Arrived::Linked(page)) => page.clone(),
+        Ok(Arrived::SecondFactor(token)) => format!("/sign-in#challenge={}", token.expose()),
+        Ok(Arrived::MayLink(token)) => format!("/sign-in#link={}", token.expose()),
+        Err(error) => {
+            log(error);
+            format!("/sign-in?error={}", error.code())
+        }
+    };
+    let forget = AppendHeaders([sender.with_oidc(&Secret::default(), 0)]);
+    let location = [(header::LOCATION, page)];
+    match arrived {
+        Ok(Arrived::SignedIn(issued, _)) => {
+            let cookies = sender.with_tokens(&issued, identity.clock().now());
+            (StatusCode::SEE_OTHER, forget, cookies, location).into_response()
+        }
+        _ => (StatusCode::SEE_OTHER, forget, location).into_response(),
+    }
+}
+
+/// The page shows the code alone; the causes are for whoever runs the platform.
+fn log(error: &IdentityError) {
+    let cause = lyceum_core::chain(error);
+    tracing::warn!(code = error.code(), cause, "a sign-in through an issuer failed");
+}
+
+/// Lists the accounts at issuers that sign the caller in.
+#[utoipa::path(get, path = "/me/oidc-accounts", tag = "me",
+    responses((status = 200, body = OidcAccountList)))]
+pub(crate) async fn list_oidc_accounts(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<ProfileRead>,
+) -> Result<Json<OidcAccountList>, ApiError> {
+    let rows = identity.oidc_accounts(&caller).await?;
+    Ok(Json(OidcAccountList { items: rows.into_iter().map(OidcAccount::from).collect() }))
+}
+
+/// Begins to link an account at an issuer with the caller's: open the address in this window.
+#[utoipa::path(post, path = "/me/oidc-accounts", tag = "me", request_body = StartOidcLink,
+    responses(
+        (status = 200, body = Redirect),
+        (status = 403, body = ProblemDocument, description = "Confirm who you are first."),
+        (status = 404, body = ProblemDocument),
+        (status = 502, body = ProblemDocument, description = "The issuer cannot be reached."),
+    ))]
+pub(crate) async fn start_oidc_link(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<SecondFactorWrite>,
+    sender: Sender,
+    ApiJson(body): ApiJson<StartOidcLink>,
+) -> Result<Response, ApiError> {
+    let page = body.return_to.as_deref();
+    let started = identity.start_oidc(body.provider_id, page, Some(&caller)).await?;
+    Ok(begun(&sender, started))
+}
+
+/// Links the account whose address is the caller's, after they have signed in here.
+#[utoipa::path(post, path = "/me/oidc-accounts/confirm", tag = "me",
+    request_body = ConfirmOidcLink,
+    responses(
+        (status = 204, description = "Linked."),
+        (status = 409, body = ProblemDocument, description = "It is linked with another account."),
+        (status = 410, body = ProblemDocument, description = "Not the caller's, or over."),
+    ))]
+pub(crate) async fn confirm_oidc_link(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<SecondFactorWrite>,
+    ApiJson(body): ApiJson<ConfirmOidcLink>,
+) -> Result<StatusCode, ApiError> {
+    identity.confirm_oidc_link(&caller, &body.token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Unlinks an account at an issuer.
+#[utoipa::path(delete, path = "/me/oidc-accounts/{id}", tag = "me",
+    params(("id" = Uuid, Path, description = "The linked account.")),
+    responses(
+        (status = 204, description = "Unlinked."),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "It is the last way in."),
+    ))]
+pub(crate) async fn unlink_oidc_account(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<SecondFactorWrite>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> Result<StatusCode, ApiError> {
+    identity.unlink_oidc(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the issuers with their configuration.
+#[utoipa::path(get, path = "/oidc-providers", tag = "oidc-providers",
+    responses((status = 200, body = OidcProviderList)))]
+pub(crate) async fn list_oidc_providers(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<OidcProviderRead>,
+) -> Result<Json<OidcProviderList>, ApiError> {
+    let rows = identity.oidc_providers(&caller).await?;
+    let items = rows.into_iter().map(|row| OidcProvider::of(&identity, row));
+    Ok(Json(OidcProviderList { items: items.collect() }))
+}
+
+/// Configures an issuer.
+#[utoipa::path(post, path = "/oidc-providers", tag = "oidc-providers",
+    request_body = CreateOidcProvider,
+    responses(
+        (status = 201, body = OidcProvider),
+        (status = 422, body = ProblemDocument, description = "A field is not acceptable."),
+    ))]
+pub(crate) async fn create_oidc_provider(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<OidcProviderWrite>,
+    ApiJson(body): ApiJson<CreateOidcProvider>,
+) -> Result<(StatusCode, Json<OidcProvider>), ApiError> {
+    let change = ProviderChange {
+        name: Some(body.name),
+        client_id: Some(body.client_id),
+        client_secret: body.client_secret,
+        scopes: body.scopes,
+        groups_claim: body.groups_claim,
+        roles: body.roles,
+        groups: body.groups,
+        allow_sign_up: body.allow_sign_up,
+        trust_second_factor: body.trust_second_factor,
+        is_active: body.is_active,
+    };
+    let made = identity.create_oidc_provider(&caller, &body.issuer, change).await?;
+    Ok((StatusCode::CREATED, Json(OidcProvider::of(&identity, made))))
+}
+
+/// Shows an issuer's configuration.
+#[utoipa::path(get, path = "/oidc-providers/{id}", tag = "oidc-providers",
+    params(("id" = Uuid, Path, description = "The issuer.")),
+    responses((status = 200, body = OidcProvider), (status = 404, body = ProblemDocument)))]
+pub(crate) async fn get_oidc_provider(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<OidcProviderRead>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> Result<Json<OidcProvider>, ApiError> {
+    let row = identity.oidc_provider(&caller, id).await?;
+    Ok(Json(OidcProvider::of(&identity, row)))
+}
+
+/// Changes an issuer's configuration; the issuer itself never changes.
+#[utoipa::path(patch, path = "/oidc-providers/{id}", tag = "oidc-providers",
+    params(("id" = Uuid, Path, description = "The issuer.")),
+    request_body = UpdateOidcProvider,
+    responses(
+        (status = 200, body = OidcProvider),
+        (status = 404, body = ProblemDocument),
+        (status = 422, body = ProblemDocument, description = "A field is not acceptable."),
+    ))]
+pub(crate) async fn update_oidc_provider(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<OidcProviderWrite>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiJson(body): ApiJson<UpdateOidcProvider>,
+) -> Result<Json<OidcProvider>, ApiError> {
+    let change = ProviderChange {
+        name: body.name,
+        client_id: body.client_id,
+        client_secret: body.client_secret,
+        scopes: body.scopes,
+        groups_claim: body.groups_claim,
+        roles: body.roles,
+        groups: body.groups,
+        allow_sign_up: body.allow_sign_up,
+        trust_second_factor: body.trust_second_factor,
+        is_active: body.is_active,
+    };
+    let changed = identity.change_oidc_provider(&caller, id, change).await?;
+    Ok(Json(OidcProvider::of(&identity, changed)))
+}
+
+/// Deletes an issuer with all links to it.
+#[utoipa::path(delete, path = "/oidc-providers/{id}", tag = "oidc-providers",
+    params(("id" = Uuid, Path, description = "The issuer.")),
+    responses((status = 204, description = "Deleted."), (status = 404, body = ProblemDocument)))]
+pub(crate) async fn delete_oidc_provider(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<OidcProviderWrite>,
+    ApiPath(id): ApiPath<Uuid>,
+) -> Result<StatusCode, ApiError> {
+    identity.delete_oidc_provider(&caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
