@@ -19,8 +19,8 @@ mod client;
 mod credentials;
 mod departure;
 mod error;
-mod group;
 mod export;
+mod group;
 mod invitation;
 mod key;
 mod link;
@@ -192,6 +192,8 @@ impl Identity {
 
     pub(crate) fn pictures(&self) -> &Semaphore {
         &self.inner.pictures
+    }
+
     pub(crate) fn keyring(&self) -> &Keyring {
         &self.inner.keyring
     }

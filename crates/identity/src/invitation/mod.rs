@@ -21,7 +21,7 @@ use crate::registration::Mode;
 use crate::session::{self, Issued};
 use crate::sign_in::attempts;
 use crate::user::{self, NewUser};
-use crate::{Identity, IdentityError, registration, rules, setup};
+use crate::{Identity, IdentityError, registration, rules};
 
 use store::InvitationRow;
 

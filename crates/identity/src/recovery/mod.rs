@@ -16,7 +16,7 @@ use crate::mail::Letter;
 use crate::people::PeopleError;
 use crate::session::{self, session_of};
 use crate::sign_in::attempts;
-use crate::{Identity, IdentityError, rules, setup, user};
+use crate::{Identity, IdentityError, rules, user};
 
 /// Longer than any login can be.
 const LOGIN_MAX: usize = 254;
@@ -89,7 +89,7 @@ impl Identity {
         let mut tx = self.db().begin_maintenance().await?;
         let link = self.use_link(&mut tx, &token, &[Purpose::ResetPassword]).await?;
         let user = link.user_id;
-        setup::store::act_as(&mut tx, user).await?;
+        session::store::act_as(&mut tx, user).await?;
         user::store::set_password(&mut tx, user, &hash).await?;
         session::store::revoke_others(&mut tx, user, None, "password_changed", now).await?;
         self.note(&mut tx, Some(user), user, "reset_password", client).await?;
@@ -111,7 +111,7 @@ impl Identity {
         let purposes = [Purpose::VerifyEmail, Purpose::ChangeEmail];
         let link = self.use_link(&mut tx, &token, &purposes).await?;
         let (user, email) = (link.user_id, link.email.unwrap_or_default());
-        setup::store::act_as(&mut tx, user).await?;
+        session::store::act_as(&mut tx, user).await?;
         // Where the account has another address by now, the link is about nothing any more.
         let before = link.previous_email.as_deref().unwrap_or(&email);
         if !store::set_verified_email(&mut tx, user, before, &email).await? {

@@ -18,7 +18,7 @@ use crate::mail::{Language, Letter};
 use crate::people::PeopleError;
 use crate::sign_in::attempts;
 use crate::user::{self, NewUser};
-use crate::{Identity, IdentityError, rules, session, setup};
+use crate::{Identity, IdentityError, rules, session};
 
 /// How long the link in the letter is good for.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
