@@ -183,6 +183,34 @@ async fn an_entry_that_is_smuggled_in_is_named() {
     assert_eq!(named, [inserted(0xaa), inserted(0xbb)]);
 }
 
+/// The form is fixed for ever: this value was computed by another program from the description in
+/// `canonical.rs`.
+#[tokio::test]
+async fn the_form_of_an_entry_never_changes() {
+    let db = TestDb::new().await;
+    let mut connection = owner(&db).await;
+    sqlx::raw_sql(
+        r#"SET timezone = 'Asia/Shanghai';
+        INSERT INTO ops.audit_logs (id, created_at, action, resource_type, resource_id, old_values,
+                                    ip_address, user_agent)
+        VALUES ('00000000-0000-7000-8000-0000000000AA', '2026-01-02T03:03:04.005006Z', 'look',
+                'thing', '00000000-0000-0000-0000-000000000001',
+                '{"aa":"\u00fc\"", "list":[1e2,null], "b":1.50}', '2001:db8::1', 'agent, 1')"#,
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    audit::link_all(&db.db, &Clock::system()).await.unwrap();
+    let hash: String = sqlx::query_scalar(
+        "SELECT encode(row_hash, 'hex') FROM ops.audit_chain
+         WHERE audit_id = '00000000-0000-7000-8000-0000000000aa'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(hash, "32e4541326f3583e535568e80ebb7ce97c241d12ea27889b28ee963a98b01831");
+}
+
 #[tokio::test]
 async fn an_anchor_shows_what_the_database_alone_cannot() {
     let db = linked(5).await;
