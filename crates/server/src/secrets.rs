@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use lyceum_core::{Clock, Secret};
-use lyceum_store::{MasterKeys, Progress, Rotated, rotate};
+use lyceum_store::MasterKeys;
+use lyceum_store::crypto::{Progress, Rotated, rotate};
 
 use crate::cli::{Settings, print, progress};
 use crate::config::Config;

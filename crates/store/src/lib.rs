@@ -8,7 +8,7 @@
 mod acting;
 pub mod audit;
 pub mod cluster;
-mod crypto;
+pub mod crypto;
 mod db;
 mod error;
 mod migrate;
@@ -16,10 +16,7 @@ mod objects;
 mod segmenter;
 
 pub use acting::with_client_ip;
-pub use crypto::{
-    CryptoError, Keyring, MasterKeys, Progress, Rotated, SEALED_COLUMNS, Sealed, SealedColumn,
-    rotate,
-};
+pub use crypto::{CryptoError, Keyring, MasterKeys, Sealed};
 pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};
 pub use migrate::migrate;

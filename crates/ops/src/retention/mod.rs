@@ -45,6 +45,9 @@ impl Ops {
         let inner = &self.inner;
         audit::link_all(&inner.db, &inner.clock).await?;
         let mut tx = inner.db.begin_maintenance().await?;
+        if !audit::hold_alone(&mut tx).await? {
+            return Err(OpsError::Verifying);
+        }
         let before = days_before(&mut tx, "audit.retention_days", now).await?;
         let checkpoint = audit::checkpoint(&mut tx, before, now).await?;
         let partitions = match checkpoint {

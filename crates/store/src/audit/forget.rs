@@ -22,18 +22,23 @@ pub(super) async fn hold_off(connection: &mut PgConnection) -> Result<(), StoreE
     Ok(())
 }
 
+/// Keeps everybody from verifying until the transaction ends; `false` where somebody is at it.
+pub async fn hold_alone(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    let alone = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+        .bind(READING)
+        .fetch_one(connection)
+        .await?;
+    Ok(alone)
+}
+
 /// States in the caller's transaction, and in the log itself, that the entries dated before
 /// `before` are forgotten; they may be deleted from here on. Everything that waits has to be linked
-/// by now. Answers `None` where there is nothing to forget, and where somebody is verifying.
+/// by now. Answers `None` where there is nothing to forget.
 pub async fn checkpoint(
     connection: &mut PgConnection,
     before: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Option<Checkpoint>, StoreError> {
-    let alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
-        .bind(READING)
-        .fetch_one(&mut *connection)
-        .await?;
     let last = last_checkpoint(connection).await?;
     // What was forgotten once stays so, although more is to be kept from now on.
     let before = last.as_ref().map_or(before, |last| last.forgotten_before.max(before));
@@ -44,7 +49,7 @@ pub async fn checkpoint(
             .bind(before)
             .fetch_one(&mut *connection)
             .await?;
-    if !alone || !entries && anchor == base {
+    if !entries && anchor == base {
         return Ok(None);
     }
     let made =

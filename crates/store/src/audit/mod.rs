@@ -23,7 +23,7 @@ use crate::StoreError;
 
 pub use canonical::{Anchor, AnchorError, Hash};
 pub use chain::{ChainState, Checkpoint, link, link_all, state};
-pub use forget::{checkpoint, forget_links};
+pub use forget::{checkpoint, forget_links, hold_alone};
 pub use verify::{Fault, FaultKind, Range, Verification, verify};
 
 /// One action. Changes of rows are written by triggers and need no entry.

@@ -1,7 +1,7 @@
 //! The rules that every table of the schema keeps, read from the catalogue, so that a migration
 //! that forgets one fails here and not in production.
 
-use lyceum_store::SEALED_COLUMNS;
+use lyceum_store::crypto::SEALED_COLUMNS;
 use lyceum_testkit::TestDb;
 use sqlx::{ConnectOptions, PgConnection};
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod audit_chain;
+mod audit_tampering;
 mod catalogue;
 mod cluster;
 mod isolation;

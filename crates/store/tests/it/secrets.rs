@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lyceum_core::{Clock, Secret};
-use lyceum_store::{CryptoError, Db, Keyring, MasterKeys, Progress, Sealed, rotate};
+use lyceum_store::crypto::{Progress, rotate};
+use lyceum_store::{CryptoError, Db, Keyring, MasterKeys, Sealed};
 use lyceum_testkit::TestDb;
 use sqlx::{ConnectOptions as _, PgConnection};
 use uuid::Uuid;
