@@ -109,6 +109,25 @@ END
 $$;
 ALTER FUNCTION app.may_give_role(uuid) OWNER TO lyceum_maintenance;
 
+-- Whether the acting user has every right of a person: nobody touches who has more than they have.
+CREATE FUNCTION app.may_give_person(person uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM identity.user_roles ur JOIN identity.roles r ON r.id = ur.role_id
+                       WHERE ur.user_id = person AND NOT app.may_give(r.permissions));
+END
+$$;
+ALTER FUNCTION app.may_give_person(uuid) OWNER TO lyceum_maintenance;
+
+-- Whoever may read or write accounts need not be an administrator.
+CALL app.change_policies('identity.users',
+    'id = (SELECT app.current_user_id()) OR (SELECT app.may(''user'', ''read''))',
+    'id = (SELECT app.current_user_id())
+     OR (SELECT app.may(''user'', ''write'')) AND app.may_give_person(id)');
+CALL app.change_policies('identity.user_sessions',
+    'user_id = (SELECT app.current_user_id()) OR (SELECT app.is_admin())
+     OR (SELECT app.may(''user'', ''write'')) AND app.may_give_person(user_id)');
+
 -- Roles ----------------------------------------------------------------------------------------
 
 -- The preset roles as designed: everybody has their own conversations, knowledge bases, providers

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::RESERVED;
 use super::http::{CreateModel, ModelView, Prices, UpdateModel};
+use super::price_store;
 use super::store::{self, ListedRow, ModelValues, NewModel};
 use crate::{Gateway, GatewayError, ORGANIZATION_PROVIDER, Price, fields, providers};
 
@@ -149,7 +150,7 @@ impl Gateway {
                 let reason = "a built-in model costs nothing";
                 return Err(GatewayError::invalid("input_price", reason).into());
             }
-            let written = store::insert_price(tx, &row, &price, user, now, now).await;
+            let written = price_store::insert_price(tx, &row, &price, user, now, now).await;
             written.map_err(|error| fields::refused(error, "model"))?;
         }
         Ok(())

@@ -5,6 +5,7 @@ mod catalogue;
 mod change;
 mod http;
 mod local;
+mod price_store;
 mod prices;
 mod store;
 

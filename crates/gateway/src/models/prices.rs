@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use super::change::check_editable;
 use super::http::Prices;
-use super::store::{self, PriceRow};
+use super::price_store::{self, PriceRow};
+use super::store;
 use crate::fields::{self, money};
 use crate::{Gateway, GatewayError, ModelRead, ModelWrite};
 
@@ -100,7 +101,7 @@ impl Gateway {
         // Refuses a model that the caller does not see.
         self.model_view(caller, id).await?;
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
-        Ok(store::prices(&mut tx, id, page, self.inner.clock.now()).await?)
+        Ok(price_store::prices(&mut tx, id, page, self.inner.clock.now()).await?)
     }
 
     async fn add_price(
@@ -132,7 +133,7 @@ impl Gateway {
         let Some(price) = prices.over(&row)? else {
             return Err(GatewayError::invalid("input_price", "give at least one price").into());
         };
-        let written = store::insert_price(&mut tx, &row, &price, user, valid_from, now).await;
+        let written = price_store::insert_price(&mut tx, &row, &price, user, valid_from, now).await;
         written.map_err(|error| fields::refused(error, "model"))?;
         tx.commit().await.map_err(GatewayError::from)?;
         self.inner.catalogues.forget();

@@ -183,6 +183,33 @@ async fn nobody_gives_rights_that_they_lack() {
 }
 
 #[tokio::test]
+async fn accounts_are_managed_without_being_an_administrator_but_never_upwards() {
+    let app = app().await;
+    let mut root = app.set_up().await;
+    let (mut eve, mut ada) = (app.user(&mut root, "eve").await, app.user(&mut root, "ada").await);
+    let (eve_id, ada_id) = (user_id(&mut eve).await, user_id(&mut ada).await);
+    let root_id = user_id(&mut root).await;
+    let clerk = role(&mut root, "clerk", &["user:*"]).await;
+    root.put(&format!("/api/v1/users/{eve_id}/roles/{clerk}"), Value::Null).await.expect(204);
+    let listed = eve.get("/api/v1/users").await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 3);
+    let suspend = json!({ "status": "suspended" });
+    eve.patch(&format!("/api/v1/users/{ada_id}"), suspend.clone()).await.expect(200);
+    ada.get("/api/v1/me").await.refused(401, "unauthenticated");
+    let path = format!("/api/v1/users/{root_id}");
+    eve.patch(&path, suspend).await.refused(403, "permission_not_held");
+    let upwards = "UPDATE identity.users SET status = 'suspended' WHERE username = 'root'";
+    let sessions =
+        "UPDATE identity.user_sessions SET revoked_at = now(), revoked_reason = 'revoked'
+                    WHERE user_id <> app.current_user_id() AND revoked_at IS NULL";
+    for sql in [upwards, sessions] {
+        let mut tx = app.test.db.begin_as(eve_id).await.unwrap();
+        let done = sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        assert_eq!(done.rows_affected(), 0, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn the_last_administrator_stays_whatever_becomes_of_their_role() {
     let app = app().await;
     let mut root = app.set_up().await;

@@ -224,6 +224,6 @@ fn checked_description(text: &str) -> Result<&str, KnowledgeError> {
     Ok(text)
 }
 
-pub(crate) fn invalid(field: &'static str, reason: &str) -> KnowledgeError {
+fn invalid(field: &'static str, reason: &str) -> KnowledgeError {
     KnowledgeError::Invalid { field, reason: reason.to_owned() }
 }

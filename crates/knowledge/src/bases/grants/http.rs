@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{GrantRow, Named};
-use crate::bases::invalid;
+use super::{GrantRow, NewGrant};
 use crate::{Knowledge, KnowledgeBaseRead, KnowledgeBaseWrite};
 
 /// With whom a knowledge base is shared, and how far.
@@ -116,12 +115,8 @@ pub(crate) async fn put_knowledge_base_grant(
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(body): ApiJson<PutKnowledgeBaseGrant>,
 ) -> Result<Json<KnowledgeBaseGrant>, ApiError> {
-    let named = match (body.user.as_deref(), body.group_id) {
-        (Some(name), None) => Named::Person(name),
-        (None, Some(group)) => Named::Group(group),
-        _ => return Err(invalid("user", "or else group_id must be given, one of the two").into()),
-    };
-    let grant = knowledge.grant(&allowed.caller, id, named, &body.level).await?;
+    let new = NewGrant { user: body.user, group_id: body.group_id, level: body.level };
+    let grant = knowledge.grant(&allowed.caller, id, new).await?;
     Ok(Json(grant.into()))
 }
 

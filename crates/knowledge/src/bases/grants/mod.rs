@@ -17,10 +17,13 @@ const LEVELS: [&str; 3] = ["view", "use", "edit"];
 /// People and groups that one base is shared with at most.
 const GRANTS_MAX: i64 = 1_000;
 
-/// Whom to share with, by what they are called or by id.
-pub(crate) enum Named<'a> {
-    Person(&'a str),
-    Group(Uuid),
+/// Whom to share with, and how far.
+pub(crate) struct NewGrant {
+    /// Username or id of a person.
+    pub(crate) user: Option<String>,
+    /// A group, where it is no person.
+    pub(crate) group_id: Option<Uuid>,
+    pub(crate) level: String,
 }
 
 impl Knowledge {
@@ -41,18 +44,23 @@ impl Knowledge {
         &self,
         caller: &Caller,
         base: Uuid,
-        named: Named<'_>,
-        level: &str,
+        new: NewGrant,
     ) -> Result<GrantRow, KnowledgeError> {
+        let (now, level) = (self.clock.now(), new.level.as_str());
+        let mut tx = self.db.begin_as(caller.user_id).await?;
+        let owner = editable_base(&mut tx, base).await?;
         if !LEVELS.contains(&level) {
             return Err(super::invalid("level", "must be view, use or edit"));
         }
-        let now = self.clock.now();
-        let mut tx = self.db.begin_as(caller.user_id).await?;
-        let owner = editable_base(&mut tx, base).await?;
-        let grantee = match named {
-            Named::Person(name) => store::person(&mut tx, name).await?,
-            Named::Group(id) => store::group(&mut tx, id).await?,
+        let grantee = match (new.user, new.group_id) {
+            (Some(name), None) => store::person(&mut tx, &name).await?,
+            (None, Some(id)) => store::group(&mut tx, id).await?,
+            _ => {
+                return Err(super::invalid(
+                    "user",
+                    "or else group_id must be given, one of the two",
+                ));
+            }
         };
         if matches!(grantee, Grantee::Person(id) if id == owner) {
             return Err(super::invalid("user", "owns the knowledge base"));
