@@ -102,6 +102,10 @@ impl From<sqlx::Error> for IdentityError {
                 "username",
                 "The username has characters that look like others; write it in plain letters.",
             ),
+            Some("timezone_known" | "users_timezone_check") => IdentityError::field(
+                "timezone",
+                "There is no such time zone; name one such as Europe/Berlin.",
+            ),
             Some("last_administrator") => IdentityError::LastAdministrator,
             _ if refused_by_policy(&error) => IdentityError::AdministratorsOnly,
             _ => IdentityError::Store(error.into()),

@@ -241,9 +241,8 @@ mod tests {
     fn what_was_not_needed_comes_back_and_what_was_more_is_owed() {
         let buckets = Arc::new(Buckets::default());
         let now = Instant::now();
-        let take = |amount| {
-            Taken::take(&buckets, vec![demand(1, Unit::Tokens, 100.0, amount)], now)
-        };
+        let take =
+            |amount| Taken::take(&buckets, vec![demand(1, Unit::Tokens, 100.0, amount)], now);
         take(80.0).unwrap().settle(10.0);
         assert_eq!(take(90.0).unwrap().standing.tokens.unwrap().remaining, 0.0);
         take(90.0).unwrap().settle(150.0);

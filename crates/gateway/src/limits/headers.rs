@@ -7,16 +7,22 @@ use super::RateStanding;
 /// Says how the rate limits stand, as clients of OpenAI's protocol expect it.
 pub(crate) fn describe_rates(headers: &mut HeaderMap, rates: &RateStanding) {
     let units = [
-        (rates.requests, [
-            "x-ratelimit-limit-requests",
-            "x-ratelimit-remaining-requests",
-            "x-ratelimit-reset-requests",
-        ]),
-        (rates.tokens, [
-            "x-ratelimit-limit-tokens",
-            "x-ratelimit-remaining-tokens",
-            "x-ratelimit-reset-tokens",
-        ]),
+        (
+            rates.requests,
+            [
+                "x-ratelimit-limit-requests",
+                "x-ratelimit-remaining-requests",
+                "x-ratelimit-reset-requests",
+            ],
+        ),
+        (
+            rates.tokens,
+            [
+                "x-ratelimit-limit-tokens",
+                "x-ratelimit-remaining-tokens",
+                "x-ratelimit-reset-tokens",
+            ],
+        ),
     ];
     for (standing, names) in units {
         let Some(standing) = standing else { continue };

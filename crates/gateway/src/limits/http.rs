@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::store::{self, RateRow};
 use super::Subject;
+use super::store::{self, RateRow};
 use crate::{ApiKeyRead, ApiKeyWrite, Gateway, GatewayError, QuotaManage, QuotaRead, fields};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {

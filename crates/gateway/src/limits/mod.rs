@@ -204,6 +204,9 @@ impl RateRefusal {
             Level::ApiKey | Level::OwnKey => "this API key",
             Level::Model => "this model",
         };
-        format!("The limit of {} {unit} per minute of {whose} is reached; slow down.", self.per_minute)
+        format!(
+            "The limit of {} {unit} per minute of {whose} is reached; slow down.",
+            self.per_minute
+        )
     }
 }

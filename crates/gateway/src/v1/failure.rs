@@ -30,7 +30,13 @@ impl Failure {
     }
 
     pub(super) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), retry_after: None, rates: RateStanding::default() }
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            retry_after: None,
+            rates: RateStanding::default(),
+        }
     }
 
     /// The JSON document, also sent as an event where the stream has already begun.

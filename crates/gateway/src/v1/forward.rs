@@ -54,7 +54,8 @@ impl Call<'_> {
     pub(super) async fn whole(self, path: &str, body: Body) -> Result<Response, Failure> {
         let sent = body.to_bytes()?;
         let request_id = self.context.request_id;
-        let meter = self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
+        let meter =
+            self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
         let mut meter = meter.with_body(sent.clone());
         let notice = meter.notice();
         let answer = match self.client.post(path, sent).await {
@@ -91,7 +92,8 @@ impl Call<'_> {
         body.set("stream_options", json!({ "include_usage": true }))?;
         let request_id = self.context.request_id;
         let sent = body.to_bytes()?;
-        let meter = self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
+        let meter =
+            self.gateway.begin(self.context, self.model, || forecast_of_body(&sent)).await?;
         let mut meter = meter.with_body(sent.clone());
         let notice = meter.notice();
         let mut answer = self.client.post("chat/completions", sent).await;

@@ -53,7 +53,10 @@ async fn a_limit_binds_at_every_level_and_is_told_in_the_headers() {
         assert!((1..=30).contains(&number(&headers, "retry-after")));
         assert_eq!(number(&headers, "x-ratelimit-remaining-requests"), 0);
         let error = &answer["error"];
-        assert_eq!((&error["code"], &error["type"]), (&json!("rate_limited"), &json!("rate_limit_error")));
+        assert_eq!(
+            (&error["code"], &error["type"]),
+            (&json!("rate_limited"), &json!("rate_limit_error"))
+        );
         assert!(error["message"].as_str().unwrap().contains(whose), "{error}");
         let (status, _) = world.send("root", "DELETE", &path, Value::Null).await;
         assert_eq!(status, StatusCode::NO_CONTENT);

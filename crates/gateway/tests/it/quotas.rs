@@ -186,9 +186,8 @@ async fn what_a_killed_process_reserved_is_free_again() {
         tokio::task::block_in_place(|| running.recv().unwrap());
         let refused = |status| assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
         let here = tokio::runtime::Handle::current();
-        let retry = || {
-            tokio::task::block_in_place(|| here.block_on(call(world, "ada", "local-chat")))
-        };
+        let retry =
+            || tokio::task::block_in_place(|| here.block_on(call(world, "ada", "local-chat")));
         // It lives, so what it holds is held.
         refused(retry().0);
         end.send(()).unwrap();
@@ -414,7 +413,11 @@ async fn only_those_with_the_right_set_quotas_and_each_sees_their_own() {
     ] {
         let path = format!("/api/v1/quotas/{kind}/{subject}");
         let (answered, problem) = world.send("root", "PUT", &path, body).await;
-        assert_eq!((answered.as_u16(), problem["code"].as_str()), (status, Some(code)), "{problem}");
+        assert_eq!(
+            (answered.as_u16(), problem["code"].as_str()),
+            (status, Some(code)),
+            "{problem}"
+        );
     }
     let group = world.group("team", &[ada]).await;
     let path = format!("/api/v1/quotas/groups/{group}");

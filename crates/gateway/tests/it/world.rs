@@ -267,16 +267,7 @@ async fn node(
         catalogue: catalogue.into(),
         ..LocalModels::absent()
     };
-    Gateway::with_settings(
-        db,
-        keyring.clone(),
-        outgoing,
-        local,
-        clock,
-        settings,
-    )
-    .await
-    .unwrap()
+    Gateway::with_settings(db, keyring.clone(), outgoing, local, clock, settings).await.unwrap()
 }
 
 fn app_of(gateway: &Gateway, people: &Arc<People>) -> Router {

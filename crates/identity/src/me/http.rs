@@ -18,6 +18,8 @@ pub(crate) struct UpdateMe {
     display_name: Option<String>,
     /// The e-mail address.
     email: Option<String>,
+    /// The IANA name of a time zone, such as `Europe/Berlin`.
+    timezone: Option<String>,
 }
 
 /// A change of password.
@@ -62,7 +64,8 @@ pub(crate) async fn update_me(
     Allow { caller, .. }: Allow<ProfileWrite>,
     ApiJson(body): ApiJson<UpdateMe>,
 ) -> Result<Json<Me>, ApiError> {
-    let change = ProfileChange { display_name: body.display_name, email: body.email };
+    let UpdateMe { display_name, email, timezone } = body;
+    let change = ProfileChange { display_name, email, timezone };
     identity.change_profile(&caller, change).await?;
     Ok(Json(identity.me(caller.user_id, Some(caller.permissions)).await?))
 }

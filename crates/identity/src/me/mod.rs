@@ -28,6 +28,8 @@ pub(crate) struct Me {
     username: String,
     email: String,
     display_name: Option<String>,
+    /// In which the months of quotas begin, such as `Europe/Berlin`.
+    timezone: String,
     /// Names of the roles.
     roles: Vec<String>,
     /// What this credential may do, as patterns `resource:action`.
@@ -41,6 +43,7 @@ pub(crate) struct Me {
 pub(crate) struct ProfileChange {
     pub(crate) display_name: Option<String>,
     pub(crate) email: Option<String>,
+    pub(crate) timezone: Option<String>,
 }
 
 impl Identity {
@@ -63,6 +66,7 @@ impl Identity {
             username: account.username,
             email: account.email,
             display_name: account.display_name,
+            timezone: account.timezone,
             roles: roles.into_iter().map(|role| role.name).collect(),
             permissions: permissions.iter().map(ToString::to_string).collect(),
             preferences: preferences.into_iter().collect(),
@@ -81,12 +85,16 @@ impl Identity {
             session_of(caller).ok_or(IdentityError::SessionRequired)?;
         }
         let display_name = change.display_name.as_deref().map(rules::display_name).transpose()?;
+        let timezone = change.timezone.map(|zone| zone.replace('\0', " "));
         let mut tx = self.db().begin_as(caller.user_id).await?;
         if let Some(email) = email {
             store::set_email(&mut tx, caller.user_id, &email).await?;
         }
         if let Some(name) = display_name {
             user::store::set_display_name(&mut tx, caller.user_id, name.as_deref()).await?;
+        }
+        if let Some(timezone) = timezone {
+            store::set_timezone(&mut tx, caller.user_id, &timezone).await?;
         }
         tx.commit().await.map_err(IdentityError::from)
     }

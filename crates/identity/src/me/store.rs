@@ -9,6 +9,7 @@ pub(super) struct Account {
     pub(super) username: String,
     pub(super) email: String,
     pub(super) display_name: Option<String>,
+    pub(super) timezone: String,
 }
 
 /// A living account.
@@ -18,7 +19,8 @@ pub(super) async fn account(
 ) -> Result<Option<Account>, IdentityError> {
     Ok(sqlx::query_as!(
         Account,
-        r#"SELECT username::text AS "username!", email::text AS "email!", display_name
+        r#"SELECT username::text AS "username!", email::text AS "email!", display_name,
+                  timezone
            FROM identity.users WHERE id = $1 AND deleted_at IS NULL"#,
         id,
     )
@@ -53,6 +55,17 @@ pub(super) async fn set_email(
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+pub(super) async fn set_timezone(
+    connection: &mut PgConnection,
+    user: Uuid,
+    timezone: &str,
+) -> Result<(), IdentityError> {
+    sqlx::query!("UPDATE identity.users SET timezone = $2 WHERE id = $1", user, timezone)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

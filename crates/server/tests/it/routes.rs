@@ -109,7 +109,9 @@ async fn every_route_hides_what_belongs_to_another() {
 
 /// Addresses that an ordinary person has no right to at all.
 fn administrative(path: &str) -> bool {
-    path.starts_with("/api/v1/users") || path.starts_with("/api/v1/system")
+    ["users", "system", "quotas", "rate-limits"]
+        .iter()
+        .any(|place| path.starts_with(&format!("/api/v1/{place}")))
 }
 
 /// The path with another's ids; `Some(None)` for a path whose parameter is no id; `None` where
@@ -127,7 +129,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         "knowledge-bases" => "knowledge_base",
         "documents" => "document",
         "chunks" => "chunk",
-        "users" => "user",
+        "users" | "quotas" | "rate-limits" => "user",
         "usage" => "call",
         "me" if path.starts_with("/api/v1/me/sessions/") => "session",
         "me" if path.starts_with("/api/v1/me/preferences/") => return Some(None),
@@ -142,6 +144,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         }
         match part {
             "{key}" => filled.push_str("anything"),
+            "{scope}" => filled.push_str("users"),
             part if part.starts_with('{') => filled.push_str(id),
             part => filled.push_str(part),
         }
