@@ -222,14 +222,14 @@ async fn storage_quotas_of_the_uploader_and_their_group_hold_exactly() {
     let other = world.base("bob", "b").await;
     let (status, _) = world.upload("bob", other, "big.txt", &vec![b'x'; 500]).await;
     assert!(status.is_success());
-    let (status, problem) = world.upload("bob", other, "more.txt", &vec![b'y'; 200]).await;
+    let (status, problem) = world.upload("bob", other, "more.txt", &[b'y'; 200]).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(problem["detail"].as_str().unwrap().starts_with("Your group may store 1500 bytes"));
     // What is deleted is free at once, for both.
     let document = id(&stored[0].1);
     let path = format!("/documents/{document}");
     assert!(world.send("ann", "DELETE", &path, None).await.0.is_success());
-    let (status, problem) = world.upload("bob", other, "more.txt", &vec![b'y'; 200]).await;
+    let (status, problem) = world.upload("bob", other, "more.txt", &[b'y'; 200]).await;
     assert!(status.is_success(), "{problem}");
     // So is a whole knowledge base.
     let path = format!("/knowledge-bases/{base}");
