@@ -178,6 +178,10 @@ impl From<sqlx::Error> for IdentityError {
                 IdentityError::field("name", "Another provider has this name.")
             }
             Some("oidc_accounts_subject_key") => OidcError::LinkedElsewhere.into(),
+            Some("timezone_known" | "users_timezone_check") => IdentityError::field(
+                "timezone",
+                "There is no such time zone; name one such as Europe/Berlin.",
+            ),
             Some("last_administrator") => IdentityError::LastAdministrator,
             Some("roles_name_key") => IdentityError::NameTaken("role"),
             Some("groups_name_key") => IdentityError::NameTaken("group"),

@@ -45,6 +45,9 @@ pub enum KnowledgeError {
     /// Retrying makes sense only after a failure.
     #[error("the document has not failed")]
     NotFailed,
+    /// The file is more than the storage quota of its uploader or their group leaves.
+    #[error("a storage quota is exceeded")]
+    StorageQuota(StorageQuota),
     /// The file store failed.
     #[error(transparent)]
     Object(#[from] ObjectError),
@@ -64,10 +67,43 @@ pub enum KnowledgeError {
     Store(#[from] StoreError),
 }
 
+/// Which storage quota a file is too large for; bytes.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct StorageQuota {
+    scope: String,
+    limit: i64,
+    used: i64,
+    wanted: i64,
+}
+
+impl StorageQuota {
+    /// What the database says with its refusal.
+    fn of(error: &sqlx::Error) -> Self {
+        error
+            .as_database_error()
+            .and_then(|error| error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
+            .and_then(|error| serde_json::from_str(error.detail()?).ok())
+            .unwrap_or_default()
+    }
+
+    fn detail(&self) -> String {
+        let whose = match self.scope.as_str() {
+            "group" => "Your group",
+            _ => "You",
+        };
+        format!(
+            "{whose} may store {} bytes of documents and have {}; this file has {}. Delete \
+             documents, or ask an administrator for more.",
+            self.limit, self.used, self.wanted
+        )
+    }
+}
+
 impl From<sqlx::Error> for KnowledgeError {
     fn from(error: sqlx::Error) -> Self {
         match lyceum_store::constraint(&error) {
             Some("knowledge_bases_name") => KnowledgeError::NameTaken,
+            Some("storage_quota") => KnowledgeError::StorageQuota(StorageQuota::of(&error)),
             _ => KnowledgeError::Store(error.into()),
         }
     }
@@ -85,6 +121,7 @@ impl Problem for KnowledgeError {
             KnowledgeError::NoFile | KnowledgeError::Form(_) => ErrorKind::BadRequest,
             KnowledgeError::UnsupportedType => ErrorKind::UnsupportedMedia,
             KnowledgeError::Dimension { .. } => ErrorKind::Upstream,
+            KnowledgeError::StorageQuota(_) => ErrorKind::TooLarge,
             KnowledgeError::Object(error) => error.kind(),
             KnowledgeError::Gateway(error) => error.kind(),
             KnowledgeError::Store(error) => error.kind(),
@@ -104,6 +141,7 @@ impl Problem for KnowledgeError {
             KnowledgeError::UnsupportedType => "unsupported_type",
             KnowledgeError::NotFailed => "not_failed",
             KnowledgeError::Dimension { .. } => "embedding_dimension",
+            KnowledgeError::StorageQuota(_) => "storage_quota_exceeded",
             KnowledgeError::Object(error) => error.code(),
             KnowledgeError::Gateway(error) => error.code(),
             KnowledgeError::Store(error) => error.code(),
@@ -132,6 +170,7 @@ impl Problem for KnowledgeError {
             KnowledgeError::Dimension { .. } => {
                 "The embedding model is not the one that this knowledge base was made with.".into()
             }
+            KnowledgeError::StorageQuota(quota) => quota.detail(),
             KnowledgeError::Object(error) => error.detail(),
             KnowledgeError::Gateway(error) => error.detail(),
             KnowledgeError::Store(error) => error.detail(),
@@ -152,6 +191,11 @@ impl Problem for KnowledgeError {
                 Map::from_iter([("supported".to_owned(), json!(supported()))])
             }
             KnowledgeError::Gateway(error) => error.extensions(),
+            KnowledgeError::StorageQuota(quota) => Map::from_iter([
+                ("scope".to_owned(), json!(quota.scope)),
+                ("limit".to_owned(), json!(quota.limit)),
+                ("used".to_owned(), json!(quota.used)),
+            ]),
             _ => Map::new(),
         }
     }

@@ -38,7 +38,7 @@ pub use documents::{
     Chunk, ChunkPage, Document, DocumentFailure, DocumentPage, DocumentText, ProcessingStatus,
     Stage,
 };
-pub use error::KnowledgeError;
+pub use error::{KnowledgeError, StorageQuota};
 pub use ingest::{IngestDocument, PurgeDocument, PurgeKnowledgeBase, Sweep};
 pub use retrieve::{Retrieval, RetrievedChunk, SearchAnswer, SearchQuestion};
 

@@ -3,6 +3,11 @@
 //!
 //! `cargo xtask bench gateway`. The upstream is a mock on the same machine that
 //! answers at once, so the difference is the gateway's own. Direct and through are interleaved.
+//!
+//! Two loads: closed, in which each caller asks again as soon as it is answered, which saturates;
+//! and paced, in which calls arrive at a fixed rate of half of what the closed one reached. There a
+//! call's time counts from when it was due, so that a stall is not hidden by the calls that it keeps
+//! from starting.
 
 #![expect(clippy::print_stdout, reason = "the report of a benchmark")]
 
@@ -16,6 +21,8 @@ use support::{print_machine, spread};
 
 const REPEATS: usize = 5;
 const CALLS: usize = 4_000;
+/// The paced load's share of what the closed one reached.
+const PACE: f64 = 0.5;
 
 #[derive(Clone)]
 struct Target {
@@ -40,7 +47,8 @@ async fn main() -> anyhow::Result<()> {
         model: "ok".to_owned(),
     };
     for concurrency in [1, 16, 64] {
-        measure(&direct, &through, concurrency, server.pid()).await?;
+        let rate = measure(&direct, &through, concurrency, server.pid()).await?;
+        measure_paced(&direct, &through, concurrency, rate * PACE, server.pid()).await?;
     }
     server.stop().await?;
     Ok(())
@@ -72,10 +80,11 @@ async fn measure(
     through: &Target,
     concurrency: usize,
     pid: Option<u32>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<f64> {
     run(direct, concurrency, CALLS / 4).await?;
     run(through, concurrency, CALLS / 4).await?;
     let (mut added_p50, mut added_p99, mut rate, mut cpu) = (vec![], vec![], vec![], vec![]);
+    let mut reached = vec![];
     for _ in 0..REPEATS {
         let (there, there_took) = run(direct, concurrency, CALLS).await?;
         let cpu_before = cpu_time(pid);
@@ -87,6 +96,7 @@ async fn measure(
         };
         added_p50.push(added(0.50));
         added_p99.push(added(0.99));
+        reached.push(CALLS as f64 / here_took.as_secs_f64());
         rate.push(there_took.as_secs_f64() / here_took.as_secs_f64());
         cpu.push(spent.as_secs_f64() * 1e3 / CALLS as f64);
     }
@@ -100,7 +110,80 @@ async fn measure(
         let (median, least, greatest) = spread(values);
         println!("  {name:<28} {median:>8.3}  {least:>8.3}  {greatest:>8.3}");
     }
+    Ok(spread(reached).0)
+}
+
+/// The same with calls that arrive evenly, `rate` a second, over at most `concurrency` connections.
+async fn measure_paced(
+    direct: &Target,
+    through: &Target,
+    concurrency: usize,
+    rate: f64,
+    pid: Option<u32>,
+) -> anyhow::Result<()> {
+    let (mut added_p50, mut added_p99, mut cpu) = (vec![], vec![], vec![]);
+    for _ in 0..REPEATS {
+        let there = run_paced(direct, concurrency, rate).await?;
+        let cpu_before = cpu_time(pid);
+        let here = run_paced(through, concurrency, rate).await?;
+        let spent = cpu_time(pid).saturating_sub(cpu_before);
+        let added = |share| {
+            let (a, b) = (percentile(&here, share), percentile(&there, share));
+            (a.as_secs_f64() - b.as_secs_f64()) * 1e3
+        };
+        added_p50.push(added(0.50));
+        added_p99.push(added(0.99));
+        cpu.push(spent.as_secs_f64() * 1e3 / here.len() as f64);
+    }
+    println!("  paced at {rate:.0} calls/s");
+    for (name, values) in [
+        ("added p50, ms", added_p50),
+        ("added p99, ms", added_p99),
+        ("CPU of the server, ms a call", cpu),
+    ] {
+        let (median, least, greatest) = spread(values);
+        println!("  {name:<28} {median:>8.3}  {least:>8.3}  {greatest:>8.3}");
+    }
     Ok(())
+}
+
+/// Times count from when a call was due, also where its caller was still busy with the one before.
+async fn run_paced(
+    target: &Target,
+    concurrency: usize,
+    rate: f64,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut queues = Vec::new();
+    let mut workers = Vec::new();
+    for _ in 0..concurrency {
+        let (queue, mut due) = tokio::sync::mpsc::unbounded_channel::<Instant>();
+        queues.push(queue);
+        let target = target.clone();
+        workers.push(tokio::spawn(async move {
+            let mut samples = Vec::new();
+            while let Some(due) = due.recv().await {
+                call(&target).await?;
+                samples.push(due.elapsed());
+            }
+            anyhow::Ok(samples)
+        }));
+    }
+    // A thread, for the timer of the runtime has a grain of a millisecond.
+    let started = Instant::now();
+    std::thread::spawn(move || {
+        for number in 0..CALLS {
+            let due = started + Duration::from_secs_f64(number as f64 / rate);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            // A caller that failed has gone; its error is told below.
+            let _ = queues[number % concurrency].send(due);
+        }
+    });
+    let mut samples = Vec::with_capacity(CALLS);
+    for worker in workers {
+        samples.extend(worker.await??);
+    }
+    samples.sort();
+    Ok(samples)
 }
 
 async fn run(

@@ -307,7 +307,7 @@ BEGIN
         VALUES (new_id, CASE kind WHEN 'user' THEN subject END, CASE kind WHEN 'group' THEN subject END,
                 CASE kind WHEN 'api_key' THEN subject END, api_calls, set_quota.tokens,
                 set_quota.cost, storage_bytes, set_quota.compute_seconds,
-                gateway.month_of(at, zone), zone)
+                '-infinity', zone)
         RETURNING id INTO target;
     END IF;
     IF is_new THEN

@@ -8,7 +8,7 @@ use lyceum_llm::LlmError;
 use serde_json::json;
 
 use crate::GatewayError;
-use crate::limits::{RateStanding, describe_rates};
+use crate::limits::{RateRefusal, describe_rates};
 
 /// OpenAI's name for a quota that is used up, as a code and as a type.
 const NO_QUOTA: &str = "insufficient_quota";
@@ -20,7 +20,7 @@ pub(super) struct Failure {
     code: String,
     message: String,
     retry_after: Option<Duration>,
-    rates: RateStanding,
+    rate: Option<Box<RateRefusal>>,
 }
 
 impl Failure {
@@ -35,7 +35,7 @@ impl Failure {
             code: code.to_owned(),
             message: message.into(),
             retry_after: None,
-            rates: RateStanding::default(),
+            rate: None,
         }
     }
 
@@ -81,11 +81,12 @@ impl From<GatewayError> for Failure {
             GatewayError::QuotaExceeded(_) => NO_QUOTA,
             error => error.code(),
         };
-        let rates = match &error {
-            GatewayError::Limited { rate, .. } => rate.standing,
-            _ => RateStanding::default(),
+        let detail = error.detail();
+        let rate = match error {
+            GatewayError::Limited { rate, .. } => Some(rate),
+            _ => None,
         };
-        Self { retry_after, rates, ..Self::new(status, code, error.detail()) }
+        Self { retry_after, rate, ..Self::new(status, code, detail) }
     }
 }
 
@@ -98,7 +99,9 @@ impl From<LlmError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.document())).into_response();
-        describe_rates(response.headers_mut(), &self.rates);
+        if let Some(rate) = self.rate {
+            describe_rates(response.headers_mut(), &rate.standing);
+        }
         if let Some(after) = self.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

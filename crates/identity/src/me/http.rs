@@ -30,6 +30,8 @@ pub(crate) struct UpdateMe {
     /// The e-mail address. Where the platform sends e-mail, it changes when the link in a letter to
     /// the new address is followed.
     email: Option<String>,
+    /// The IANA name of a time zone, such as `Europe/Berlin`.
+    timezone: Option<String>,
 }
 
 /// A change of password.
@@ -82,7 +84,7 @@ pub(crate) async fn update_me(
         department: body.department,
         position: body.position,
     };
-    let change = ProfileChange { profile, email: body.email };
+    let change = ProfileChange { profile, email: body.email, timezone: body.timezone };
     identity.change_profile(&caller, change).await?;
     Ok(Json(identity.me(caller.user_id, Some(caller.permissions)).await?))
 }

@@ -40,6 +40,8 @@ pub(crate) struct Me {
     position: Option<String>,
     /// The address of your picture on this platform.
     avatar_url: Option<String>,
+    /// In which the months of quotas begin, such as `Europe/Berlin`.
+    timezone: String,
     /// Names of the roles.
     roles: Vec<String>,
     /// What this credential may do, as patterns `resource:action`.
@@ -53,6 +55,7 @@ pub(crate) struct Me {
 pub(crate) struct ProfileChange {
     pub(crate) profile: Profile,
     pub(crate) email: Option<String>,
+    pub(crate) timezone: Option<String>,
 }
 
 impl Identity {
@@ -84,6 +87,7 @@ impl Identity {
             department: account.department,
             position: account.position,
             avatar_url: account.avatar_url,
+            timezone: account.timezone,
             roles: roles.into_iter().map(|role| role.name).collect(),
             permissions: permissions.iter().map(ToString::to_string).collect(),
             preferences: preferences.into_iter().collect(),
@@ -107,11 +111,15 @@ impl Identity {
             true => (None, email),
             false => (email, None),
         };
+        let timezone = change.timezone.map(|zone| zone.replace('\0', " "));
         let mut tx = self.db().begin_as(caller.user_id).await?;
         if let Some(email) = now {
             store::set_email(&mut tx, caller.user_id, &email).await?;
         }
         user::store::set_profile(&mut tx, caller.user_id, &profile).await?;
+        if let Some(timezone) = timezone {
+            store::set_timezone(&mut tx, caller.user_id, &timezone).await?;
+        }
         tx.commit().await.map_err(IdentityError::from)?;
         match later {
             Some(email) => self.request_new_address(caller, &email).await,

@@ -18,6 +18,7 @@ pub(super) struct Account {
     pub(super) department: Option<String>,
     pub(super) position: Option<String>,
     pub(super) avatar_url: Option<String>,
+    pub(super) timezone: String,
 }
 
 /// A living account.
@@ -33,7 +34,7 @@ pub(super) async fn account(
                    WHERE l.user_id = u.id AND l.purpose = 'change_email' AND l.used_at IS NULL
                      AND l.expires_at > $2 AND l.previous_email = u.email) AS pending_email,
                   u.display_name, u.first_name, u.last_name, u.organization, u.department,
-                  u.position, u.avatar_url
+                  u.position, u.avatar_url, u.timezone
            FROM identity.users u WHERE u.id = $1 AND u.deleted_at IS NULL"#,
         id,
         now,
@@ -69,6 +70,17 @@ pub(super) async fn set_email(
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+pub(super) async fn set_timezone(
+    connection: &mut PgConnection,
+    user: Uuid,
+    timezone: &str,
+) -> Result<(), IdentityError> {
+    sqlx::query!("UPDATE identity.users SET timezone = $2 WHERE id = $1", user, timezone)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -55,6 +55,12 @@ async fn name_and_address_change_and_stay_unique() {
     ada.patch("/api/v1/me", long).await.refused_field("display_name");
     let me = ada.patch("/api/v1/me", json!({ "display_name": "" })).await.expect(200);
     assert!(me["display_name"].is_null());
+    assert_eq!(me["timezone"], "UTC");
+    let me = ada.patch("/api/v1/me", json!({ "timezone": "Europe/Berlin" })).await.expect(200);
+    assert_eq!(me["timezone"], "Europe/Berlin");
+    for zone in ["Mars/Olympus", "", "a\0b"] {
+        ada.patch("/api/v1/me", json!({ "timezone": zone })).await.refused_field("timezone");
+    }
     // Members that would make one an administrator are not known here.
     let forbidden = ada.patch("/api/v1/me", json!({ "roles": ["admin"] })).await;
     forbidden.refused(422, "invalid_field");

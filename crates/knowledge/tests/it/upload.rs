@@ -180,3 +180,61 @@ async fn the_database_itself_keeps_people_apart() {
         sqlx::query("UPDATE knowledge.documents SET title = 'mine'").execute(&mut *tx).await;
     assert_eq!(stolen.unwrap().rows_affected(), 0);
 }
+
+#[tokio::test]
+async fn storage_quotas_of_the_uploader_and_their_group_hold_exactly() {
+    let world = World::new().await;
+    world.user("ann").await;
+    world.user("bob").await;
+    let base = world.base("ann", "b").await;
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    sqlx::raw_sql(
+        "WITH made AS (INSERT INTO identity.groups (id, name) VALUES (app.new_id(), 'team')
+                       RETURNING id),
+              member AS (INSERT INTO identity.group_members (group_id, user_id)
+                         SELECT made.id, u.id FROM made, identity.users u),
+              own AS (INSERT INTO identity.user_quotas (id, user_id, max_storage_bytes, period_start)
+                      SELECT app.new_id(), u.id, 1000, '2026-01-01' FROM identity.users u
+                      WHERE u.username = 'ann')
+         INSERT INTO identity.user_quotas (id, group_id, max_storage_bytes, period_start)
+         SELECT app.new_id(), made.id, 1500, '2026-01-01' FROM made",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    // Eight at once, room for three.
+    let names: Vec<String> = (0..8).map(|number| format!("{number}.txt")).collect();
+    let files: Vec<Vec<u8>> = (b'a'..b'i').map(|letter| vec![letter; 300]).collect();
+    let uploads =
+        names.iter().zip(&files).map(|(name, bytes)| world.upload("ann", base, name, bytes));
+    let answers = futures::future::join_all(uploads).await;
+    let stored: Vec<_> = answers.iter().filter(|(status, _)| status.is_success()).collect();
+    assert_eq!(stored.len(), 3, "{answers:?}");
+    let (status, problem) = answers.iter().find(|(status, _)| !status.is_success()).unwrap();
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (413, Some("storage_quota_exceeded")));
+    assert_eq!((problem["limit"].as_i64(), problem["used"].as_i64()), (Some(1000), Some(900)));
+    assert!(problem["detail"].as_str().unwrap().starts_with("You may store 1000 bytes"));
+    assert_eq!(world.knowledge.objects.list("documents").await.unwrap().len(), 3);
+    // Four fifths of either are not reached by the group yet.
+    assert_eq!(world.number("SELECT count(*) FROM gateway.quota_warnings").await, 1);
+    // The group has 600 left; bob is bound by nothing else.
+    let other = world.base("bob", "b").await;
+    let (status, _) = world.upload("bob", other, "big.txt", &vec![b'x'; 500]).await;
+    assert!(status.is_success());
+    let (status, problem) = world.upload("bob", other, "more.txt", &[b'y'; 200]).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(problem["detail"].as_str().unwrap().starts_with("Your group may store 1500 bytes"));
+    // What is deleted is free at once, for both.
+    let document = id(&stored[0].1);
+    let path = format!("/documents/{document}");
+    assert!(world.send("ann", "DELETE", &path, None).await.0.is_success());
+    let (status, problem) = world.upload("bob", other, "more.txt", &[b'y'; 200]).await;
+    assert!(status.is_success(), "{problem}");
+    // So is a whole knowledge base.
+    let path = format!("/knowledge-bases/{base}");
+    assert!(world.send("ann", "DELETE", &path, None).await.0.is_success());
+    let used =
+        world.number("SELECT sum(gateway.storage_used(id, NULL))::bigint FROM identity.users");
+    assert_eq!(used.await, 700);
+}

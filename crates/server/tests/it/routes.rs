@@ -120,7 +120,7 @@ async fn every_route_hides_what_belongs_to_another() {
 
 /// Addresses that an ordinary person has no right to at all.
 fn administrative(path: &str) -> bool {
-    ["users", "invitations", "system", "groups", "roles"]
+    ["users", "invitations", "system", "groups", "roles", "quotas", "rate-limits"]
         .iter()
         .any(|area| path.strip_prefix("/api/v1/").is_some_and(|rest| rest.starts_with(area)))
         || path.contains("/distributions")
@@ -141,7 +141,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         "knowledge-bases" => "knowledge_base",
         "documents" => "document",
         "chunks" => "chunk",
-        "users" => "user",
+        "users" | "quotas" | "rate-limits" => "user",
         "groups" | "roles" => "key",
         "invitations" => "invitation",
         // Public; no address of a picture can be guessed.
@@ -161,6 +161,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         }
         match part {
             "{key}" => filled.push_str("anything"),
+            "{scope}" => filled.push_str("users"),
             part if part.starts_with('{') => filled.push_str(id),
             part => filled.push_str(part),
         }
