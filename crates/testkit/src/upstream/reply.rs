@@ -148,6 +148,11 @@ pub(super) fn frames(
                     yield Ok(dialect.half_frame());
                     return;
                 }
+                "malformed" if index == BEFORE_FAULT => {
+                    open.finished = true;
+                    yield Ok(dialect.malformed_frame());
+                    return;
+                }
                 "invalid-utf8" if index == BEFORE_FAULT => {
                     open.finished = true;
                     let whole = dialect.frame(&dialect.word(&reply, "\u{fffd}"));
