@@ -182,6 +182,7 @@ async fn every_fault_of_every_provider_is_a_clear_error_and_a_row() {
             ("half-frame", Some("provider_stream_broken")),
             ("stream-error", Some("provider_failed")),
             ("malformed", Some("provider_malformed")),
+            ("refused", Some("provider_failed")),
             ("invalid-utf8", None),
             ("no-usage", None),
         ] {
@@ -208,6 +209,9 @@ async fn every_fault_of_every_provider_is_a_clear_error_and_a_row() {
                     assert_eq!(row.estimated, model == "no-usage", "{name}: {row:?}");
                 }
             }
+            // What was refused before it began costs nothing, even with status 200.
+            let refused = model.starts_with("status-") || model == "refused";
+            assert_eq!(row.prompt_tokens == 0, refused, "{name}: {row:?}");
             assert!(!answer.to_string().contains(KEY), "{name}");
         }
         let limited = format!("{}-{number}-status-429", kind.provider);

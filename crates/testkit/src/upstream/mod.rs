@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 /// | `no-usage` | answers without token counts |
 /// | `no-done` | the stream ends after the last chunk, without `[DONE]` |
 /// | `stream-error` | an error document as the third frame of the stream |
+/// | `refused` | an error document as the first frame of the stream |
 /// | `hang` | takes the request and never answers |
 /// | `stall` | two chunks, then silence |
 /// | `malformed` | the third chunk is no JSON |

@@ -113,6 +113,11 @@ pub(super) fn frames(
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     async_stream::stream! {
         let mut open = state.stream_opens();
+        if reply.model == "refused" {
+            open.finished = true;
+            yield Ok(dialect.frame(&dialect.error_piece()));
+            return;
+        }
         for piece in dialect.opening(&reply) {
             yield Ok(dialect.frame(&piece));
         }
