@@ -154,8 +154,8 @@ pub(crate) fn tool_call_id(message: &ChatMessage) -> &str {
 /// The name of the tool whose result a message is, from the call that it answers.
 pub(crate) fn tool_name<'a>(request: &'a ChatRequest, message: &'a ChatMessage) -> &'a str {
     let id = tool_call_id(message);
-    let calls = request.messages.iter().flat_map(tool_calls);
-    let called = calls.filter(|call| call.id == id).last().map(|call| call.name);
+    let mut calls = request.messages.iter().rev().flat_map(tool_calls);
+    let called = calls.find(|call| call.id == id).map(|call| call.name);
     called.or_else(|| message.extra.get("name")?.as_str()).unwrap_or_default()
 }
 

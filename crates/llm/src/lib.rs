@@ -18,6 +18,7 @@ mod lines;
 mod local;
 pub mod ollama;
 pub mod openai;
+mod pieces;
 pub mod responses;
 pub mod sse;
 mod stops;

@@ -2,7 +2,7 @@
 
 use futures::StreamExt as _;
 
-use crate::endpoint::Pieces;
+use crate::pieces::Pieces;
 use crate::{ChatEvent, ChatStream, LlmError};
 
 /// What a provider's protocol makes of the pieces of a stream.

@@ -35,6 +35,7 @@ fn metered(
     mut meter: Meter,
 ) -> BoxStream<'static, Result<ChatEvent, GatewayError>> {
     async_stream::stream! {
+        let mut begun = false;
         while let Some(event) = events.next().await {
             match event {
                 Ok(ChatEvent::Finished { reason, usage }) => {
@@ -45,11 +46,16 @@ fn metered(
                     return;
                 }
                 Ok(event) => {
+                    begun = true;
                     observe(&mut meter, &event);
                     yield Ok(event);
                 }
                 Err(error) => {
                     drop(events);
+                    // Some providers refuse with status 200 and say so in the first event.
+                    if !begun {
+                        meter.refused(&error);
+                    }
                     yield Err(meter.fail(error.into()).await);
                     return;
                 }

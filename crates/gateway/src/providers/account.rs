@@ -84,6 +84,11 @@ impl Account {
         })
     }
 
+    /// Whether there are servers of this protocol that list no models.
+    pub(crate) fn may_list_none(&self) -> bool {
+        !matches!(self, Account::Gemini(_) | Account::Ollama(_) | Account::Dify(_))
+    }
+
     /// The models that the provider lists.
     pub(crate) async fn models(&self) -> Result<Vec<String>, LlmError> {
         match self {

@@ -32,7 +32,8 @@ struct CatalogueEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     default_base_url: Option<String>,
     requires_api_key: bool,
-    /// JSON Schema of `config`.
+    /// JSON Schema of `config`, with titles, descriptions and defaults for a form. A region's
+    /// address stands in `x-base-urls`.
     #[schema(value_type = Object)]
     config_schema: Value,
     /// Whether this version can use it.
@@ -127,7 +128,8 @@ pub(crate) struct CreateProvider {
     /// 1 to 100 characters, unique among the owner's.
     pub(super) name: String,
     pub(super) scope: Scope,
-    /// Where its API begins, mostly ending in `/v1`; the catalogue's where absent.
+    /// Where its API begins; where absent, the address of the region that `config` names, else the
+    /// catalogue's. The path of a single call (`/chat/completions`) is cut off.
     pub(super) base_url: Option<String>,
     /// The key; kept encrypted and never shown again.
     #[schema(value_type = Option<String>)]
@@ -271,7 +273,8 @@ async fn delete_provider(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tries the provider and says in words what is wrong.
+/// Tries the provider and says in words what is wrong. It is asked for its models; where it has no
+/// list, the first model that was set up is asked for one token.
 #[utoipa::path(post, path = "/providers/{id}/test", tag = "providers",
     params(("id" = Uuid, Path, description = "The provider's id")),
     responses((status = 200, body = TestView), (status = 404, body = ProblemDocument)))]

@@ -32,12 +32,19 @@ impl Gateway {
         let started = Instant::now();
         let outcome = match account.models().await {
             Ok(models) => Ok(listed(&provider, &models)),
-            Err(LlmError::UnknownModel(_)) => self.ask_a_model(caller, id).await?,
+            Err(LlmError::UnknownModel(_)) if account.may_list_none() => {
+                self.ask_a_model(caller, id).await?
+            }
             Err(error) => Err(error),
         };
         let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
         let (ok, detail, code) = match outcome {
             Ok((detail, code)) => (true, detail, code),
+            Err(LlmError::UnknownModel(_)) if !account.may_list_none() => {
+                let detail = "Something answers, but it is not this provider's own API. Check \
+                              the base URL.";
+                (false, detail.to_owned(), Some("wrong_address"))
+            }
             Err(error) => (false, words(&provider, &error), Some(error.code())),
         };
         Ok(TestView { ok, detail, code: code.map(str::to_owned), latency_ms })

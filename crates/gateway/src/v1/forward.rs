@@ -225,6 +225,7 @@ impl Relay {
     ) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
         async_stream::stream! {
             let mut done = false;
+            let mut begun = false;
             let failure = loop {
                 let data = match frames.next().await {
                     Some(Ok(Frame::Data(data))) => data,
@@ -237,6 +238,7 @@ impl Relay {
                 };
                 match self.pass(&data) {
                     Ok(ready) => {
+                        begun = true;
                         for piece in ready {
                             yield Ok(piece);
                         }
@@ -251,9 +253,15 @@ impl Relay {
                 Some(LlmError::BrokenStream(_) | LlmError::Timeout(_)) if self.ended => None,
                 failure => failure.or_else(|| (!done && !self.ended).then(early)),
             };
-            let Relay { meter, held, .. } = self;
+            let Relay { mut meter, held, .. } = self;
             let closing = match failure {
-                Some(error) => Err(meter.fail(error.into()).await),
+                Some(error) => {
+                    // Some providers refuse with status 200 and say so in the first event.
+                    if !begun {
+                        meter.refused(&error);
+                    }
+                    Err(meter.fail(error.into()).await)
+                }
                 None => meter.complete(None).await,
             };
             match closing {

@@ -181,6 +181,8 @@ async fn every_fault_of_every_provider_is_a_clear_error_and_a_row() {
             ("cut", Some("provider_stream_broken")),
             ("half-frame", Some("provider_stream_broken")),
             ("stream-error", Some("provider_failed")),
+            ("malformed", Some("provider_malformed")),
+            ("refused", Some("provider_failed")),
             ("invalid-utf8", None),
             ("no-usage", None),
         ] {
@@ -207,8 +209,15 @@ async fn every_fault_of_every_provider_is_a_clear_error_and_a_row() {
                     assert_eq!(row.estimated, model == "no-usage", "{name}: {row:?}");
                 }
             }
+            // What was refused before it began costs nothing, even with status 200.
+            let refused = model.starts_with("status-") || model == "refused";
+            assert_eq!(row.prompt_tokens == 0, refused, "{name}: {row:?}");
             assert!(!answer.to_string().contains(KEY), "{name}");
         }
+        let limited = format!("{}-{number}-status-429", kind.provider);
+        let response = world.open("ada", "POST", CHAT, question(&limited, true)).await;
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS, "{limited}");
+        assert_eq!(response.headers()["retry-after"], "1", "{limited}");
     }
 }
 
@@ -327,6 +336,18 @@ async fn a_test_asks_each_provider_in_its_own_way() {
         assert_eq!(world.send("ada", "PATCH", &path, wrong).await.0, StatusCode::OK);
         let (_, test) = world.send("ada", "POST", &format!("{path}/test"), Value::Null).await;
         assert_eq!(test["code"], "provider_unauthorized", "{name}: {test}");
+    }
+    for (number, kind) in ["gemini", "ollama", "dify"].into_iter().enumerate() {
+        let address = format!("{}/elsewhere", world.upstream.origin);
+        let name = format!("lost-{number}");
+        let id = world.provider_of("ada", kind, &name, &address, json!({})).await;
+        let path = format!("/api/v1/providers/{id}/test");
+        let (_, test) = world.send("ada", "POST", &path, Value::Null).await;
+        assert_eq!(
+            (&test["ok"], &test["code"]),
+            (&json!(false), &json!("wrong_address")),
+            "{test}"
+        );
     }
     // Where there is no list, a model that was set up is asked for a token.
     let address = format!("{}/elsewhere/v1", world.upstream.origin);

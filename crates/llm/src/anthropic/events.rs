@@ -68,20 +68,16 @@ enum Block {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    ThinkingDelta {
-        thinking: String,
-    },
-    SignatureDelta {
-        signature: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -191,16 +187,16 @@ impl Events {
 
     fn delta(&mut self, delta: Delta) -> Option<ChatEvent> {
         match delta {
-            Delta::TextDelta { text } => said(text, ChatEvent::Text),
-            Delta::ThinkingDelta { thinking } => {
+            Delta::Text { text } => said(text, ChatEvent::Text),
+            Delta::Thinking { thinking } => {
                 self.extend_thinking("thinking", &thinking);
                 said(thinking, ChatEvent::Reasoning)
             }
-            Delta::SignatureDelta { signature } => {
+            Delta::Signature { signature } => {
                 self.extend_thinking("signature", &signature);
                 None
             }
-            Delta::InputJsonDelta { partial_json } => {
+            Delta::InputJson { partial_json } => {
                 let index = self.call?;
                 said(partial_json, |arguments| {
                     let call = ToolCallDelta { index, arguments, ..ToolCallDelta::default() };

@@ -8,7 +8,8 @@ use url::Url;
 
 use super::wire::ModelList;
 use crate::LlmError;
-use crate::endpoint::{DONE, Endpoint, HttpSend, Timeouts};
+use crate::endpoint::{Endpoint, HttpSend, Timeouts};
+use crate::pieces::DONE;
 
 /// A client of one account at one provider. Cheap to clone.
 #[derive(Clone)]

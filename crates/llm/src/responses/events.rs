@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::endpoint::{DONE, decode_piece};
+use crate::endpoint::decode_piece;
 use crate::openai::lenient;
+use crate::pieces::DONE;
 use crate::stream::Reader;
 use crate::{ChatEvent, Endpoint, FinishReason, LlmError, ToolCallDelta, Usage};
 

@@ -94,6 +94,15 @@ impl Dialect {
         whole.slice(..whole.len() / 2)
     }
 
+    /// A piece that is well framed and no JSON.
+    pub(super) fn malformed_frame(self) -> Bytes {
+        match self {
+            Dialect::Ollama => "{\"model\": oops\n",
+            _ => "data: {\"type\": oops\n\n",
+        }
+        .into()
+    }
+
     /// An error document with this HTTP status.
     pub(super) fn error(self, status: StatusCode, message: &str) -> Value {
         let code = status.as_u16();

@@ -31,8 +31,10 @@ use tokio::task::JoinHandle;
 /// | `no-usage` | answers without token counts |
 /// | `no-done` | the stream ends after the last chunk, without `[DONE]` |
 /// | `stream-error` | an error document as the third frame of the stream |
+/// | `refused` | an error document as the first frame of the stream |
 /// | `hang` | takes the request and never answers |
 /// | `stall` | two chunks, then silence |
+/// | `malformed` | the third chunk is no JSON |
 /// | `invalid-utf8` | a chunk after the second has a byte that is no UTF-8 |
 /// | `wrong-length` | the body is shorter than announced (not streamed, OpenAI only) |
 /// | `stream-only` | refuses to answer in one piece (OpenAI only) |

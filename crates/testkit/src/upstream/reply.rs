@@ -113,6 +113,11 @@ pub(super) fn frames(
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     async_stream::stream! {
         let mut open = state.stream_opens();
+        if reply.model == "refused" {
+            open.finished = true;
+            yield Ok(dialect.frame(&dialect.error_piece()));
+            return;
+        }
         for piece in dialect.opening(&reply) {
             yield Ok(dialect.frame(&piece));
         }
@@ -146,6 +151,11 @@ pub(super) fn frames(
                 "half-frame" if index == BEFORE_FAULT => {
                     open.finished = true;
                     yield Ok(dialect.half_frame());
+                    return;
+                }
+                "malformed" if index == BEFORE_FAULT => {
+                    open.finished = true;
+                    yield Ok(dialect.malformed_frame());
                     return;
                 }
                 "invalid-utf8" if index == BEFORE_FAULT => {
