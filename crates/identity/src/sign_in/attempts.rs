@@ -159,6 +159,19 @@ pub(crate) async fn forget(
     connection: &mut PgConnection,
     subjects: &Subjects,
 ) -> Result<(), IdentityError> {
+    // In the order in which they are counted, so that two attempts do not wait for each other.
+    let counted: Vec<Vec<u8>> = [Some(subjects.both), Some(subjects.account), subjects.address]
+        .into_iter()
+        .flatten()
+        .map(Vec::from)
+        .collect();
+    sqlx::query!(
+        "SELECT subject_hash FROM identity.login_attempts WHERE subject_hash = ANY ($1)
+         ORDER BY subject_hash FOR UPDATE",
+        &counted,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
     sqlx::query!(
         "DELETE FROM identity.login_attempts WHERE subject_hash IN ($1, $2)",
         subjects.both.as_slice(),

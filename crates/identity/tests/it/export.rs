@@ -183,9 +183,8 @@ async fn an_export_that_fails_leaves_no_file_and_is_told() {
     let app = App::new().await;
     let mut root = app.set_up().await;
     let user = me(&mut root).await;
-    furnish(&app, user, "word").await;
     let made = root.post("/api/v1/me/exports", json!({})).await.expect(202);
-    // The only attempt, and a folder where the file is expected.
+    // The only attempt, and a folder in the file's place.
     let mut owner = {
         use sqlx::ConnectOptions as _;
         app.test.owner.connect().await.unwrap()
@@ -194,9 +193,9 @@ async fn an_export_that_fails_leaves_no_file_and_is_told() {
         .execute(&mut owner)
         .await
         .unwrap();
-    app.objects.delete(&format!("documents/{user}/original")).await.unwrap();
+    let blocking = format!("results/exports/{user}/{}.zip/blocking", id(&made));
     let file = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"x"))]);
-    app.objects.put(&format!("documents/{user}/original/below"), file, 10).await.unwrap();
+    app.objects.put(&blocking, file, 10).await.unwrap();
     let working = app.work().await;
     let path = format!("/api/v1/me/exports/{}", id(&made));
     let state = async {
@@ -211,7 +210,7 @@ async fn an_export_that_fails_leaves_no_file_and_is_told() {
     let state = tokio::time::timeout(std::time::Duration::from_secs(30), state).await.unwrap();
     assert!(state["finished_at"].is_string());
     working.shutdown().await;
-    assert!(app.objects.list("results/exports").await.unwrap().is_empty());
+    assert_eq!(app.objects.list("results/exports").await.unwrap(), [blocking]);
     root.get(&format!("{path}/file")).await.refused(409, "export_not_ready");
     root.post("/api/v1/me/exports", json!({})).await.expect(202);
 }
