@@ -361,7 +361,7 @@ impl Identity {
         &self,
         caller: &Caller,
     ) -> Result<Vec<AccountRow>, IdentityError> {
-        let mut tx = self.db().begin_maintenance().await?;
+        let mut tx = self.db().begin_as(caller.user_id).await?;
         store::accounts(&mut tx, caller.user_id).await
     }
 

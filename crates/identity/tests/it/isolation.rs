@@ -5,13 +5,17 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 /// Every table of the domain that has an owner, with its owner's column.
-const OWNED: [(&str, &str); 6] = [
+const OWNED: [(&str, &str); 10] = [
     ("users", "id"),
     ("user_roles", "user_id"),
     ("group_members", "user_id"),
     ("user_sessions", "user_id"),
     ("api_keys", "user_id"),
     ("user_preferences", "user_id"),
+    ("totp_secrets", "user_id"),
+    ("recovery_codes", "user_id"),
+    ("passkeys", "user_id"),
+    ("oidc_accounts", "user_id"),
 ];
 
 async fn count(connection: &mut PgConnection, sql: String, user: Uuid) -> i64 {
@@ -31,6 +35,20 @@ async fn furnish(test: &TestDb, user: Uuid) {
          VALUES ($1, $1, 'k', sha256(convert_to($1::text, 'UTF8')), '…', '[]')",
         "INSERT INTO identity.user_preferences (id, user_id, key, value) VALUES ($1, $1, 'k', '1')",
         "INSERT INTO identity.user_quotas (id, user_id, period_start) VALUES ($1, $1, now())",
+        "INSERT INTO identity.totp_secrets (id, user_id, encrypted_secret, key_id)
+         VALUES ($1, $1, 'x', 'k')",
+        "INSERT INTO identity.recovery_codes (id, user_id, code_hash) VALUES ($1, $1, sha256('x'))",
+        "INSERT INTO identity.passkeys
+           (id, user_id, name, credential_id, public_key, sign_count, backup_eligible, backed_up,
+            aaguid)
+         VALUES ($1, $1, 'k', convert_to($1::text, 'UTF8'), 'x', 0, false, false, $1)",
+        "INSERT INTO identity.oidc_providers
+           (id, name, issuer, client_id, scopes, groups_claim, roles_map, groups_map,
+            allow_sign_up, trust_second_factor, is_active)
+         VALUES ($1, $1::text, 'https://issuer.example', 'c', 'openid', 'groups', '{}', '{}',
+                 false, false, true)",
+        "INSERT INTO identity.oidc_accounts (id, user_id, provider_id, subject)
+         VALUES ($1, $1, $1, 's')",
     ] {
         sqlx::query(sql).bind(user).execute(&mut *tx).await.unwrap();
     }
@@ -79,6 +97,7 @@ async fn without_a_person_nothing_is_seen() {
 async fn nobody_makes_themselves_an_administrator() {
     let test = TestDb::new().await;
     let ada = user(&test.db, "ada").await;
+    furnish(&test, ada).await;
     for sql in [
         "INSERT INTO identity.user_roles (user_id, role_id)
          SELECT $1, id FROM identity.roles WHERE name = 'admin'",
@@ -97,6 +116,8 @@ async fn nobody_makes_themselves_an_administrator() {
     for sql in [
         "UPDATE identity.roles SET permissions = '[\"*:*\"]'",
         "UPDATE identity.user_roles SET role_id = '00000000-0000-7000-8000-000000000001'",
+        "UPDATE identity.oidc_providers SET roles_map = '{\"devs\": \"admin\"}'",
+        "DELETE FROM identity.oidc_providers",
     ] {
         let mut tx = test.db.begin_as(ada).await.unwrap();
         let done = sqlx::query(sql).execute(&mut *tx).await.unwrap();
@@ -114,12 +135,14 @@ async fn tokens_and_attempts_are_the_platforms_own() {
          VALUES (gen_random_uuid(), sha256('x'), now())",
         "INSERT INTO identity.login_attempts (subject_hash, failures, last_failed_at)
          VALUES (sha256('x'), 1, now())",
+        "INSERT INTO identity.challenges (id, token_hash, purpose, data, expires_at)
+         VALUES (gen_random_uuid(), sha256('x'), 'oidc', '{}', now())",
     ] {
         sqlx::query(sql).execute(&mut *tx).await.unwrap();
     }
     tx.commit().await.unwrap();
     let mut tx = test.db.begin_as(root).await.unwrap();
-    for table in ["setup_tokens", "login_attempts"] {
+    for table in ["setup_tokens", "login_attempts", "challenges"] {
         let sql = format!("SELECT count(*) FROM identity.{table} WHERE $1 IS NOT NULL");
         assert_eq!(count(&mut tx, sql, root).await, 0, "{table}");
     }

@@ -9,12 +9,19 @@ use serde_json::{Map, Value, json};
 use crate::world::{World, ask, id, knowledge_base, processed, upload};
 
 /// Routes that anybody may call; the list may only shrink.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 15] = [
     "GET /api/v1/health",
     "GET /api/v1/ready",
     "GET /api/v1/setup",
     "POST /api/v1/setup",
+    "GET /api/v1/auth/methods",
     "POST /api/v1/auth/sign-in",
+    "POST /api/v1/auth/sign-in/pending",
+    "POST /api/v1/auth/sign-in/second-factor",
+    "POST /api/v1/auth/passkey/options",
+    "POST /api/v1/auth/passkey",
+    "POST /api/v1/auth/oidc/{id}/start",
+    "GET /api/v1/auth/oidc/callback",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/sign-out",
     "GET /api/v1/openapi.json",
@@ -109,7 +116,9 @@ async fn every_route_hides_what_belongs_to_another() {
 
 /// Addresses that an ordinary person has no right to at all.
 fn administrative(path: &str) -> bool {
-    path.starts_with("/api/v1/users") || path.starts_with("/api/v1/system")
+    ["/api/v1/users", "/api/v1/system", "/api/v1/oidc-providers"]
+        .iter()
+        .any(|administered| path.starts_with(administered))
 }
 
 /// The path with another's ids; `Some(None)` for a path whose parameter is no id; `None` where
@@ -131,6 +140,12 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         "usage" => "call",
         "me" if path.starts_with("/api/v1/me/sessions/") => "session",
         "me" if path.starts_with("/api/v1/me/preferences/") => return Some(None),
+        // Whoever signs in may use any of the issuers.
+        "auth" => return Some(None),
+        // Nobody has any in this world, so any id is another's.
+        "me" if path.starts_with("/api/v1/me/passkeys/") => "user",
+        "me" if path.starts_with("/api/v1/me/oidc-accounts/") => "user",
+        "oidc-providers" => "user",
         "system" => "key",
         _ => return None,
     };
