@@ -1,4 +1,5 @@
-//! Who people are and what they may do: set-up, signing in, sessions, API keys, users and roles.
+//! Who people are and what they may do: set-up, signing in by password, passkey or issuer, second
+//! factors, sessions, API keys, users and roles.
 //!
 //! Invariants:
 //! - A password, token or key is never stored, only its hash; none is ever shown a second time.
@@ -6,6 +7,8 @@
 //!   revoked or suspended stops working within a second on every node.
 //! - Nobody gives away rights that they do not have, and an API key never has more than its owner.
 //! - At least one active administrator remains.
+//! - A second factor that is on is asked for after every first one; guesses at it are counted apart.
+//! - An account at an issuer is linked by issuer and subject, never by its address alone.
 //! - Whether an account exists cannot be told from the answer to a sign-in, nor from its time.
 //! - A link works once and for a time; what it opens is judged again when it is followed.
 
@@ -275,11 +278,14 @@ pub fn router(identity: Identity) -> OpenApiRouter {
         .routes(routes!(oidc::http::list_oidc_accounts, oidc::http::start_oidc_link))
         .routes(routes!(oidc::http::confirm_oidc_link))
         .routes(routes!(oidc::http::unlink_oidc_account))
-        .routes(routes!(oidc::http::list_oidc_providers, oidc::http::create_oidc_provider))
         .routes(routes!(
-            oidc::http::get_oidc_provider,
-            oidc::http::update_oidc_provider,
-            oidc::http::delete_oidc_provider
+            oidc::provider_http::list_oidc_providers,
+            oidc::provider_http::create_oidc_provider
+        ))
+        .routes(routes!(
+            oidc::provider_http::get_oidc_provider,
+            oidc::provider_http::update_oidc_provider,
+            oidc::provider_http::delete_oidc_provider
         ))
         .routes(routes!(api_key::http::list_api_keys, api_key::http::create_api_key))
         .routes(routes!(api_key::http::revoke_api_key, api_key::http::update_api_key))

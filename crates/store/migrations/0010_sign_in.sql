@@ -150,7 +150,8 @@ CALL app.secure('identity.recovery_codes',
     'user_id = (SELECT app.current_user_id()) OR (SELECT app.is_admin())');
 CALL app.secure('identity.passkeys',
     'user_id = (SELECT app.current_user_id()) OR (SELECT app.is_admin())');
-CALL app.secure('identity.oidc_providers', '(SELECT app.is_admin())');
+-- Everybody may know where one signs in; the client's secret is sealed.
+CALL app.secure('identity.oidc_providers', 'true', '(SELECT app.is_admin())');
 CALL app.secure_owned('identity.oidc_accounts', 'user_id');
 CALL app.secure('identity.challenges', 'false');
 

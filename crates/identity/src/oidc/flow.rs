@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
-use lyceum_core::{Secret, new_id};
+use lyceum_core::Secret;
 use lyceum_http::{Caller, ClientInfo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,11 +16,10 @@ use super::OidcError;
 use super::account::{Found, Person};
 use super::discovery::Issuer;
 use super::id_token::{self, Expected, Fault};
+use super::link::ToLink;
 use super::provider::SEALED_IN;
-use super::store::{self, AccountRow, ProviderRow, Subject};
+use super::store::{self, ProviderRow};
 use crate::challenge::{self, Begun, Purpose, Step};
-use crate::passkey::store::ways_in;
-use crate::session::store::act_as;
 use crate::session::{Issued, Proof};
 use crate::sign_in::{SignedIn, is_active, proceed};
 use crate::token::{random_text, sha256};
@@ -76,13 +75,6 @@ struct Remembered {
     return_to: String,
 }
 
-/// What is to be linked once its person has signed in.
-#[derive(Serialize, Deserialize)]
-struct ToLink {
-    subject: String,
-    email: Option<String>,
-}
-
 #[derive(Deserialize)]
 struct Tokens {
     id_token: String,
@@ -100,7 +92,7 @@ impl Identity {
         self.address(CALLBACK)
     }
 
-    async fn active_provider(&self, id: Uuid) -> Result<ProviderRow, IdentityError> {
+    pub(super) async fn active_provider(&self, id: Uuid) -> Result<ProviderRow, IdentityError> {
         let mut tx = self.db().begin_maintenance().await?;
         let row = store::find(&mut tx, id).await?;
         row.is_active.then_some(row).ok_or(IdentityError::NotFound("sign-in provider"))
@@ -327,57 +319,6 @@ impl Identity {
         Ok(())
     }
 
-    async fn link(&self, user: Uuid, account: &Subject<'_>) -> Result<(), IdentityError> {
-        let mut tx = self.db().begin_maintenance().await?;
-        act_as(&mut tx, user).await?;
-        if store::linked(&mut tx, account.provider, account.subject).await? != Some(user) {
-            store::link(&mut tx, new_id(), user, account, self.clock().now()).await?;
-        }
-        tx.commit().await.map_err(IdentityError::from)
-    }
-
-    /// Links the account of a flow that found the caller's address, now that they have signed in.
-    pub(crate) async fn confirm_oidc_link(
-        &self,
-        caller: &Caller,
-        token: &Secret,
-    ) -> Result<(), IdentityError> {
-        self.require_recent(caller).await?;
-        let mut tx = self.db().begin_maintenance().await?;
-        let now = self.clock().now();
-        let begun = challenge::take(&mut tx, Purpose::OidcLink, token.expose(), now).await?;
-        tx.commit().await.map_err(IdentityError::from)?;
-        if begun.user != Some(caller.user_id) {
-            return Err(IdentityError::ChallengeEnded);
-        }
-        let to_link: ToLink = from_json(begun.data)?;
-        let provider = self.active_provider(begun.provider.unwrap_or_default()).await?;
-        let (subject, email) = (to_link.subject.as_str(), to_link.email.as_deref());
-        self.link(caller.user_id, &Subject { provider: provider.id, subject, email }).await
-    }
-
-    /// The accounts that are linked with the caller's.
-    pub(crate) async fn oidc_accounts(
-        &self,
-        caller: &Caller,
-    ) -> Result<Vec<AccountRow>, IdentityError> {
-        let mut tx = self.db().begin_maintenance().await?;
-        store::accounts(&mut tx, caller.user_id).await
-    }
-
-    /// Unlinks an account, unless it is the caller's last way in.
-    pub(crate) async fn unlink_oidc(&self, caller: &Caller, id: Uuid) -> Result<(), IdentityError> {
-        self.require_recent(caller).await?;
-        let mut tx = self.db().begin_as(caller.user_id).await?;
-        if !store::unlink(&mut tx, caller.user_id, id).await? {
-            return Err(IdentityError::NotFound("linked account"));
-        }
-        if ways_in(&mut tx, caller.user_id).await? == 0 {
-            return Err(IdentityError::LastWayIn);
-        }
-        tx.commit().await.map_err(IdentityError::from)
-    }
-
     /// Where to sign out at an issuer, if it has such a page. The person is signed out here in any
     /// case, so an issuer that does not answer is only noted.
     pub(crate) async fn oidc_sign_out(&self, provider: Uuid) -> Option<String> {
@@ -418,11 +359,11 @@ fn own_page(wanted: Option<&str>) -> String {
     wanted.filter(own).unwrap_or("/").to_owned()
 }
 
-fn to_json(value: &impl Serialize) -> Result<Value, IdentityError> {
+pub(super) fn to_json(value: &impl Serialize) -> Result<Value, IdentityError> {
     serde_json::to_value(value).map_err(|_| IdentityError::Internal("a step cannot be written"))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, IdentityError> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, IdentityError> {
     serde_json::from_value(value).map_err(|_| IdentityError::Internal("a step cannot be read"))
 }
 

