@@ -61,9 +61,27 @@ async fn main() {
     assert!(grants >= 100_000);
     let clock = Clock::system();
     let signing = SigningKey::generate().unwrap();
-    let identity =
-        Identity::new(test.db.clone(), clock.clone(), &signing, IdentityConfig::default());
-    let app = application(&test, identity.clone(), clock).await;
+    let objects = Objects::folder(&std::env::temp_dir().join("lyceum-bench")).unwrap();
+    let keyring = Keyring::generate().unwrap();
+    let outgoing = Outgoing::new(OutgoingPolicy::default()).unwrap();
+    let gateway = Gateway::new(
+        test.db.clone(),
+        keyring.clone(),
+        outgoing.clone(),
+        LocalModels::absent(),
+        clock.clone(),
+    );
+    let gateway = gateway.await.unwrap();
+    let identity = Identity::new(
+        test.db.clone(),
+        objects.clone(),
+        clock.clone(),
+        &signing,
+        keyring,
+        outgoing,
+        IdentityConfig::default(),
+    );
+    let app = application(&test, identity.clone(), gateway, objects, clock);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for repeat in 0..REPEATS {
         // Keys that nobody used before: their first use is looked up, the next ones are not.
@@ -151,14 +169,15 @@ async fn get(app: &Router, path: &str, person: usize) -> Duration {
     taken
 }
 
-async fn application(test: &TestDb, identity: Identity, clock: Clock) -> Router {
+fn application(
+    test: &TestDb,
+    identity: Identity,
+    gateway: Gateway,
+    objects: Objects,
+    clock: Clock,
+) -> Router {
     let db = test.db.clone();
-    let outgoing = Outgoing::new(OutgoingPolicy::default()).unwrap();
-    let local = LocalModels::absent();
-    let tokens = Arc::clone(&local.tokens);
-    let keyring = Keyring::generate().unwrap();
-    let gateway = Gateway::new(db.clone(), keyring, outgoing, local, clock.clone()).await.unwrap();
-    let objects = Objects::folder(&std::env::temp_dir().join("lyceum-bench")).unwrap();
+    let tokens = LocalModels::absent().tokens;
     let parser = Parser::this_program(ParseLimits::default()).unwrap();
     let parts = Parts { db, objects, gateway, tokens, parser, clock };
     let knowledge = Knowledge::new(parts, KnowledgeSettings::default());

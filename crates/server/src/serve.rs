@@ -23,7 +23,7 @@ use crate::wiring::Platform;
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
 /// Runs the platform until it is asked to stop.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
     start_log(&config.log)?;
     let metrics = Metrics::install(config.metrics.token.clone().map(Secret::new))
@@ -32,11 +32,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.server.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    // Where a free port was asked for, it is known now.
+    config.server.listen.set_port(listener.local_addr()?.port());
     let database = Database::open(&config).await?;
     let platform = Platform::start(&config, &database, Clock::system()).await?;
-    let address = address(&config, &listener)?;
-    announce(&platform.identity, &address).await?;
-    tracing::info!(%address, took = ?started.elapsed(), "ready");
+    let address = config.public_url()?.map(String::from).unwrap_or_default();
+    let address = address.trim_end_matches('/');
+    announce(&platform.identity, address).await?;
+    tracing::info!(address, took = ?started.elapsed(), "ready");
     let counting = metrics.clone();
     tokio::spawn(async move { counting.keep().await });
     let app = router(&platform, metrics, &config);
@@ -86,18 +89,6 @@ fn router(platform: &Platform, metrics: Metrics, config: &Config) -> Router {
         trust_proxy: config.server.trust_proxy,
     };
     application(routes, document, surroundings)
-}
-
-/// The address that people open.
-fn address(config: &Config, listener: &TcpListener) -> anyhow::Result<String> {
-    if let Some(url) = &config.server.public_url {
-        return Ok(url.trim_end_matches('/').to_owned());
-    }
-    let mut address = listener.local_addr()?;
-    if address.ip().is_unspecified() {
-        address.set_ip([127, 0, 0, 1].into());
-    }
-    Ok(format!("http://{address}"))
 }
 
 /// Prints where to go; on the first start with the token that lets one make the administrator.

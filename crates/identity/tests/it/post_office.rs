@@ -60,7 +60,7 @@ impl PostOffice {
             from: "Lyceum <lyceum@example.org>".to_owned(),
         });
         IdentityConfig {
-            public_url: "https://lyceum.example.org/".to_owned(),
+            public_url: Some("https://lyceum.example.org/".parse().unwrap()),
             mailer: Some(mailer.unwrap()),
             ..IdentityConfig::default()
         }
