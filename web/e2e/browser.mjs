@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { runnerImport } from 'vite';
 
 const RESULTS = fileURLToPath(new URL('../test-results/', import.meta.url));
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -28,8 +29,8 @@ export async function launch() {
 
 /** The app's own texts, so that a walk finds things by what a person reads. */
 export async function loadTexts(language) {
-  const source = await readFile(new URL(`../src/locales/${language}.ts`, import.meta.url), 'utf8');
-  const module = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`);
+  const file = fileURLToPath(new URL(`../src/locales/${language}.ts`, import.meta.url));
+  const { module } = await runnerImport(file, { configFile: false });
   const texts = module[language];
   return (key, values = {}) => {
     let found = texts;

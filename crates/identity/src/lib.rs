@@ -56,7 +56,9 @@ use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use access::{ACCESS_LEVELS, Explanation, Reason, Step, Subject, explain as explain_access};
+pub use access::{
+    ACCESS_LEVELS, AccessExplanation, Reason, Step, Subject, explain as explain_access,
+};
 pub use client::client_ip;
 pub use error::IdentityError;
 pub use key::{SigningKey, SigningKeyError};

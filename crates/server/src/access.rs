@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use lyceum_identity::{Explanation, Subject, explain_access};
+use lyceum_identity::{AccessExplanation, Subject, explain_access};
 use uuid::Uuid;
 
 use crate::cli::{Settings, print};
@@ -45,7 +45,7 @@ fn parse(object: &str) -> anyhow::Result<(&str, Uuid)> {
 }
 
 /// The verdict, then each step with what was looked at.
-fn text_of(explained: &Explanation) -> String {
+fn text_of(explained: &AccessExplanation) -> String {
     let mark = |good: bool| if good { "yes" } else { "no " };
     let verdict = if explained.allowed { "may" } else { "may not" };
     let mut lines = vec![format!("{} {verdict} {}", explained.username, explained.action)];

@@ -240,10 +240,14 @@ impl Config {
     /// The address that people open; unknown only where none is set and the port is yet to be
     /// found.
     pub fn public_url(&self) -> anyhow::Result<Option<Url>> {
-        let text = match (&self.server.public_url, self.server.listen.port()) {
+        let listen = self.server.listen;
+        let text = match (&self.server.public_url, listen.port()) {
             (Some(text), _) => text.clone(),
             (None, 0) => return Ok(None),
-            (None, port) => format!("http://localhost:{port}"),
+            (None, port) if listen.ip().is_loopback() || listen.ip().is_unspecified() => {
+                format!("http://localhost:{port}")
+            }
+            (None, _) => format!("http://{listen}"),
         };
         let url = Url::parse(&text).context("server.public_url is not an address")?;
         anyhow::ensure!(

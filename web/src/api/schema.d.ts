@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/access/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says step by step why somebody may or may not do something. */
+        get: operations["explain_access"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -36,6 +53,83 @@ export interface paths {
         delete: operations["revoke_api_key"];
         options?: never;
         head?: never;
+        /** Changes an API key's name, state or addresses. */
+        patch: operations["update_api_key"];
+        trace?: never;
+    };
+    "/api/v1/api-keys/{id}/rate-limit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the rate limit that the caller set for one of their keys. */
+        get: operations["get_own_rate_limit"];
+        /** Limits one of the caller's own keys. What administrators set for it holds beside this. */
+        put: operations["set_own_rate_limit"];
+        post?: never;
+        /** Takes the rate limit away that the caller set for one of their keys. */
+        delete: operations["delete_own_rate_limit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives an API key a new secret, shown in this answer only; rights, limits and figures stay with
+         *     the key. The old secret works on for the overlap; one left by an earlier rotation ends now.
+         */
+        post: operations["rotate_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells where the chain of hashes stands that vouches for the audit log. */
+        get: operations["get_audit_chain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-chain/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads the audit log and its chain again and tells whether anything was changed. Reads some
+         *     100,000 entries a second; `lyceum audit verify` does the same on the command line.
+         */
+        get: operations["verify_audit_chain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -50,6 +144,192 @@ export interface paths {
         get: operations["list_audit_logs"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-logs/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exports the audit log as CSV or JSON lines, newest first. The export itself is noted in the log.
+         *     In CSV a cell that a spreadsheet would take for a formula begins with an apostrophe.
+         */
+        get: operations["export_audit_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tells who invites to what, for whoever has the link. */
+        post: operations["read_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/invitation/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes the invited person's account and signs in. */
+        post: operations["accept_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the ways to sign in. */
+        get: operations["list_sign_in_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/{id}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to sign in through an issuer: open the address in this window. The answer sets a cookie
+         *     that binds the sign-in to this browser.
+         */
+        post: operations["start_oidc_sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where issuers send people back to. Always leads on to a page of the web app: with a session to
+         *     the page wished for, else to `/sign-in` with `?error=<code>`, `#challenge=<token>` where a second
+         *     factor is asked for, or `#link=<token>` where an account has the same address.
+         */
+        get: operations["finish_oidc_sign_in"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs in by a passkey alone, which counts as both factors. */
+        post: operations["sign_in_with_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/passkey/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to sign in by a passkey alone; answers what `navigator.credentials.get` needs, good for
+         *     five minutes.
+         */
+        post: operations["begin_passkey_sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a link to set a new password. The answer is the same whether or not there is such an
+         *     account.
+         */
+        post: operations["request_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password-reset/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets a new password by a link and ends all sessions of the account. */
+        post: operations["reset_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -73,6 +353,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Registers by oneself. The answer does not tell whether the address has an account already. */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/register/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirms a registration by the link in its letter; the account can be used from then on. */
+        post: operations["confirm_registration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells how one gets an account here. */
+        get: operations["get_registration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/sign-in": {
         parameters: {
             query?: never;
@@ -82,8 +413,45 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs in; the tokens come as two HttpOnly cookies. */
+        /**
+         * Signs in; the tokens come as two HttpOnly cookies. Where a second factor is on, the answer is
+         *     what to show next.
+         */
         post: operations["sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sign-in/pending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Describes a sign-in that waits for its second factor, for a page that comes back to it. */
+        post: operations["get_pending_sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sign-in/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Completes a sign-in with its second factor. Five wrong codes, or one wrong passkey, end it. */
+        post: operations["complete_sign_in"];
         delete?: never;
         options?: never;
         head?: never;
@@ -101,6 +469,40 @@ export interface paths {
         put?: never;
         /** Signs out: ends the session and makes the browser forget it. */
         post: operations["sign_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/verify-email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Proves an e-mail address by a link: the account's own, or the one that it changes to. */
+        post: operations["verify_email"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/avatars/{user_id}/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a picture. Its address cannot be guessed and never shows another one. */
+        get: operations["get_avatar"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -300,6 +702,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists all groups, newest first. */
+        get: operations["list_groups"];
+        put?: never;
+        /** Makes a group. */
+        post: operations["create_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a group. */
+        get: operations["get_group"];
+        put?: never;
+        post?: never;
+        /** Deletes a group; what was shared with it is shared no more, at once. */
+        delete: operations["delete_group"];
+        options?: never;
+        head?: never;
+        /** Changes a group. */
+        patch: operations["update_group"];
+        trace?: never;
+    };
+    "/api/v1/groups/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the members of a group, the latest first. */
+        get: operations["list_group_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/groups/{id}/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Adds a person to a group. */
+        put: operations["add_group_member"];
+        post?: never;
+        /** Takes a person out of a group. */
+        delete: operations["remove_group_member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -312,6 +786,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the invitations that you made, newest first; all, for an administrator. */
+        get: operations["list_invitations"];
+        put?: never;
+        /** Invites somebody to make an account. */
+        post: operations["create_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an invitation back. */
+        delete: operations["revoke_invitation"];
         options?: never;
         head?: never;
         patch?: never;
@@ -375,6 +884,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/knowledge-bases/{id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists with whom a knowledge base is shared, the latest first. */
+        get: operations["list_knowledge_base_grants"];
+        /** Shares a knowledge base with a person or a group. A level that was given before is replaced. */
+        put: operations["put_knowledge_base_grant"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/knowledge-bases/{id}/grants/{grant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a grant back. */
+        delete: operations["delete_knowledge_base_grant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/knowledge-bases/{id}/search": {
         parameters: {
             query?: never;
@@ -406,8 +950,260 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Changes the caller's name or e-mail address. */
+        /** Changes the caller's profile or e-mail address. */
         patch: operations["update_me"];
+        trace?: never;
+    };
+    "/api/v1/me/avatar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Uploads your picture: the file itself as the body, PNG, JPEG, WebP or GIF of at most 5 MB. Its
+         *     middle square is kept, 256 by 256 pixels.
+         */
+        put: operations["put_avatar"];
+        post?: never;
+        /** Removes your picture. */
+        delete: operations["delete_avatar"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Proves again who the caller is, so that for ten minutes they may change how they sign in. */
+        post: operations["confirm_identity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deletes your account. An administrator can bring it back for some weeks; then everything that
+         *     belongs to it is removed for good.
+         */
+        post: operations["delete_me"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/email-verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a link that proves your e-mail address. */
+        post: operations["request_email_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists your exports, newest first. */
+        get: operations["list_data_exports"];
+        put?: never;
+        /** Has all your data put together as one file. */
+        post: operations["create_data_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows where one of your exports stands. */
+        get: operations["get_data_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/exports/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Downloads one of your exports, which is kept for seven days. */
+        get: operations["download_data_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the groups that the caller is in, newest first. */
+        get: operations["list_my_groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/oidc-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the accounts at issuers that sign the caller in. */
+        get: operations["list_oidc_accounts"];
+        put?: never;
+        /** Begins to link an account at an issuer with the caller's: open the address in this window. */
+        post: operations["start_oidc_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/oidc-accounts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Unlinks an account at an issuer. */
+        delete: operations["unlink_oidc_account"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/oidc-accounts/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Links the account whose address is the caller's, after they have signed in here. */
+        post: operations["confirm_oidc_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the caller's passkeys. */
+        get: operations["list_passkeys"];
+        put?: never;
+        /** Keeps a new passkey; ends all other sessions. */
+        post: operations["register_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/passkeys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Deletes a passkey. */
+        delete: operations["delete_passkey"];
+        options?: never;
+        head?: never;
+        /** Renames a passkey. */
+        patch: operations["rename_passkey"];
+        trace?: never;
+    };
+    "/api/v1/me/passkeys/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to register a passkey; answers what `navigator.credentials.create` needs, good for five
+         *     minutes.
+         */
+        post: operations["begin_passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/me/password": {
@@ -444,6 +1240,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes ten new recovery codes in place of all old ones. */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/second-factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells which second factors the caller has. */
+        get: operations["get_second_factors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/sessions": {
         parameters: {
             query?: never;
@@ -455,7 +1285,8 @@ export interface paths {
         get: operations["list_sessions"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Ends all of the caller's sessions but the one that asks. */
+        delete: operations["revoke_other_sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -473,6 +1304,57 @@ export interface paths {
         post?: never;
         /** Ends one of the caller's sessions. */
         delete: operations["revoke_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a secret for an authenticator app. It counts once a code confirms it. */
+        post: operations["begin_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Switches the authenticator app on by a first code; ends all other sessions. */
+        post: operations["confirm_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Switches the authenticator app off, on the password or a code. */
+        post: operations["disable_totp"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -576,7 +1458,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Reads a model. */
+        get: operations["get_model"];
         put?: never;
         post?: never;
         /** Deletes a model. What was asked of it stays in the ledger. */
@@ -585,6 +1468,61 @@ export interface paths {
         head?: never;
         /** Changes a model, or makes it a default. */
         patch: operations["update_model"];
+        trace?: never;
+    };
+    "/api/v1/models/{id}/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the versions of a model's price, the latest to be valid first. */
+        get: operations["list_model_prices"];
+        put?: never;
+        /** Adds a version of a model's price, valid from now or from a later time on. */
+        post: operations["add_model_price"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oidc-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the issuers with their configuration. */
+        get: operations["list_oidc_providers"];
+        put?: never;
+        /** Configures an issuer. */
+        post: operations["create_oidc_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oidc-providers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an issuer's configuration. */
+        get: operations["get_oidc_provider"];
+        put?: never;
+        post?: never;
+        /** Deletes an issuer with all links to it. */
+        delete: operations["delete_oidc_provider"];
+        options?: never;
+        head?: never;
+        /** Changes an issuer's configuration; the issuer itself never changes. */
+        patch: operations["update_oidc_provider"];
         trace?: never;
     };
     "/api/v1/providers": {
@@ -624,6 +1562,45 @@ export interface paths {
         patch: operations["update_provider"];
         trace?: never;
     };
+    "/api/v1/providers/{id}/distributions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists who has been given a provider of the organisation, the latest first. Where its `audience` is
+         *     `everyone`, all others have it, too.
+         */
+        get: operations["list_distributions"];
+        put?: never;
+        /** Gives a provider of the organisation to people and groups, to all of them or to none. */
+        post: operations["distribute_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers/{id}/distributions/{distribution_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a distribution back. */
+        delete: operations["withdraw_distribution"];
+        options?: never;
+        head?: never;
+        /** Deactivates a distribution, which stays in the list, or activates it again. */
+        patch: operations["update_distribution"];
+        trace?: never;
+    };
     "/api/v1/providers/{id}/models": {
         parameters: {
             query?: never;
@@ -650,8 +1627,28 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Tries the provider and says in words what is wrong. */
+        /**
+         * Tries the provider and says in words what is wrong. It is asked for its models; where it has no
+         *     list, the first model that was set up is asked for one token.
+         */
         post: operations["test_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers/available": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the providers that the caller may use now, and why each. */
+        get: operations["list_available_providers"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -675,6 +1672,115 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists all quotas and how they stand. */
+        get: operations["list_quotas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quotas/{scope}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the quota of a user, a group or a key. */
+        get: operations["get_quota"];
+        /**
+         * Limits what a user, the members of a group together, or a key may use in a month. What was used
+         *     in this month already counts.
+         */
+        put: operations["set_quota"];
+        post?: never;
+        /** Takes a quota away. */
+        delete: operations["delete_quota"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quotas/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows the quotas that bind the caller: their own, their groups' and their keys'. */
+        get: operations["list_my_quotas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rate-limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists all rate limits. */
+        get: operations["list_rate_limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rate-limits/{scope}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Limits the calls of a user, of a group's members together, with a key, or to a model. */
+        put: operations["set_rate_limit"];
+        post?: never;
+        /** Takes a rate limit away. */
+        delete: operations["delete_rate_limit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rate-limits/organization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Limits all calls of everybody together. */
+        put: operations["set_organization_rate_limit"];
+        post?: never;
+        /** Takes the limit of everybody together away. */
+        delete: operations["delete_organization_rate_limit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ready": {
         parameters: {
             query?: never;
@@ -690,6 +1796,59 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists every right that the program asks for; roles and API keys are made of these. */
+        get: operations["list_rights"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the roles, those that came with the platform first. */
+        get: operations["list_roles"];
+        put?: never;
+        /** Makes a role. It can have no right that the caller lacks. */
+        post: operations["create_role"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Deletes a role; whoever had it loses its rights within a second. */
+        delete: operations["delete_role"];
+        options?: never;
+        head?: never;
+        /** Changes a role; whoever has it has the new rights within a second. */
+        patch: operations["update_role"];
         trace?: never;
     };
     "/api/v1/setup": {
@@ -859,11 +2018,124 @@ export interface paths {
         get: operations["get_user"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Deletes an account; its sessions and API keys end, its name and address are free again. */
+        delete: operations["delete_user"];
         options?: never;
         head?: never;
         /** Changes an account. */
         patch: operations["update_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/email-verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a link by which a user proves the e-mail address. It goes to that address; where the
+         *     platform cannot send e-mail, it is answered once.
+         */
+        post: operations["create_email_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/password-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a link by which a user sets a new password. It goes to the user's address; where the
+         *     platform cannot send e-mail, it is answered once.
+         */
+        post: operations["create_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings a deleted account back, as long as it was not purged. Its sessions and API keys stay
+         *     ended.
+         */
+        post: operations["restore_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the roles of a person, with who gave them and when. */
+        get: operations["list_user_roles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/roles/{role_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Gives a person a role. Nobody gives rights that they do not have. */
+        put: operations["assign_role"];
+        post?: never;
+        /** Takes a role from a person. */
+        delete: operations["withdraw_role"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/second-factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a person's authenticator app, passkeys and recovery codes, and ends their sessions. */
+        delete: operations["reset_second_factors"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/chat/completions": {
@@ -941,6 +2213,45 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The account that an invited person wants. */
+        AcceptInvitation: {
+            /** @description The name to be shown. */
+            display_name?: string | null;
+            /** @description The e-mail address, where the invitation has none. */
+            email?: string | null;
+            /**
+             * Format: password
+             * @description 10 to 256 characters.
+             */
+            password: string;
+            /** @description What stands behind `#token=` in the link. */
+            token: string;
+            /** @description 2 to 64 letters or digits, inside also `.`, `_` and `-`. */
+            username: string;
+        };
+        /** @description The verdict with each step to it. All steps have to be passed. */
+        AccessExplanation: {
+            /** @description What was asked. */
+            action: string;
+            /** @description Whether the person may. */
+            allowed: boolean;
+            /**
+             * Format: uuid
+             * @description The object's id.
+             */
+            object_id?: string | null;
+            /** @description The object's kind, where one was named. */
+            object_type?: string | null;
+            /** @description In the order in which they are judged. */
+            steps: components["schemas"]["Step"][];
+            /**
+             * Format: uuid
+             * @description The person.
+             */
+            user_id: string;
+            /** @description Their username. */
+            username: string;
+        };
         /** @description The branch to show. */
         ActiveLeaf: {
             /**
@@ -949,8 +2260,26 @@ export interface components {
              */
             message_id: string;
         };
+        /** @description A new version. Absent prices stay as they are now. */
+        AddModelPrice: {
+            /** @description The same for tokens of the prompt that the provider had cached. */
+            cached_input_price?: string | null;
+            /** @description The same for tokens embedded. */
+            embedding_price?: string | null;
+            /** @description US dollars per 1,000,000 tokens of the prompt. */
+            input_price?: string | null;
+            /** @description The same for tokens generated. */
+            output_price?: string | null;
+            /**
+             * Format: date-time
+             * @description From when on it is valid, now or later; now where absent.
+             */
+            valid_from?: string | null;
+        };
         /** @description An API key, without the key itself. */
         ApiKey: {
+            /** @description From where it may be used, each as `address/bits`; from everywhere where empty. */
+            allowed_addresses: string[];
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -967,6 +2296,12 @@ export interface components {
             name: string;
             /** @description What it may do, as patterns `resource:action`; never more than its owner. */
             permissions: string[];
+            previous?: components["schemas"]["PreviousApiKey"] | null;
+            /**
+             * Format: date-time
+             * @description When it got its present secret, if not when it was made.
+             */
+            rotated_at?: string | null;
             /** @description `active` or `inactive`. */
             status: string;
         };
@@ -975,6 +2310,100 @@ export interface components {
             items: components["schemas"]["ApiKey"][];
             /** @description Pass as `cursor` to get the next page; absent on the last one. */
             next_cursor?: string | null;
+        };
+        /** @description A use of a passkey, as `toJSON` of `navigator.credentials.get`'s answer writes it. */
+        AssertionJson: {
+            /** @description The passkey's id. */
+            id: string;
+            response: components["schemas"]["AssertionResponseJson"];
+        };
+        /** @description What the authenticator answered. */
+        AssertionResponseJson: {
+            authenticatorData: string;
+            clientDataJSON: string;
+            signature: string;
+            userHandle?: string | null;
+        };
+        /** @description A role that a person has. */
+        AssignedRole: {
+            /** Format: date-time */
+            granted_at: string;
+            /**
+             * Format: uuid
+             * @description Who gave it; absent where the platform did.
+             */
+            granted_by?: string | null;
+            /** @description Their username. */
+            granted_by_name?: string | null;
+            /** @description The role's name. */
+            name: string;
+            /** Format: uuid */
+            role_id: string;
+        };
+        /** @description The roles of a person. */
+        AssignedRoles: {
+            items: components["schemas"]["AssignedRole"][];
+        };
+        /** @description What the authenticator answered. */
+        AttestationResponseJson: {
+            attestationObject: string;
+            clientDataJSON: string;
+        };
+        /** @description Where the chain of the audit log stands. */
+        AuditChain: {
+            /**
+             * @description The head as `SEQ:HASH`. Kept elsewhere, it proves later that nothing up to here was changed:
+             *     pass it to `lyceum audit verify --anchor` or to the verification below.
+             */
+            anchor: string;
+            forgotten?: components["schemas"]["AuditForgotten"] | null;
+            /**
+             * Format: date-time
+             * @description When the last entry was linked.
+             */
+            linked_at?: string | null;
+            /**
+             * Format: int64
+             * @description Committed entries that are not linked yet; they are within a second or so.
+             */
+            pending: number;
+        };
+        /** @description A place where the audit log or its chain is not what it was. */
+        AuditFault: {
+            /** @description What is wrong, such as `entry_changed`. */
+            code: string;
+            /** @description The same in words. */
+            detail: string;
+            /**
+             * Format: date-time
+             * @description The time that the entry bears.
+             */
+            entry_at?: string | null;
+            /**
+             * Format: uuid
+             * @description The entry of the log.
+             */
+            entry_id?: string | null;
+            /**
+             * Format: int64
+             * @description The link's number.
+             */
+            seq?: number | null;
+        };
+        /** @description What retention forgot of the audit log. */
+        AuditForgotten: {
+            /** @description The last forgotten link as `SEQ:HASH`. */
+            anchor: string;
+            /**
+             * Format: date-time
+             * @description When they were forgotten.
+             */
+            at: string;
+            /**
+             * Format: date-time
+             * @description Entries before this moment are gone.
+             */
+            before: string;
         };
         /** @description One entry: who did what to what, and what changed. */
         AuditLog: {
@@ -1008,9 +2437,94 @@ export interface components {
             /** @description Pass as `cursor` to get the next page; absent on the last one. */
             next_cursor?: string | null;
         };
+        /** @description What came of reading the audit log and its chain again. */
+        AuditVerification: {
+            /**
+             * Format: int64
+             * @description All faults; the first of them are below.
+             */
+            broken: number;
+            /** @description Where the chain stood. */
+            chain: components["schemas"]["AuditChain"];
+            faults: components["schemas"]["AuditFault"][];
+            /**
+             * Format: int64
+             * @description The first link read.
+             */
+            first_seq?: number | null;
+            /**
+             * Format: int64
+             * @description Links among them whose entry retention forgot.
+             */
+            forgotten: number;
+            /** @description Whether everything is as it was. */
+            intact: boolean;
+            /**
+             * Format: int64
+             * @description The last link read.
+             */
+            last_seq?: number | null;
+            /**
+             * Format: int64
+             * @description Links among them made more than an hour after the time that their entry bears: written while
+             *     no program ran, before there was a chain, or dated back.
+             */
+            late: number;
+            /**
+             * Format: int64
+             * @description Links read.
+             */
+            links: number;
+        };
+        /** @description What is asked of the authenticator. */
+        AuthenticatorSelection: {
+            requireResidentKey: boolean;
+            residentKey: string;
+            userVerification: string;
+        };
+        /** @description Why a provider is available. */
+        Availability: {
+            /** Format: date-time */
+            granted_at: string;
+            /** @description Username of who gave it. */
+            granted_by_name?: string | null;
+            /**
+             * Format: uuid
+             * @description The group, where it came through one.
+             */
+            group_id?: string | null;
+            /** @description Its name. */
+            group_name?: string | null;
+            /** @description `owner`, `everyone`, `person` or `group`. */
+            via: string;
+        };
+        /** @description A provider that the caller may use. */
+        AvailableProvider: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description The kind of provider, such as `openai`. */
+            provider: string;
+            /** @description All ways by which the caller has it. */
+            reasons: components["schemas"]["Availability"][];
+            /** @description `personal` or `organization`. */
+            scope: string;
+        };
+        /** @description The providers that the caller may use. */
+        AvailableProviders: {
+            items: components["schemas"]["AvailableProvider"][];
+        };
+        /** @description Where the picture is. */
+        Avatar: {
+            /** @description Its address on this platform; another one after each upload. */
+            avatar_url: string;
+        };
         /** @description A kind of provider. */
         CatalogueEntry: {
-            /** @description JSON Schema of `config`. */
+            /**
+             * @description JSON Schema of `config`, with titles, descriptions and defaults for a form. A region's
+             *     address stands in `x-base-urls`.
+             */
             config_schema: Record<string, never>;
             default_base_url?: string | null;
             display_name: string;
@@ -1147,6 +2661,34 @@ export interface components {
             /** @description 2 to 64 letters or digits, inside also `.`, `_` and `-`. */
             username: string;
         };
+        /** @description The second factor: exactly one of `code` and `passkey`. */
+        CompleteSignIn: {
+            /** @description As the first step gave it. */
+            challenge: string;
+            /** @description Six digits of an authenticator app, or a recovery code. */
+            code?: string | null;
+            passkey?: components["schemas"]["AssertionJson"] | null;
+        };
+        /** @description A proof that it is still the same person: exactly one of the two. */
+        Confirm: {
+            /** @description A code of the authenticator app, or a recovery code. */
+            code?: string | null;
+            /**
+             * Format: password
+             * @description The password.
+             */
+            password?: string | null;
+        };
+        /** @description A link to be confirmed. */
+        ConfirmOidcLink: {
+            /** @description The token `link` that the sign-in page got. */
+            token: string;
+        };
+        /** @description A code of an authenticator app. */
+        ConfirmTotp: {
+            /** @description Six digits. */
+            code: string;
+        };
         /** @description A conversation. */
         Conversation: {
             /**
@@ -1229,6 +2771,11 @@ export interface components {
         /** @description A key to be made. */
         CreateApiKey: {
             /**
+             * @description From where it may be used: up to 50 addresses or networks like `192.0.2.0/24`; from
+             *     everywhere where absent or empty.
+             */
+            allowed_addresses?: string[];
+            /**
              * Format: date-time
              * @description When it ends; never where absent.
              */
@@ -1242,6 +2789,38 @@ export interface components {
         CreatedApiKey: components["schemas"]["ApiKey"] & {
             /** @description The key, `lyc_` and 43 characters. Keep it now. */
             key: string;
+        };
+        /** @description An invitation that was just made. */
+        CreatedInvitation: components["schemas"]["Invitation"] & {
+            /** @description The link to hand over, shown this once; absent where it was sent by e-mail. */
+            link?: string | null;
+        };
+        /** @description A group to be made. */
+        CreateGroup: {
+            /** @description Up to 1000 characters. */
+            description?: string;
+            /** @description 1 to 100 characters, unique whatever their case. */
+            name: string;
+        };
+        /** @description Whom to invite to what. */
+        CreateInvitation: {
+            /** @description The address that the account will have; whoever has the link chooses it where absent. */
+            email?: string | null;
+            /**
+             * Format: int64
+             * @description Days for which the link is good, 1 to 30; 7 by default.
+             */
+            expires_in_days?: number | null;
+            /** @description Ids of groups that the person will be a member of. */
+            groups?: string[];
+            language?: components["schemas"]["Language"] | null;
+            /** @description Names of roles, none beyond your own rights; `user` where absent. */
+            roles?: string[] | null;
+            /**
+             * @description Whether to send the link to the address instead of answering it; by default where there is
+             *     an address and the platform can send e-mail.
+             */
+            send?: boolean | null;
         };
         /** @description A model to be added to a provider. */
         CreateModel: {
@@ -1282,11 +2861,46 @@ export interface components {
              */
             temperature?: number | null;
         };
+        /** @description An issuer to be configured. */
+        CreateOidcProvider: {
+            /** @description `false` where absent. */
+            allow_sign_up?: boolean | null;
+            client_id: string;
+            /**
+             * Format: password
+             * @description Absent for a public client.
+             */
+            client_secret?: string | null;
+            /** @description From an entry of that claim to the name of a group. */
+            groups?: {
+                [key: string]: string;
+            } | null;
+            /** @description `groups` where absent. */
+            groups_claim?: string | null;
+            /** @description `true` where absent. */
+            is_active?: boolean | null;
+            /** @description The issuer's address, exactly as its tokens say it. */
+            issuer: string;
+            /** @description 1 to 100 characters, shown on the button. */
+            name: string;
+            /** @description From an entry of that claim to the name of a role. */
+            roles?: {
+                [key: string]: string;
+            } | null;
+            /** @description `openid profile email` where absent. */
+            scopes?: string | null;
+            /** @description `false` where absent. */
+            trust_second_factor?: boolean | null;
+        };
         /** @description A provider to be set up. */
         CreateProvider: {
             /** @description The key; kept encrypted and never shown again. */
             api_key?: string | null;
-            /** @description Where its API begins, mostly ending in `/v1`; the catalogue's where absent. */
+            audience?: components["schemas"]["ProviderAudience"] | null;
+            /**
+             * @description Where its API begins; where absent, the address of the region that `config` names, else the
+             *     catalogue's. The path of a single call (`/chat/completions`) is cut off.
+             */
             base_url?: string | null;
             /** @description Settings by the catalogue's `config_schema`. */
             config?: Record<string, never> | null;
@@ -1295,6 +2909,15 @@ export interface components {
             /** @description A name of the catalogue. */
             provider: string;
             scope: components["schemas"]["ProviderScope"];
+        };
+        /** @description A role to be made. */
+        CreateRole: {
+            /** @description Up to 500 characters. */
+            description?: string;
+            /** @description 1 to 50 lower-case letters, digits and `_`, a letter first. */
+            name: string;
+            /** @description 1 to 100 patterns `resource:action`, of rights that you have yourself. */
+            permissions: string[];
         };
         /** @description An account to be made. */
         CreateUser: {
@@ -1311,6 +2934,21 @@ export interface components {
             roles?: string[] | null;
             /** @description 2 to 64 letters or digits, inside also `.`, `_` and `-`. */
             username: string;
+        };
+        /** @description For `PublicKeyCredential.parseCreationOptionsFromJSON`. */
+        CreationOptions: {
+            attestation: string;
+            authenticatorSelection: components["schemas"]["AuthenticatorSelection"];
+            challenge: string;
+            excludeCredentials: components["schemas"]["PasskeyDescriptor"][];
+            pubKeyCredParams: components["schemas"]["PasskeyParameters"][];
+            rp: components["schemas"]["RelyingPartyJson"];
+            /**
+             * Format: int32
+             * @description Milliseconds.
+             */
+            timeout: number;
+            user: components["schemas"]["PasskeyUser"];
         };
         /** @description The state of the database. */
         DatabaseStatus: {
@@ -1335,6 +2973,92 @@ export interface components {
             tables: components["schemas"]["TableSize"][];
             /** @description PostgreSQL's version. */
             version: string;
+        };
+        /** @description A person's own data, put together as one ZIP file. */
+        DataExport: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When the file is deleted.
+             */
+            expires_at?: string | null;
+            /** Format: date-time */
+            finished_at?: string | null;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: int64
+             * @description Bytes of the file, once it is ready.
+             */
+            size_bytes?: number | null;
+            /** @description `pending`, `running`, `ready` or `failed`. */
+            status: string;
+        };
+        /** @description A page of exports. */
+        DataExportPage: {
+            items: components["schemas"]["DataExport"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description The last word of somebody who leaves. */
+        DeleteMe: {
+            /**
+             * Format: password
+             * @description The password, to be sure.
+             */
+            password: string;
+        };
+        /** @description What came of it. */
+        Distributed: {
+            /**
+             * Format: int64
+             * @description How many did not have it yet.
+             */
+            added: number;
+        };
+        /** @description To whom to give a provider; 1 to 500 people and groups. */
+        DistributeProvider: {
+            /** @description Groups. */
+            group_ids?: string[];
+            /** @description People. */
+            user_ids?: string[];
+        };
+        /** @description A provider given to a person or a group. */
+        Distribution: {
+            /** Format: date-time */
+            granted_at: string;
+            /**
+             * Format: uuid
+             * @description Who gave it.
+             */
+            granted_by?: string | null;
+            /** @description Their username. */
+            granted_by_name?: string | null;
+            /**
+             * Format: uuid
+             * @description The group; absent where it is a person.
+             */
+            group_id?: string | null;
+            /** @description Absent where the group was deleted. */
+            group_name?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description Whether it counts. */
+            is_active: boolean;
+            /**
+             * Format: uuid
+             * @description The person; absent where it is a group.
+             */
+            user_id?: string | null;
+            /** @description Absent where the person was deleted. */
+            username?: string | null;
+        };
+        /** @description A page of those who have been given a provider. */
+        DistributionPage: {
+            items: components["schemas"]["Distribution"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
         };
         /** @description A document. */
         Document: {
@@ -1502,6 +3226,55 @@ export interface components {
             /** @description Why the last attempt failed. */
             reason: string;
         };
+        /** @description A group of people. */
+        Group: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Who made it.
+             */
+            created_by?: string | null;
+            description: string;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: int64
+             * @description How many members it has; absent in one's own list, which tells of nobody else.
+             */
+            member_count?: number | null;
+            name: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description A member of a group. */
+        GroupMember: {
+            /** Format: date-time */
+            added_at: string;
+            /**
+             * Format: uuid
+             * @description Who added them.
+             */
+            added_by?: string | null;
+            display_name?: string | null;
+            /** @description `active`, `inactive` or `suspended`. */
+            status: string;
+            /** Format: uuid */
+            user_id: string;
+            username: string;
+        };
+        /** @description A page of members. */
+        GroupMemberPage: {
+            items: components["schemas"]["GroupMember"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /** @description A page of groups. */
+        GroupPage: {
+            items: components["schemas"]["Group"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
         /** @description A heading and where it stands. */
         Heading: {
             /**
@@ -1521,6 +3294,53 @@ export interface components {
         Health: {
             /** @description Always `ok`. */
             status: string;
+        };
+        /** @description An invitation. */
+        Invitation: {
+            /** Format: date-time */
+            accepted_at?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            created_by: string;
+            email?: string | null;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description Names of the groups that it gives. */
+            groups: string[];
+            /** Format: uuid */
+            id: string;
+            /** @description The name of whoever invites. */
+            invited_by: string;
+            /** @description Whether the link was sent to the address. */
+            is_mailed: boolean;
+            /** @description Names of the roles that it gives. */
+            roles: string[];
+            status: components["schemas"]["InvitationStatus"];
+        };
+        /** @description A page of invitations. */
+        InvitationPage: {
+            items: components["schemas"]["Invitation"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /**
+         * @description Where an invitation stands.
+         * @enum {string}
+         */
+        InvitationStatus: "open" | "accepted" | "revoked" | "expired";
+        /** @description Who invites to what. */
+        InvitationView: {
+            /** @description The address that the account will have; to be chosen where it is `null`. */
+            email?: string | null;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description Names of the groups that it gives. */
+            groups: string[];
+            /** @description The name of whoever invites. */
+            invited_by: string;
+            /** @description Names of the roles that it gives. */
+            roles: string[];
         };
         /** @description The state of the job queue. */
         JobsStatus: {
@@ -1571,6 +3391,11 @@ export interface components {
              * @description Its id.
              */
             id: string;
+            /**
+             * @description How far the caller reaches: `view` lists and reads, `use` also searches and asks, `edit` also
+             *     uploads and deletes documents and shares, `own` also changes and deletes the base.
+             */
+            level: string;
             /** @description Its name, unique among its owner's. */
             name: string;
             /**
@@ -1598,12 +3423,58 @@ export interface components {
             /** @description `private` or `organization`. */
             visibility: string;
         };
+        /** @description With whom a knowledge base is shared, and how far. */
+        KnowledgeBaseGrant: {
+            /** Format: date-time */
+            granted_at: string;
+            /**
+             * Format: uuid
+             * @description Who gave it.
+             */
+            granted_by?: string | null;
+            /** @description Their username. */
+            granted_by_name?: string | null;
+            /**
+             * Format: uuid
+             * @description The group; absent where it is a person.
+             */
+            group_id?: string | null;
+            /** @description Absent where the group was deleted, or where you are not in it. */
+            group_name?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description `view`, `use` or `edit`. */
+            level: string;
+            /**
+             * Format: uuid
+             * @description The person; absent where it is a group.
+             */
+            user_id?: string | null;
+            /** @description Absent where the person was deleted. */
+            username?: string | null;
+        };
+        /** @description A page of grants. */
+        KnowledgeBaseGrantPage: {
+            items: components["schemas"]["KnowledgeBaseGrant"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
         /** @description A page of knowledge bases. */
         KnowledgeBasePage: {
             /** @description The newest first. */
             items: components["schemas"]["KnowledgeBase"][];
             /** @description Pass as `cursor` to get the next page; absent on the last one. */
             next_cursor?: string | null;
+        };
+        /**
+         * @description A language that letters are written in.
+         * @enum {string}
+         */
+        Language: "en" | "zh";
+        /** @description A one-time token from a link. */
+        LinkBody: {
+            /** @description What stands behind `#token=` in the link. */
+            token: string;
         };
         /** @description A model that a provider lists. */
         ListedModel: {
@@ -1613,18 +3484,38 @@ export interface components {
         ListedModels: {
             items: components["schemas"]["ListedModel"][];
         };
+        /** @description A one-time link that was made for somebody. */
+        MadeLink: {
+            /** @description Whether it was sent to the account's address. */
+            is_mailed: boolean;
+            /** @description The link to hand over, shown this once; absent where it was sent. */
+            link?: string | null;
+        };
         /** @description Who is signed in. */
         Me: {
+            /** @description The address of your picture on this platform. */
+            avatar_url?: string | null;
+            department?: string | null;
             display_name?: string | null;
             email: string;
+            /** @description Whether you proved that the address is yours. */
+            email_verified: boolean;
+            first_name?: string | null;
             /** Format: uuid */
             id: string;
+            last_name?: string | null;
+            organization?: string | null;
+            /** @description The address that waits to be confirmed by the link in its letter. */
+            pending_email?: string | null;
             /** @description What this credential may do, as patterns `resource:action`. */
             permissions: string[];
+            position?: string | null;
             /** @description What the user set, by key. */
             preferences: Record<string, never>;
             /** @description Names of the roles. */
             roles: string[];
+            /** @description In which the months of quotas begin, such as `Europe/Berlin`. */
+            timezone: string;
             username: string;
         };
         /** @description A message. */
@@ -1714,10 +3605,42 @@ export interface components {
          */
         MessageStatus: "pending" | "streaming" | "completed" | "stopped" | "error";
         /**
+         * @description Who may make an account.
+         * @enum {string}
+         */
+        Mode: "closed" | "invitation" | "open";
+        /**
          * @description What a model is for.
          * @enum {string}
          */
         ModelKind: "chat" | "embedding";
+        /** @description A version of a model's price, in US dollars per 1,000,000 tokens; absent ones are unknown. */
+        ModelPrice: {
+            cached_input_price?: string | null;
+            /**
+             * Format: uuid
+             * @description Who set it; absent where it came with the platform.
+             */
+            created_by?: string | null;
+            embedding_price?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description Whether it is what a call costs now. */
+            in_force: boolean;
+            input_price?: string | null;
+            output_price?: string | null;
+            /**
+             * Format: date-time
+             * @description From when on calls cost this.
+             */
+            valid_from: string;
+        };
+        /** @description A page of versions. */
+        ModelPricePage: {
+            items: components["schemas"]["ModelPrice"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
         /** @description All models that the caller may use or manages. */
         ModelsView: {
             items: components["schemas"]["ModelView"][];
@@ -1768,6 +3691,10 @@ export interface components {
             /** Format: double */
             temperature?: number | null;
         };
+        /** @description The quotas that bind the caller. */
+        MyQuotas: {
+            items: components["schemas"]["Quota"][];
+        };
         /** @description A conversation to begin. */
         NewConversation: {
             /** @description Knowledge bases to ask. */
@@ -1799,6 +3726,74 @@ export interface components {
             /** @description 1 to 100 characters, unique among the caller's. */
             name: string;
         };
+        /** @description A passkey that was registered just now. */
+        NewPasskey: {
+            passkey: components["schemas"]["Passkey"];
+            /** @description Shown this once; absent where older codes stay in force. */
+            recovery_codes?: string[] | null;
+        };
+        /** @description An account at an issuer that signs in here. */
+        OidcAccount: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description What the issuer last said. */
+            email?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            last_used_at?: string | null;
+            /** @description The issuer's name here. */
+            provider: string;
+            /** Format: uuid */
+            provider_id: string;
+        };
+        /** @description The caller's linked accounts, oldest first. */
+        OidcAccountList: {
+            items: components["schemas"]["OidcAccount"][];
+        };
+        /** @description An OpenID Connect issuer through which people may sign in. */
+        OidcProvider: {
+            /** @description Whether an account is made for whoever has none. */
+            allow_sign_up: boolean;
+            client_id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description From an entry of that claim to the name of a group, likewise. */
+            groups: {
+                [key: string]: string;
+            };
+            /**
+             * @description The claim that lists a person's groups; may be a path with dots, such as
+             *     `realm_access.roles`.
+             */
+            groups_claim: string;
+            /** @description Whether a client secret is kept. */
+            has_client_secret: boolean;
+            /** Format: uuid */
+            id: string;
+            is_active: boolean;
+            /** @description Exactly as the issuer's tokens say it; never changes. */
+            issuer: string;
+            /** @description Shown on the button. */
+            name: string;
+            /** @description What the issuer has to send people back to. */
+            redirect_uri?: string | null;
+            /**
+             * @description From an entry of that claim to the name of a role. Roles named here are given and taken at
+             *     each sign-in.
+             */
+            roles: {
+                [key: string]: string;
+            };
+            /** @description Words with spaces between, one of them `openid`. */
+            scopes: string;
+            /** @description Whether the issuer sees to a second factor, so that none is asked for here. */
+            trust_second_factor: boolean;
+        };
+        /** @description The issuers, by name. */
+        OidcProviderList: {
+            items: components["schemas"]["OidcProvider"][];
+        };
         /** @description How far a table's partitions reach. */
         PartitionFigures: {
             /**
@@ -1815,6 +3810,64 @@ export interface components {
             name: string;
             /** Format: int64 */
             partitions: number;
+        };
+        /** @description A passkey. */
+        Passkey: {
+            /**
+             * Format: uuid
+             * @description The kind of authenticator; all zeros where it does not tell.
+             */
+            aaguid: string;
+            /** @description Whether it is copied to other devices of the person. */
+            backed_up: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            last_used_at?: string | null;
+            name: string;
+        };
+        /** @description A passkey by its id. */
+        PasskeyDescriptor: {
+            id: string;
+            type: string;
+        };
+        /** @description The caller's passkeys, oldest first. */
+        PasskeyList: {
+            items: components["schemas"]["Passkey"][];
+        };
+        /** @description An algorithm that is taken. */
+        PasskeyParameters: {
+            /** Format: int64 */
+            alg: number;
+            type: string;
+        };
+        /** @description A sign-in by a passkey alone. */
+        PasskeySignIn: {
+            /** @description What `navigator.credentials.get` answered, as its `toJSON` writes it. */
+            credential: components["schemas"]["AssertionJson"];
+        };
+        /** @description The person, as an authenticator names them. */
+        PasskeyUser: {
+            displayName: string;
+            id: string;
+            name: string;
+        };
+        /** @description The token of a sign-in that waits for its second factor. */
+        PendingSignIn: {
+            /** @description As the first step gave it. */
+            challenge: string;
+        };
+        /** @description A replaced secret that still works. */
+        PreviousApiKey: {
+            /**
+             * Format: date-time
+             * @description Until when it works.
+             */
+            expires_at: string;
+            /** @description Its last four characters. */
+            hint: string;
         };
         /** @description The body of every error answer (RFC 9457, `application/problem+json`). */
         ProblemDocument: Record<string, never> & {
@@ -1842,6 +3895,11 @@ export interface components {
             /** @description `system`, `user` or `assistant`. */
             role: string;
         };
+        /**
+         * @description For whom an organisation's provider is.
+         * @enum {string}
+         */
+        ProviderAudience: "everyone" | "selected";
         /** @description All kinds of provider. */
         ProviderCatalogue: {
             items: components["schemas"]["CatalogueEntry"][];
@@ -1870,14 +3928,21 @@ export interface components {
         ProviderView: {
             /** @description The end of the key, where there is one. */
             api_key_hint?: string | null;
+            audience?: components["schemas"]["ProviderAudience"] | null;
             base_url: string;
             config: Record<string, never>;
             /** Format: date-time */
             created_at: string;
+            /**
+             * Format: uuid
+             * @description Who set it up.
+             */
+            created_by?: string | null;
             /** @description Whether the caller may change it. */
             editable: boolean;
             /** Format: uuid */
             id: string;
+            /** @description Whether it can be used; a deactivated one is for nobody. */
             is_active: boolean;
             name: string;
             provider: string;
@@ -1893,6 +3958,21 @@ export interface components {
              */
             value: unknown;
         };
+        /** @description Whom to share with: a person or a group. */
+        PutKnowledgeBaseGrant: {
+            /**
+             * Format: uuid
+             * @description Id of a group that you are in.
+             */
+            group_id?: string | null;
+            /**
+             * @description `view` lists and reads, `use` also searches and asks, `edit` also uploads and deletes
+             *     documents and shares.
+             */
+            level: string;
+            /** @description Username or id of a person. */
+            user?: string | null;
+        };
         /** @description A preference's new value. */
         PutPreference: {
             /** @description Any JSON of at most 32 KiB; `null` removes the preference. */
@@ -1903,16 +3983,189 @@ export interface components {
             /** @description It has to fit the setting's `value_schema`. */
             value: unknown;
         };
+        /** @description What a user, a group or a key may use in a month. */
+        Quota: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** @description The subject's name. */
+            label?: string | null;
+            resources: components["schemas"]["QuotaResource"][];
+            /** @description `user`, `group` or `api_key`. */
+            scope: string;
+            /**
+             * Format: uuid
+             * @description The user, group or key.
+             */
+            subject_id: string;
+            /** @description In which its months begin. */
+            timezone: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description A page of quotas, newest first. */
+        QuotaPage: {
+            items: components["schemas"]["Quota"][];
+            next_cursor?: string | null;
+        };
+        /** @description How much of one thing may be used and is. */
+        QuotaResource: {
+            /** @description Absent where unlimited. */
+            limit?: string | null;
+            /** @description What running calls may still take. */
+            reserved: string;
+            /**
+             * Format: date-time
+             * @description When the month ends; absent for storage, which does not start anew.
+             */
+            resets_at?: string | null;
+            /** @description `api_calls`, `tokens`, `cost` (US dollars), `compute_seconds` or `storage_bytes`. */
+            resource: string;
+            /** @description In this month; of `storage_bytes` what is stored now. */
+            used: string;
+            /**
+             * Format: date-time
+             * @description When four fifths were first used in this month.
+             */
+            warned_at?: string | null;
+        };
+        /** @description A rate limit. */
+        RateLimit: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** @description The subject's name. */
+            label?: string | null;
+            /** Format: int32 */
+            requests_per_minute?: number | null;
+            /** @description `organization`, `user`, `group`, `api_key` or `model`. */
+            scope: string;
+            /** @description Whether the key's owner set it; administrators' limits hold beside it. */
+            set_by_owner: boolean;
+            /**
+             * Format: uuid
+             * @description The user, group, key or model; absent for the organisation's.
+             */
+            subject_id?: string | null;
+            /**
+             * Format: int32
+             * @description Tokens of prompts and answers together.
+             */
+            tokens_per_minute?: number | null;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description A page of rate limits, newest first. */
+        RateLimitPage: {
+            items: components["schemas"]["RateLimit"][];
+            next_cursor?: string | null;
+        };
         /** @description Whether requests can be served. */
         Readiness: {
             /** @description Whether the database answers. */
             database: boolean;
             ready: boolean;
         };
+        /** @description One thing that was looked at. */
+        Reason: {
+            /** @description Whether it gives what was asked. */
+            counts: boolean;
+            /** @description One sentence. */
+            detail: string;
+        };
+        /** @description Recovery codes, shown this once. */
+        RecoveryCodes: {
+            /** @description Each signs in once in place of a code of the app; absent where older codes stay in force. */
+            recovery_codes?: string[] | null;
+        };
+        /** @description Where to go on. */
+        Redirect: {
+            /** @description The address to open in this window. */
+            redirect_to: string;
+        };
         /** @description A new answer to come. */
         Regenerated: {
             /** @description The answer, empty yet. */
             assistant_message: components["schemas"]["Message"];
+        };
+        /** @description The account that somebody wants. */
+        Register: {
+            /** @description The name to be shown. */
+            display_name?: string | null;
+            /** @description The e-mail address. */
+            email: string;
+            /** @description The language of the letter; English by default. */
+            language?: components["schemas"]["Language"];
+            /**
+             * Format: password
+             * @description 10 to 256 characters.
+             */
+            password: string;
+            /** @description 2 to 64 letters or digits, inside also `.`, `_` and `-`. */
+            username: string;
+        };
+        /** @description What has to happen next. */
+        Registered: {
+            /** @description `mail`: follow the link in the letter; `none`: sign in. */
+            confirmation: string;
+        };
+        /** @description A passkey to be kept. */
+        RegisterPasskey: {
+            /** @description What `navigator.credentials.create` answered, as its `toJSON` writes it. */
+            credential: components["schemas"]["RegistrationJson"];
+            /** @description 1 to 100 characters, such as the device's name. */
+            name: string;
+        };
+        /** @description A new passkey, as `toJSON` of `navigator.credentials.create`'s answer writes it. */
+        RegistrationJson: {
+            response: components["schemas"]["AttestationResponseJson"];
+        };
+        /** @description How one gets an account here. */
+        RegistrationState: {
+            /** @description The domains whose addresses may register by themselves; all where the list is empty. */
+            email_domains: string[];
+            mode: components["schemas"]["Mode"];
+            /** @description Whether the platform sends e-mail: links to confirm an address or to set a new password. */
+            sends_mail: boolean;
+        };
+        /** @description The platform, as an authenticator names it. */
+        RelyingPartyJson: {
+            id: string;
+            name: string;
+        };
+        /** @description A passkey's new name. */
+        RenamePasskey: {
+            /** @description 1 to 100 characters. */
+            name: string;
+        };
+        /** @description For `PublicKeyCredential.parseRequestOptionsFromJSON`. */
+        RequestOptions: {
+            allowCredentials: components["schemas"]["PasskeyDescriptor"][];
+            challenge: string;
+            rpId: string;
+            /**
+             * Format: int32
+             * @description Milliseconds.
+             */
+            timeout: number;
+            userVerification: string;
+        };
+        /** @description Who forgot the password. */
+        RequestPasswordReset: {
+            /** @description Username or e-mail address. */
+            login: string;
+        };
+        /** @description A new password. */
+        ResetPassword: {
+            /**
+             * Format: password
+             * @description 10 to 256 characters.
+             */
+            password: string;
+            /** @description What stands behind `#token=` in the link. */
+            token: string;
         };
         /** @description A chunk that was found. */
         RetrievedChunk: {
@@ -1954,7 +4207,7 @@ export interface components {
             knowledge_base_id: string;
             /**
              * Format: int32
-             * @description The page on which it stands.
+             * @description The page on which it stands; absent for a short text that has no pages.
              */
             page?: number | null;
             /**
@@ -1983,6 +4236,43 @@ export interface components {
              */
             token_count: number;
         };
+        /** @description All rights that the program asks for. */
+        Rights: {
+            /** @description Each as `resource:action`. */
+            items: string[];
+        };
+        /** @description A role: a name for a set of rights. */
+        Role: {
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /** Format: uuid */
+            id: string;
+            /** @description Whether it came with the platform; such a role never changes. */
+            is_preset: boolean;
+            name: string;
+            /** @description Patterns `resource:action`; either side may be `*`. */
+            permissions: string[];
+            /** Format: date-time */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description How many people have it.
+             */
+            user_count: number;
+        };
+        /** @description All roles. */
+        Roles: {
+            items: components["schemas"]["Role"][];
+        };
+        /** @description How to rotate a key. */
+        RotateApiKey: {
+            /**
+             * Format: int64
+             * @description How long the old secret works beside the new one, 0 to 2592000 (30 days); a day where absent.
+             */
+            overlap_seconds?: number | null;
+        };
         /** @description What a question found. */
         SearchAnswer: {
             /** @description The kept chunks first, then those dropped. */
@@ -1999,6 +4289,39 @@ export interface components {
             limit?: number | null;
             /** @description 1 to 2000 characters. */
             query: string;
+        };
+        /** @description A sign-in that waits for its second factor. */
+        SecondFactorChallenge: {
+            /** @description To be sent with the second factor; good for nothing else. */
+            challenge: string;
+            /**
+             * Format: date-time
+             * @description When it ends, five minutes after the first step.
+             */
+            expires_at: string;
+            /** @description What may be shown: `totp`, `recovery_code`, `passkey`. */
+            methods: string[];
+            passkey?: components["schemas"]["RequestOptions"] | null;
+        };
+        /** @description What the caller is asked for beside the password. */
+        SecondFactors: {
+            /**
+             * Format: int64
+             * @description How many passkeys there are; with one, a second factor is on.
+             */
+            passkeys: number;
+            /**
+             * Format: int64
+             * @description Recovery codes that were not used yet.
+             */
+            recovery_codes: number;
+            /**
+             * @description Whether this person must have a second factor. While they have none, their session has only
+             *     the rights to set one up.
+             */
+            required: boolean;
+            /** @description Whether an authenticator app is on. */
+            totp: boolean;
         };
         /** @description A message to send. */
         SendMessage: {
@@ -2041,10 +4364,60 @@ export interface components {
             ip_address?: string | null;
             /** Format: date-time */
             last_used_at: string;
+            /** @description `password`, `passkey` or `oidc`. */
+            method: string;
+            /**
+             * @description What was shown besides: `totp`, `passkey` or `recovery_code`; `issuer` where the issuer saw
+             *     to it.
+             */
+            second_factor?: string | null;
         };
         /** @description The caller's sessions, last used first. */
         SessionList: {
             items: components["schemas"]["Session"][];
+        };
+        /** @description Limits for a month; an absent one does not limit. */
+        SetQuota: {
+            /**
+             * Format: int64
+             * @description Calls to models.
+             */
+            max_api_calls?: number | null;
+            /**
+             * Format: int64
+             * @description Seconds of built-in models.
+             */
+            max_compute_seconds?: number | null;
+            /** @description US dollars. */
+            max_cost?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes of uploaded documents at any time; not for keys.
+             */
+            max_storage_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of prompts and answers together.
+             */
+            max_tokens?: number | null;
+            /**
+             * @description In which a group's months begin, such as `Europe/Berlin`; `UTC` where absent. Those of a
+             *     user and of their keys begin in the user's own time zone.
+             */
+            timezone?: string | null;
+        };
+        /** @description What a rate limit allows. At least one of both; an absent one does not limit. */
+        SetRateLimit: {
+            /**
+             * Format: int32
+             * @description At least 1.
+             */
+            requests_per_minute?: number | null;
+            /**
+             * Format: int32
+             * @description Tokens of prompts and answers together, at least 1.
+             */
+            tokens_per_minute?: number | null;
         };
         /** @description Whether the platform waits for its first account. */
         SetupState: {
@@ -2063,11 +4436,53 @@ export interface components {
              */
             password: string;
         };
+        /** @description The ways to sign in. */
+        SignInMethods: {
+            /** @description By a passkey alone. */
+            passkey: boolean;
+            /** @description By username or e-mail address and password. */
+            password: boolean;
+            /** @description Through these issuers. */
+            providers: components["schemas"]["SignInProvider"][];
+        };
+        /** @description One way to sign in through an issuer. */
+        SignInProvider: {
+            /** Format: uuid */
+            id: string;
+            /** @description To be shown on the button. */
+            name: string;
+        };
         /**
          * @description What is being done to a document.
          * @enum {string}
          */
         Stage: "queued" | "parsing" | "chunking" | "embedding" | "indexing" | "done";
+        /** @description An account to be linked. */
+        StartOidcLink: {
+            /**
+             * Format: uuid
+             * @description Where the account is.
+             */
+            provider_id: string;
+            /** @description The page of the web app to come back to; `/` where absent. */
+            return_to?: string | null;
+        };
+        /** @description A sign-in to begin. */
+        StartOidcSignIn: {
+            /** @description The page of the web app to come back to; `/` where absent. */
+            return_to?: string | null;
+        };
+        /** @description One step of the decision. */
+        Step: {
+            /** @description `person`, `right` or `object`. */
+            check: string;
+            /** @description One sentence. */
+            detail: string;
+            /** @description Whether it is passed. */
+            passed: boolean;
+            /** @description What was looked at, and whether it counts for the person. */
+            reasons: components["schemas"]["Reason"][];
+        };
         /** @description A setting of the platform. Never a secret: settings stand in the audit log. */
         SystemConfig: {
             /** @description Where it belongs in the list. */
@@ -2122,6 +4537,22 @@ export interface components {
              */
             size_bytes: number;
         };
+        /** @description A secret for an authenticator app. */
+        TotpSecret: {
+            /** @description In base 32, to be typed where no QR code can be read. */
+            secret: string;
+            /** @description The `otpauth:` address, to be shown as a QR code. */
+            uri: string;
+        };
+        /** @description What to change about a key; absent members stay as they are. */
+        UpdateApiKey: {
+            /** @description From where it may be used; an empty list: from everywhere. */
+            allowed_addresses?: string[] | null;
+            /** @description 1 to 100 characters. */
+            name?: string | null;
+            /** @description `active`, or `inactive` to have it refused for a while. */
+            status?: string | null;
+        };
         /** @description What to change; absent members stay as they are. */
         UpdateConversation: {
             /** @description Whether it is archived. */
@@ -2138,6 +4569,18 @@ export interface components {
             /** @description A title of 1 to 200 characters. */
             title?: string | null;
         };
+        /** @description A change of a distribution. */
+        UpdateDistribution: {
+            /** @description Whether it counts. */
+            is_active: boolean;
+        };
+        /** @description What to change about a group; absent members stay as they are. */
+        UpdateGroup: {
+            /** @description A new description. */
+            description?: string | null;
+            /** @description A new name. */
+            name?: string | null;
+        };
         /** @description Changes of a knowledge base; what is absent stays. */
         UpdateKnowledgeBase: {
             /** @description Up to 2000 characters. */
@@ -2149,10 +4592,25 @@ export interface components {
         };
         /** @description What to change; absent members stay as they are. */
         UpdateMe: {
+            /** @description The department in it. */
+            department?: string | null;
             /** @description At most 100 characters; an empty text removes the name. */
             display_name?: string | null;
-            /** @description The e-mail address. */
+            /**
+             * @description The e-mail address. Where the platform sends e-mail, it changes when the link in a letter to
+             *     the new address is followed.
+             */
             email?: string | null;
+            /** @description The given name; an empty text removes it, as with the members that follow. */
+            first_name?: string | null;
+            /** @description The family name. */
+            last_name?: string | null;
+            /** @description The organisation that you belong to. */
+            organization?: string | null;
+            /** @description Your position there. */
+            position?: string | null;
+            /** @description The IANA name of a time zone, such as `Europe/Berlin`. */
+            timezone?: string | null;
         };
         /** @description Changes of a model. Absent members stay; `null` clears. */
         UpdateModel: {
@@ -2178,25 +4636,67 @@ export interface components {
             /** Format: double */
             temperature?: number | null;
         };
+        /** @description What to change; absent members stay as they are. */
+        UpdateOidcProvider: {
+            allow_sign_up?: boolean | null;
+            client_id?: string | null;
+            /**
+             * Format: password
+             * @description An empty text removes the secret.
+             */
+            client_secret?: string | null;
+            groups?: {
+                [key: string]: string;
+            } | null;
+            groups_claim?: string | null;
+            is_active?: boolean | null;
+            name?: string | null;
+            roles?: {
+                [key: string]: string;
+            } | null;
+            scopes?: string | null;
+            trust_second_factor?: boolean | null;
+        };
         /** @description Changes of a provider. Absent members stay. */
         UpdateProvider: {
             /** @description A new key; `null` removes it. */
             api_key?: string | null;
+            audience?: components["schemas"]["ProviderAudience"] | null;
             /** @description An address at another host wants the key again. */
             base_url?: string | null;
             config?: Record<string, never> | null;
+            /** @description `false` takes it from everybody at once, `true` gives it back. */
             is_active?: boolean | null;
             name?: string | null;
         };
+        /** @description What to change about a role; absent members stay as they are. */
+        UpdateRole: {
+            /** @description A new description. */
+            description?: string | null;
+            /** @description A new name. */
+            name?: string | null;
+            /** @description All patterns that the role shall have. */
+            permissions?: string[] | null;
+        };
         /** @description What to change; absent members stay as they are. */
         UpdateUser: {
+            /** @description The department in it. */
+            department?: string | null;
             /** @description The name to be shown; an empty text removes it. */
             display_name?: string | null;
+            /** @description The given name; an empty text removes it, as with the members that follow. */
+            first_name?: string | null;
+            /** @description The family name. */
+            last_name?: string | null;
+            /** @description The organisation that the person belongs to. */
+            organization?: string | null;
             /**
              * Format: password
              * @description A new password, which ends all sessions of the user.
              */
             password?: string | null;
+            /** @description The position there. */
+            position?: string | null;
             /** @description Names of all roles that the user shall have. */
             roles?: string[] | null;
             /** @description `active`, `inactive` or `suspended`; the last two end all sessions. */
@@ -2290,14 +4790,28 @@ export interface components {
         };
         /** @description An account. */
         User: {
+            /** @description The address of the person's picture on this platform. */
+            avatar_url?: string | null;
             /** Format: date-time */
             created_at: string;
+            /**
+             * Format: date-time
+             * @description When the account was deleted.
+             */
+            deleted_at?: string | null;
+            department?: string | null;
             display_name?: string | null;
             email: string;
+            /** @description Whether the person proved that the address is theirs. */
+            email_verified: boolean;
+            first_name?: string | null;
             /** Format: uuid */
             id: string;
             /** Format: date-time */
             last_login_at?: string | null;
+            last_name?: string | null;
+            organization?: string | null;
+            position?: string | null;
             /** @description Names of the roles. */
             roles: string[];
             /** @description `active`, `inactive` or `suspended`. */
@@ -2317,26 +4831,60 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AcceptInvitation = components['schemas']['AcceptInvitation'];
+export type AccessExplanation = components['schemas']['AccessExplanation'];
 export type ActiveLeaf = components['schemas']['ActiveLeaf'];
+export type AddModelPrice = components['schemas']['AddModelPrice'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type ApiKeyPage = components['schemas']['ApiKeyPage'];
+export type AssertionJson = components['schemas']['AssertionJson'];
+export type AssertionResponseJson = components['schemas']['AssertionResponseJson'];
+export type AssignedRole = components['schemas']['AssignedRole'];
+export type AssignedRoles = components['schemas']['AssignedRoles'];
+export type AttestationResponseJson = components['schemas']['AttestationResponseJson'];
+export type AuditChain = components['schemas']['AuditChain'];
+export type AuditFault = components['schemas']['AuditFault'];
+export type AuditForgotten = components['schemas']['AuditForgotten'];
 export type AuditLog = components['schemas']['AuditLog'];
 export type AuditLogPage = components['schemas']['AuditLogPage'];
+export type AuditVerification = components['schemas']['AuditVerification'];
+export type AuthenticatorSelection = components['schemas']['AuthenticatorSelection'];
+export type Availability = components['schemas']['Availability'];
+export type AvailableProvider = components['schemas']['AvailableProvider'];
+export type AvailableProviders = components['schemas']['AvailableProviders'];
+export type Avatar = components['schemas']['Avatar'];
 export type CatalogueEntry = components['schemas']['CatalogueEntry'];
 export type ChangePassword = components['schemas']['ChangePassword'];
 export type Chunk = components['schemas']['Chunk'];
 export type ChunkPage = components['schemas']['ChunkPage'];
 export type Citation = components['schemas']['Citation'];
 export type CompleteSetup = components['schemas']['CompleteSetup'];
+export type CompleteSignIn = components['schemas']['CompleteSignIn'];
+export type Confirm = components['schemas']['Confirm'];
+export type ConfirmOidcLink = components['schemas']['ConfirmOidcLink'];
+export type ConfirmTotp = components['schemas']['ConfirmTotp'];
 export type Conversation = components['schemas']['Conversation'];
 export type ConversationConfig = components['schemas']['ConversationConfig'];
 export type ConversationPage = components['schemas']['ConversationPage'];
 export type CreateApiKey = components['schemas']['CreateApiKey'];
 export type CreatedApiKey = components['schemas']['CreatedApiKey'];
+export type CreatedInvitation = components['schemas']['CreatedInvitation'];
+export type CreateGroup = components['schemas']['CreateGroup'];
+export type CreateInvitation = components['schemas']['CreateInvitation'];
 export type CreateModel = components['schemas']['CreateModel'];
+export type CreateOidcProvider = components['schemas']['CreateOidcProvider'];
 export type CreateProvider = components['schemas']['CreateProvider'];
+export type CreateRole = components['schemas']['CreateRole'];
 export type CreateUser = components['schemas']['CreateUser'];
+export type CreationOptions = components['schemas']['CreationOptions'];
 export type DatabaseStatus = components['schemas']['DatabaseStatus'];
+export type DataExport = components['schemas']['DataExport'];
+export type DataExportPage = components['schemas']['DataExportPage'];
+export type DeleteMe = components['schemas']['DeleteMe'];
+export type Distributed = components['schemas']['Distributed'];
+export type DistributeProvider = components['schemas']['DistributeProvider'];
+export type Distribution = components['schemas']['Distribution'];
+export type DistributionPage = components['schemas']['DistributionPage'];
 export type Document = components['schemas']['Document'];
 export type DocumentFailure = components['schemas']['DocumentFailure'];
 export type DocumentPage = components['schemas']['DocumentPage'];
@@ -2345,57 +4893,126 @@ export type ExplainedChunk = components['schemas']['ExplainedChunk'];
 export type ExplainedRetrieval = components['schemas']['ExplainedRetrieval'];
 export type Explanation = components['schemas']['Explanation'];
 export type FailedJob = components['schemas']['FailedJob'];
+export type Group = components['schemas']['Group'];
+export type GroupMember = components['schemas']['GroupMember'];
+export type GroupMemberPage = components['schemas']['GroupMemberPage'];
+export type GroupPage = components['schemas']['GroupPage'];
 export type Heading = components['schemas']['Heading'];
 export type Health = components['schemas']['Health'];
+export type Invitation = components['schemas']['Invitation'];
+export type InvitationPage = components['schemas']['InvitationPage'];
+export type InvitationStatus = components['schemas']['InvitationStatus'];
+export type InvitationView = components['schemas']['InvitationView'];
 export type JobsStatus = components['schemas']['JobsStatus'];
 export type KnowledgeBase = components['schemas']['KnowledgeBase'];
+export type KnowledgeBaseGrant = components['schemas']['KnowledgeBaseGrant'];
+export type KnowledgeBaseGrantPage = components['schemas']['KnowledgeBaseGrantPage'];
 export type KnowledgeBasePage = components['schemas']['KnowledgeBasePage'];
+export type Language = components['schemas']['Language'];
+export type LinkBody = components['schemas']['LinkBody'];
 export type ListedModel = components['schemas']['ListedModel'];
 export type ListedModels = components['schemas']['ListedModels'];
+export type MadeLink = components['schemas']['MadeLink'];
 export type Me = components['schemas']['Me'];
 export type Message = components['schemas']['Message'];
 export type MessageError = components['schemas']['MessageError'];
 export type MessagePage = components['schemas']['MessagePage'];
 export type MessageRole = components['schemas']['MessageRole'];
 export type MessageStatus = components['schemas']['MessageStatus'];
+export type Mode = components['schemas']['Mode'];
 export type ModelKind = components['schemas']['ModelKind'];
+export type ModelPrice = components['schemas']['ModelPrice'];
+export type ModelPricePage = components['schemas']['ModelPricePage'];
 export type ModelsView = components['schemas']['ModelsView'];
 export type ModelView = components['schemas']['ModelView'];
+export type MyQuotas = components['schemas']['MyQuotas'];
 export type NewConversation = components['schemas']['NewConversation'];
 export type NewKnowledgeBase = components['schemas']['NewKnowledgeBase'];
+export type NewPasskey = components['schemas']['NewPasskey'];
+export type OidcAccount = components['schemas']['OidcAccount'];
+export type OidcAccountList = components['schemas']['OidcAccountList'];
+export type OidcProvider = components['schemas']['OidcProvider'];
+export type OidcProviderList = components['schemas']['OidcProviderList'];
 export type PartitionFigures = components['schemas']['PartitionFigures'];
+export type Passkey = components['schemas']['Passkey'];
+export type PasskeyDescriptor = components['schemas']['PasskeyDescriptor'];
+export type PasskeyList = components['schemas']['PasskeyList'];
+export type PasskeyParameters = components['schemas']['PasskeyParameters'];
+export type PasskeySignIn = components['schemas']['PasskeySignIn'];
+export type PasskeyUser = components['schemas']['PasskeyUser'];
+export type PendingSignIn = components['schemas']['PendingSignIn'];
+export type PreviousApiKey = components['schemas']['PreviousApiKey'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type ProcessingStatus = components['schemas']['ProcessingStatus'];
 export type PromptMessage = components['schemas']['PromptMessage'];
+export type ProviderAudience = components['schemas']['ProviderAudience'];
 export type ProviderCatalogue = components['schemas']['ProviderCatalogue'];
 export type ProviderScope = components['schemas']['ProviderScope'];
 export type ProvidersView = components['schemas']['ProvidersView'];
 export type ProviderTest = components['schemas']['ProviderTest'];
 export type ProviderView = components['schemas']['ProviderView'];
 export type PutConfig = components['schemas']['PutConfig'];
+export type PutKnowledgeBaseGrant = components['schemas']['PutKnowledgeBaseGrant'];
 export type PutPreference = components['schemas']['PutPreference'];
 export type PutSystemConfig = components['schemas']['PutSystemConfig'];
+export type Quota = components['schemas']['Quota'];
+export type QuotaPage = components['schemas']['QuotaPage'];
+export type QuotaResource = components['schemas']['QuotaResource'];
+export type RateLimit = components['schemas']['RateLimit'];
+export type RateLimitPage = components['schemas']['RateLimitPage'];
 export type Readiness = components['schemas']['Readiness'];
+export type Reason = components['schemas']['Reason'];
+export type RecoveryCodes = components['schemas']['RecoveryCodes'];
+export type Redirect = components['schemas']['Redirect'];
 export type Regenerated = components['schemas']['Regenerated'];
+export type Register = components['schemas']['Register'];
+export type Registered = components['schemas']['Registered'];
+export type RegisterPasskey = components['schemas']['RegisterPasskey'];
+export type RegistrationJson = components['schemas']['RegistrationJson'];
+export type RegistrationState = components['schemas']['RegistrationState'];
+export type RelyingPartyJson = components['schemas']['RelyingPartyJson'];
+export type RenamePasskey = components['schemas']['RenamePasskey'];
+export type RequestOptions = components['schemas']['RequestOptions'];
+export type RequestPasswordReset = components['schemas']['RequestPasswordReset'];
+export type ResetPassword = components['schemas']['ResetPassword'];
 export type RetrievedChunk = components['schemas']['RetrievedChunk'];
+export type Rights = components['schemas']['Rights'];
+export type Role = components['schemas']['Role'];
+export type Roles = components['schemas']['Roles'];
+export type RotateApiKey = components['schemas']['RotateApiKey'];
 export type SearchAnswer = components['schemas']['SearchAnswer'];
 export type SearchQuestion = components['schemas']['SearchQuestion'];
+export type SecondFactorChallenge = components['schemas']['SecondFactorChallenge'];
+export type SecondFactors = components['schemas']['SecondFactors'];
 export type SendMessage = components['schemas']['SendMessage'];
 export type Sent = components['schemas']['Sent'];
 export type Session = components['schemas']['Session'];
 export type SessionList = components['schemas']['SessionList'];
+export type SetQuota = components['schemas']['SetQuota'];
+export type SetRateLimit = components['schemas']['SetRateLimit'];
 export type SetupState = components['schemas']['SetupState'];
 export type SignIn = components['schemas']['SignIn'];
+export type SignInMethods = components['schemas']['SignInMethods'];
+export type SignInProvider = components['schemas']['SignInProvider'];
 export type Stage = components['schemas']['Stage'];
+export type StartOidcLink = components['schemas']['StartOidcLink'];
+export type StartOidcSignIn = components['schemas']['StartOidcSignIn'];
+export type Step = components['schemas']['Step'];
 export type SystemConfig = components['schemas']['SystemConfig'];
 export type SystemConfigList = components['schemas']['SystemConfigList'];
 export type SystemStatus = components['schemas']['SystemStatus'];
 export type TableSize = components['schemas']['TableSize'];
+export type TotpSecret = components['schemas']['TotpSecret'];
+export type UpdateApiKey = components['schemas']['UpdateApiKey'];
 export type UpdateConversation = components['schemas']['UpdateConversation'];
+export type UpdateDistribution = components['schemas']['UpdateDistribution'];
+export type UpdateGroup = components['schemas']['UpdateGroup'];
 export type UpdateKnowledgeBase = components['schemas']['UpdateKnowledgeBase'];
 export type UpdateMe = components['schemas']['UpdateMe'];
 export type UpdateModel = components['schemas']['UpdateModel'];
+export type UpdateOidcProvider = components['schemas']['UpdateOidcProvider'];
 export type UpdateProvider = components['schemas']['UpdateProvider'];
+export type UpdateRole = components['schemas']['UpdateRole'];
 export type UpdateUser = components['schemas']['UpdateUser'];
 export type UploadForm = components['schemas']['UploadForm'];
 export type UsageCall = components['schemas']['UsageCall'];
@@ -2406,6 +5023,52 @@ export type User = components['schemas']['User'];
 export type UserPage = components['schemas']['UserPage'];
 export type $defs = Record<string, never>;
 export interface operations {
+    explain_access: {
+        parameters: {
+            query: {
+                /** @description A right like `document:write`; with an object `view`, `use`, `edit` or `own`. */
+                action: string;
+                /** @description The object's id. */
+                object_id?: string;
+                /** @description `knowledge_base` or `provider`. */
+                object_type?: string;
+                /** @description Id, username or e-mail address of a person. */
+                user: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessExplanation"];
+                };
+            };
+            /** @description No such person */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_api_keys: {
         parameters: {
             query?: {
@@ -2509,6 +5172,273 @@ export interface operations {
             };
         };
     };
+    update_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateApiKey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKey"];
+                };
+            };
+            /** @description `session_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_own_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateLimit"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    set_own_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetRateLimit"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateLimit"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_own_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    rotate_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateApiKey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedApiKey"];
+                };
+            };
+            /** @description `session_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_audit_chain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditChain"];
+                };
+            };
+        };
+    };
+    verify_audit_chain: {
+        parameters: {
+            query?: {
+                /** @description An anchor that was kept elsewhere, as `SEQ:HASH`. */
+                anchor?: string;
+                /** @description Entries linked from this moment on. */
+                from?: string;
+                /** @description Entries linked before this moment. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerification"];
+                };
+            };
+            /** @description The anchor is none. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Another verification is running. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_audit_logs: {
         parameters: {
             query?: {
@@ -2518,8 +5448,12 @@ export interface operations {
                 cursor?: string;
                 /** @description Not before this moment. */
                 from?: string;
+                /** @description From this address, or an address of this network, such as `10.0.0.0/8`. */
+                ip_address?: string;
                 /** @description Rows wanted, 1 to 200; 50 by default. */
                 limit?: number;
+                /** @description Text within the action or the kind of thing, in either case; up to 100 characters. */
+                q?: string;
                 /** @description What it was done to. */
                 resource_id?: string;
                 /** @description What kind of thing it was done to, such as `provider_config`. */
@@ -2545,6 +5479,467 @@ export interface operations {
             };
             /** @description A condition or the cursor is wrong. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    export_audit_logs: {
+        parameters: {
+            query?: {
+                /** @description What was done, such as `update` or `sign_in`. */
+                action?: string;
+                /** @description `csv` or `jsonl`. */
+                format?: "csv" | "jsonl";
+                /** @description Not before this moment. */
+                from?: string;
+                /** @description From this address, or an address of this network, such as `10.0.0.0/8`. */
+                ip_address?: string;
+                /** @description Text within the action or the kind of thing, in either case; up to 100 characters. */
+                q?: string;
+                /** @description What it was done to. */
+                resource_id?: string;
+                /** @description What kind of thing it was done to, such as `provider_config`. */
+                resource_type?: string;
+                /** @description Before this moment. */
+                to?: string;
+                /** @description Who did it. */
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description A condition is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationView"];
+                };
+            };
+            /** @description `registration_closed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_invalid` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_used`, `link_expired` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    accept_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptInvitation"];
+            };
+        };
+        responses: {
+            /** @description Signed in; two cookies are set. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description `registration_closed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_invalid` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Username or address is taken. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_used`, `link_expired` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A field is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_sign_in_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInMethods"];
+                };
+            };
+        };
+    };
+    start_oidc_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The issuer, from the list of ways to sign in. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartOidcSignIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Redirect"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The issuer cannot be reached. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    finish_oidc_sign_in: {
+        parameters: {
+            query?: {
+                /** @description To be exchanged for the tokens. */
+                code?: string;
+                /** @description Why it refused. */
+                error?: string;
+                /** @description The issuer, where it names itself. */
+                iss?: string;
+                /** @description As the flow's address had it. */
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Leads to a page of the web app. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    sign_in_with_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeySignIn"];
+            };
+        };
+        responses: {
+            /** @description Signed in; two cookies are set. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description The passkey is refused. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The account is not active. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The five minutes are over. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    begin_passkey_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestOptions"];
+                };
+            };
+            /** @description There is no public address. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    request_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestPasswordReset"];
+            };
+        };
+        responses: {
+            /** @description If there is such an account, a link is sent to its address. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `mail_not_configured` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The login is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetPassword"];
+            };
+        };
+        responses: {
+            /** @description Set; sign in. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `link_invalid` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_used`, `link_expired` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The password is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2590,6 +5985,151 @@ export interface operations {
             };
         };
     };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Register"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registered"];
+                };
+            };
+            /** @description `registration_closed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `username_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A field is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    confirm_registration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkBody"];
+            };
+        };
+        responses: {
+            /** @description The account is made; sign in. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `registration_closed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_invalid` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Name or address was taken meanwhile. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_used`, `link_expired` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_registration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationState"];
+                };
+            };
+        };
+    };
     sign_in: {
         parameters: {
             query?: never;
@@ -2610,6 +6150,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description A second factor is asked for. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactorChallenge"];
                 };
             };
             /** @description Wrong account or password. */
@@ -2641,6 +6190,98 @@ export interface operations {
             };
         };
     };
+    get_pending_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PendingSignIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactorChallenge"];
+                };
+            };
+            /** @description It has ended; sign in again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    complete_sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompleteSignIn"];
+            };
+        };
+        responses: {
+            /** @description Signed in; two cookies are set. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Wrong code or passkey. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The account is not active. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description It has ended; sign in again. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many failed attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     sign_out: {
         parameters: {
             query?: never;
@@ -2650,6 +6291,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Signed out here; open the address to sign out at the issuer, too. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Redirect"];
+                };
+            };
             /** @description Signed out; the cookies are gone. */
             204: {
                 headers: {
@@ -2659,6 +6309,96 @@ export interface operations {
             };
             /** @description The client header is missing. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    verify_email: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkBody"];
+            };
+        };
+        responses: {
+            /** @description Proved. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `link_invalid` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `email_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `link_used`, `link_expired` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_avatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user. */
+                user_id: string;
+                /** @description Which picture. */
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": number[];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3302,6 +7042,279 @@ export interface operations {
             };
         };
     };
+    list_groups: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupPage"];
+                };
+            };
+        };
+    };
+    create_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateGroup"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            /** @description `name_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateGroup"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Group"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `name_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_group_members: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupMemberPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    add_group_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+                /** @description The person's id. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person is a member. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    remove_group_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+                /** @description The person's id. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken out. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_health: {
         parameters: {
             query?: never;
@@ -3317,6 +7330,110 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    list_invitations: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationPage"];
+                };
+            };
+        };
+    };
+    create_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateInvitation"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedInvitation"];
+                };
+            };
+            /** @description A role beyond your own rights. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `mail_not_configured` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A field is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    revoke_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The invitation. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken back. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description None that is open. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
         };
@@ -3668,6 +7785,151 @@ export interface operations {
             };
         };
     };
+    list_knowledge_base_grants: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The knowledge base's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeBaseGrantPage"];
+                };
+            };
+            /** @description `read_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    put_knowledge_base_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The knowledge base's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutKnowledgeBaseGrant"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeBaseGrant"];
+                };
+            };
+            /** @description `read_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such base, person or group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_grants` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_knowledge_base_grant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The grant's id */
+                grant_id: string;
+                /** @description The knowledge base's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `read_only` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     search_knowledge_base: {
         parameters: {
             query?: never;
@@ -3779,6 +8041,731 @@ export interface operations {
             };
         };
     };
+    put_avatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Avatar"];
+                };
+            };
+            /** @description `file_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `picture_unsupported` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `picture_too_large` (pixels), `picture_damaged` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_avatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    confirm_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirm"];
+            };
+        };
+        responses: {
+            /** @description Confirmed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Wrong password or code. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many failed attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteMe"];
+            };
+        };
+        responses: {
+            /** @description Deleted; all sessions and API keys have ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An API key may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The last active administrator. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The password is wrong. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many failed attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    request_email_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link is sent to your address. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An API key may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `mail_not_configured` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_data_exports: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataExportPage"];
+                };
+            };
+        };
+    };
+    create_data_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataExport"];
+                };
+            };
+            /** @description An API key may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `export_running`, `too_many` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_data_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataExport"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    download_data_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
+            };
+            /** @description An API key may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `export_not_ready` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_my_groups: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupPage"];
+                };
+            };
+        };
+    };
+    list_oidc_accounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcAccountList"];
+                };
+            };
+        };
+    };
+    start_oidc_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartOidcLink"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Redirect"];
+                };
+            };
+            /** @description Confirm who you are first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The issuer cannot be reached. */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    unlink_oidc_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The linked account. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Unlinked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description It is the last way in. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    confirm_oidc_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmOidcLink"];
+            };
+        };
+        responses: {
+            /** @description Linked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is linked with another account. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not the caller's, or over. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_passkeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyList"];
+                };
+            };
+        };
+    };
+    register_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterPasskey"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewPasskey"];
+                };
+            };
+            /** @description Confirm who you are first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description It is registered already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The five minutes are over. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The passkey is refused. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Confirm who you are first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The last way in, or required. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    rename_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The passkey. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenamePasskey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The name is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    begin_passkey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreationOptions"];
+                };
+            };
+            /** @description Confirm who you are first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many, or no public address. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     change_password: {
         parameters: {
             query?: never;
@@ -3862,6 +8849,62 @@ export interface operations {
             };
         };
     };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description Confirm who you are first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No second factor is on. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_second_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondFactors"];
+                };
+            };
+        };
+    };
     list_sessions: {
         parameters: {
             query?: never;
@@ -3877,6 +8920,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionList"];
+                };
+            };
+        };
+    };
+    revoke_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An API key may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
         };
@@ -3901,6 +8971,133 @@ export interface operations {
                 content?: never;
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    begin_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpSecret"];
+                };
+            };
+            /** @description Confirm who you are first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description An app is on already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmTotp"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description There is no app to confirm. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Wrong code. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    disable_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirm"];
+            };
+        };
+        responses: {
+            /** @description Switched off. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description None is on, or one is required. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Wrong password or code. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many failed attempts. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4149,6 +9346,36 @@ export interface operations {
             };
         };
     };
+    get_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     delete_model: {
         parameters: {
             query?: never;
@@ -4218,6 +9445,242 @@ export interface operations {
                     "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_model_prices: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPricePage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    add_model_price: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddModelPrice"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_oidc_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProviderList"];
+                };
+            };
+        };
+    };
+    create_oidc_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateOidcProvider"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProvider"];
+                };
+            };
+            /** @description A field is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_oidc_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The issuer. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProvider"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_oidc_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The issuer. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_oidc_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The issuer. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateOidcProvider"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OidcProvider"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A field is not acceptable. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4396,6 +9859,157 @@ export interface operations {
             };
         };
     };
+    list_distributions: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DistributionPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    distribute_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DistributeProvider"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Distributed"];
+                };
+            };
+            /** @description No such provider, person or group */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `personal_provider` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    withdraw_distribution: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The distribution's id */
+                distribution_id: string;
+                /** @description The provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_distribution: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The distribution's id */
+                distribution_id: string;
+                /** @description The provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateDistribution"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_provider_models: {
         parameters: {
             query?: never;
@@ -4465,6 +10079,25 @@ export interface operations {
             };
         };
     };
+    list_available_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AvailableProviders"];
+                };
+            };
+        };
+    };
     list_provider_catalogue: {
         parameters: {
             query?: never;
@@ -4480,6 +10113,309 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProviderCatalogue"];
+                };
+            };
+        };
+    };
+    list_quotas: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaPage"];
+                };
+            };
+        };
+    };
+    get_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the user, group or key */
+                id: string;
+                /** @description Whose quota */
+                scope: "users" | "groups" | "api-keys";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    set_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the user, group or key */
+                id: string;
+                /** @description Whose quota */
+                scope: "users" | "groups" | "api-keys";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetQuota"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the user, group or key */
+                id: string;
+                /** @description Whose quota */
+                scope: "users" | "groups" | "api-keys";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_my_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyQuotas"];
+                };
+            };
+        };
+    };
+    list_rate_limits: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateLimitPage"];
+                };
+            };
+        };
+    };
+    set_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the user, group, key or model */
+                id: string;
+                /** @description Whose calls */
+                scope: "users" | "groups" | "api-keys" | "models";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetRateLimit"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateLimit"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the user, group, key or model */
+                id: string;
+                /** @description Whose calls */
+                scope: "users" | "groups" | "api-keys" | "models";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    set_organization_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetRateLimit"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RateLimit"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_organization_rate_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
         };
@@ -4507,6 +10443,202 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    list_rights: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rights"];
+                };
+            };
+        };
+    };
+    list_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Roles"];
+                };
+            };
+        };
+    };
+    create_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateRole"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            /** @description `permission_not_held` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `name_taken` or `too_many` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field`, or `unknown_right` with the `known` ones */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `permission_not_held` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `preset_role` or `last_administrator` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The role's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateRole"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            /** @description `permission_not_held` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `preset_role`, `name_taken` or `last_administrator` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field`, or `unknown_right` with the `known` ones */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
         };
@@ -4822,6 +10954,11 @@ export interface operations {
             query?: {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
+                /**
+                 * @description Whether to list the deleted accounts, which can be brought back until they are purged,
+                 *     instead of the living ones.
+                 */
+                deleted?: boolean;
                 /** @description Rows wanted, 1 to 200; 50 by default. */
                 limit?: number;
                 /** @description Part of a username, e-mail address or name. */
@@ -4923,6 +11060,53 @@ export interface operations {
             };
         };
     };
+    delete_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Rights beyond your own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The last active administrator. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     update_user: {
         parameters: {
             query?: never;
@@ -4975,6 +11159,280 @@ export interface operations {
             };
             /** @description A field is not acceptable. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_email_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeLink"];
+                };
+            };
+            /** @description Rights beyond your own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeLink"];
+                };
+            };
+            /** @description Rights beyond your own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    restore_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The deleted user. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Rights beyond your own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Name or address is taken by now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_user_roles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssignedRoles"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    assign_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+                /** @description The role's id. */
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person has the role. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `permission_not_held` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    withdraw_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+                /** @description The role's id. */
+                role_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Taken. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `permission_not_held` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `last_administrator` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reset_second_factors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

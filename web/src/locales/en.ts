@@ -1,3 +1,7 @@
+import { account, accountErrors } from './en/account';
+import { control, controlErrors } from './en/control';
+import { people, peopleErrors } from './en/people';
+
 /** English texts. Every key stands in the Chinese file too; a test compares them. */
 export const en = {
   common: {
@@ -520,5 +524,11 @@ export const en = {
     username_taken: 'Another account has this username.',
     wrong_model_kind: "This model can't do this.",
     wrong_password: 'The present password is wrong.',
+    ...accountErrors,
+    ...controlErrors,
+    ...peopleErrors,
   },
+  ...account,
+  ...control,
+  ...people,
 };

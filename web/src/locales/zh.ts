@@ -1,3 +1,7 @@
+import { account, accountErrors } from './zh/account';
+import { control, controlErrors } from './zh/control';
+import { people, peopleErrors } from './zh/people';
+
 /** 简体中文文本。键与英文文件一致，由测试比对。 */
 export const zh = {
   common: {
@@ -510,5 +514,11 @@ export const zh = {
     username_taken: '该用户名已被其他账号使用。',
     wrong_model_kind: '该模型无法完成此操作。',
     wrong_password: '当前密码错误。',
+    ...accountErrors,
+    ...controlErrors,
+    ...peopleErrors,
   },
+  ...account,
+  ...control,
+  ...people,
 };

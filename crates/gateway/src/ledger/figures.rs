@@ -76,6 +76,7 @@ mod tests {
             conversation_id: None,
             message_id: None,
             request_id: Uuid::nil(),
+            group_ids: Default::default(),
         }
     }
 

@@ -193,7 +193,7 @@ async fn delete_organization_rate_limit(
 /// Limits the calls of a user, of a group's members together, with a key, or to a model.
 #[utoipa::path(put, path = "/rate-limits/{scope}/{id}", tag = "limits",
     request_body = SetRateLimit,
-    params(("scope" = RateScope, Path, description = "Whose calls"),
+    params(("scope" = inline(RateScope), Path, description = "Whose calls"),
            ("id" = Uuid, Path, description = "The id of the user, group, key or model")),
     responses((status = 200, body = RateLimit), (status = 404, body = ProblemDocument),
               (status = 422, body = ProblemDocument)))]
@@ -209,7 +209,7 @@ async fn set_rate_limit(
 
 /// Takes a rate limit away.
 #[utoipa::path(delete, path = "/rate-limits/{scope}/{id}", tag = "limits",
-    params(("scope" = RateScope, Path, description = "Whose calls"),
+    params(("scope" = inline(RateScope), Path, description = "Whose calls"),
            ("id" = Uuid, Path, description = "The id of the user, group, key or model")),
     responses((status = 204), (status = 404, body = ProblemDocument)))]
 async fn delete_rate_limit(

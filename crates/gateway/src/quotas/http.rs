@@ -161,7 +161,7 @@ async fn list_quotas(
 
 /// Shows the quota of a user, a group or a key.
 #[utoipa::path(get, path = "/quotas/{scope}/{id}", tag = "limits",
-    params(("scope" = QuotaScope, Path, description = "Whose quota"),
+    params(("scope" = inline(QuotaScope), Path, description = "Whose quota"),
            ("id" = Uuid, Path, description = "The id of the user, group or key")),
     responses((status = 200, body = Quota), (status = 404, body = ProblemDocument)))]
 async fn get_quota(
@@ -175,7 +175,7 @@ async fn get_quota(
 /// Limits what a user, the members of a group together, or a key may use in a month. What was used
 /// in this month already counts.
 #[utoipa::path(put, path = "/quotas/{scope}/{id}", tag = "limits", request_body = SetQuota,
-    params(("scope" = QuotaScope, Path, description = "Whose quota"),
+    params(("scope" = inline(QuotaScope), Path, description = "Whose quota"),
            ("id" = Uuid, Path, description = "The id of the user, group or key")),
     responses((status = 200, body = Quota), (status = 404, body = ProblemDocument),
               (status = 422, body = ProblemDocument)))]
@@ -190,7 +190,7 @@ async fn set_quota(
 
 /// Takes a quota away.
 #[utoipa::path(delete, path = "/quotas/{scope}/{id}", tag = "limits",
-    params(("scope" = QuotaScope, Path, description = "Whose quota"),
+    params(("scope" = inline(QuotaScope), Path, description = "Whose quota"),
            ("id" = Uuid, Path, description = "The id of the user, group or key")),
     responses((status = 204), (status = 404, body = ProblemDocument)))]
 async fn delete_quota(

@@ -4,7 +4,7 @@ use lyceum_http::{Allow, ApiError, ApiQuery, ProblemDocument};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Explanation, Subject};
+use super::{AccessExplanation, Subject};
 use crate::{AccessExplain, Identity, IdentityError};
 
 /// What to explain.
@@ -24,7 +24,7 @@ pub(crate) struct ExplainQuery {
 /// Says step by step why somebody may or may not do something.
 #[utoipa::path(get, path = "/access/explain", tag = "access", params(ExplainQuery),
     responses(
-        (status = 200, body = Explanation),
+        (status = 200, body = AccessExplanation),
         (status = 404, body = ProblemDocument, description = "No such person"),
         (status = 422, body = ProblemDocument, description = "`invalid_field`"),
     ))]
@@ -32,7 +32,7 @@ pub(crate) async fn explain_access(
     State(identity): State<Identity>,
     _: Allow<AccessExplain>,
     ApiQuery(query): ApiQuery<ExplainQuery>,
-) -> Result<Json<Explanation>, ApiError> {
+) -> Result<Json<AccessExplanation>, ApiError> {
     let object = match (query.object_type.as_deref(), query.object_id) {
         (None, None) => None,
         (Some(kind), Some(id)) => Some((kind, id)),

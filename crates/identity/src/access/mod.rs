@@ -37,7 +37,7 @@ pub struct Subject<'a> {
 
 /// The verdict with each step to it. All steps have to be passed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Explanation {
+pub struct AccessExplanation {
     /// The person.
     pub user_id: Uuid,
     /// Their username.
@@ -79,7 +79,7 @@ pub struct Reason {
 }
 
 /// Explains who may do what, for administrators: it sees everybody's rights and shares.
-pub async fn explain(db: &Db, subject: &Subject<'_>) -> Result<Explanation, IdentityError> {
+pub async fn explain(db: &Db, subject: &Subject<'_>) -> Result<AccessExplanation, IdentityError> {
     let right = right_for(subject)?;
     let mut tx = db.begin_maintenance().await?;
     let person = store::person(&mut tx, subject.user).await?;
@@ -87,7 +87,7 @@ pub async fn explain(db: &Db, subject: &Subject<'_>) -> Result<Explanation, Iden
     if let Some((kind, id)) = subject.object {
         steps.push(object_step(&mut tx, &person, subject.action, kind, id).await?);
     }
-    Ok(Explanation {
+    Ok(AccessExplanation {
         user_id: person.id,
         username: person.username,
         action: subject.action.to_owned(),
