@@ -152,8 +152,10 @@ impl Gateway {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Writes the built-in models into the database, so that conversations can refer to them.
+    /// Writes the built-in models into the database, so that conversations can refer to them, and
+    /// listens for changes of limits.
     pub async fn register_local_models(&self) -> Result<(), GatewayError> {
+        self.inner.limits.watch(&self.inner.db).await;
         models::register_local(&self.inner.db, &self.inner.local, self.inner.clock.now()).await
     }
 

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use lyceum_store::Db;
+use lyceum_store::{Db, StoreError};
 use moka::future::Cache;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub(crate) use bucket::{Level, RateStanding, Taken, Unit};
@@ -90,6 +91,18 @@ impl Kept {
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.terms.invalidate_all();
     }
+
+    async fn load(&self, db: &Db, caller: Caller) -> Result<Arc<Terms>, StoreError> {
+        let changes = self.changes.load(Ordering::SeqCst);
+        let mut tx = db.begin_maintenance().await?;
+        let terms = Arc::new(store::terms(&mut tx, caller.0, caller.1).await?);
+        tx.commit().await?;
+        // What was read before a change must not be kept after it.
+        if self.changes.load(Ordering::SeqCst) == changes {
+            self.terms.insert(caller, terms.clone()).await;
+        }
+        Ok(terms)
+    }
 }
 
 impl Limits {
@@ -118,17 +131,20 @@ impl Limits {
         if let Some(terms) = self.kept.terms.get(&caller).await {
             return Ok(terms);
         }
-        // With the first call and not before: a gateway may also only describe itself.
-        self.watch.get_or_init(|| Watch::start(db.clone(), self.kept.clone()));
-        let changes = self.kept.changes.load(Ordering::SeqCst);
-        let mut tx = db.begin_maintenance().await?;
-        let terms = Arc::new(store::terms(&mut tx, caller.0, caller.1).await?);
-        tx.commit().await?;
-        // What was read before a change must not be kept after it.
-        if self.kept.changes.load(Ordering::SeqCst) == changes {
-            self.kept.terms.insert(caller, terms.clone()).await;
+        // In a task, so that a call which nobody polls for a while keeps no connection from those
+        // that it waits for.
+        let (db, kept) = (db.clone(), self.kept.clone());
+        let loading = tokio::spawn(async move { kept.load(&db, caller).await });
+        Ok(loading.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    }
+
+    /// Listens for changes from now on, before the first call.
+    pub(crate) async fn watch(&self, db: &Db) {
+        let listening = Arc::new(Notify::new());
+        let (db, kept) = (db.clone(), self.kept.clone());
+        if self.watch.set(Watch::start(db, kept, listening.clone())).is_ok() {
+            listening.notified().await;
         }
-        Ok(terms)
     }
 
     /// Takes one request and `tokens` from every bucket that the call is bound by, or says when to

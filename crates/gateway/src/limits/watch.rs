@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use lyceum_store::Db;
 use sqlx::postgres::PgListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::Kept;
@@ -16,13 +17,15 @@ const RETRY_AFTER: Duration = Duration::from_millis(900);
 pub(super) struct Watch(JoinHandle<()>);
 
 impl Watch {
-    pub(super) fn start(db: Db, kept: Arc<Kept>) -> Self {
+    /// `listening` is told when it listens, or cannot at first.
+    pub(super) fn start(db: Db, kept: Arc<Kept>, listening: Arc<Notify>) -> Self {
         Self(tokio::spawn(async move {
             loop {
-                if let Err(error) = listen(&db, &kept).await {
+                if let Err(error) = listen(&db, &kept, &listening).await {
                     tracing::warn!(%error, "listening for changes of limits failed");
                 }
                 kept.forget();
+                listening.notify_one();
                 tokio::time::sleep(RETRY_AFTER).await;
             }
         }))
@@ -35,11 +38,12 @@ impl Drop for Watch {
     }
 }
 
-async fn listen(db: &Db, kept: &Kept) -> Result<(), sqlx::Error> {
+async fn listen(db: &Db, kept: &Kept, listening: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(db.pool()).await?;
     listener.listen(CHANNEL).await?;
     // What changed before the listening began was not heard.
     kept.forget();
+    listening.notify_one();
     while listener.try_recv().await?.is_some() {
         kept.forget();
     }

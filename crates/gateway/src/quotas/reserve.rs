@@ -110,5 +110,5 @@ pub(crate) async fn reserve(
             }
         }
     });
-    reserving.await.unwrap_or(Err(GatewayError::Ledger { storage_full: false }))
+    reserving.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }

@@ -16,6 +16,15 @@ async fn chunks(world: &World) -> i64 {
     world.number("SELECT count(*) FROM knowledge.document_chunks").await
 }
 
+/// Once the gateway knows what binds ann, her calls reach the model in the order in which they are
+/// made.
+async fn known_to_the_gateway(world: &World, ann: Uuid) {
+    let other = world.base("ann", "other").await;
+    world.ingest("ann", ann, other, "before.txt", b"Something before.").await;
+    world.write("DELETE FROM knowledge.documents").await;
+    world.model.texts.lock().unwrap().clear();
+}
+
 #[tokio::test]
 async fn every_kind_of_file_becomes_exact_chunks() {
     let world = World::new().await;
@@ -85,6 +94,7 @@ async fn a_killed_job_goes_on_where_it_stopped() {
     let world = World::new().await;
     let ann = world.user("ann").await;
     let base = world.base("ann", "b").await;
+    known_to_the_gateway(&world, ann).await;
     let (_, document) = world.upload("ann", base, "a.txt", files::long_text(60).as_bytes()).await;
     let document = id(&document);
     // Three calls to the model are answered; then the process "dies" while the fourth waits.
@@ -197,6 +207,7 @@ async fn a_document_deleted_while_it_is_read_leaves_nothing() {
     let world = World::new().await;
     let ann = world.user("ann").await;
     let base = world.base("ann", "b").await;
+    known_to_the_gateway(&world, ann).await;
     let (_, document) = world.upload("ann", base, "a.txt", files::long_text(60).as_bytes()).await;
     let document = id(&document);
     world.model.open.store(2, Ordering::SeqCst);
