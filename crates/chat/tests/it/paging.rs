@@ -64,8 +64,9 @@ async fn rows_read(owner: &mut PgConnection) -> (i64, i64) {
 async fn a_page_of_a_long_conversation_reads_only_its_own_rows() {
     let app = App::new().await;
     let id = long_conversation(&app).await;
-    // One connection, so that its statistics can be written out before they are looked at.
-    let db = Db::connect(app.database.app_options(), 1).await.unwrap();
+    // One connection beside the one that listens for changes of limits, so that its statistics can
+    // be written out before they are looked at.
+    let db = Db::connect(app.database.app_options(), 2).await.unwrap();
     let node = Node::new(db.clone(), settings("one"), Clock::system()).await;
     let client = node.client(app.user);
     let mut owner = app.database.owner.connect().await.unwrap();

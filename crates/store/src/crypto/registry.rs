@@ -15,9 +15,23 @@ pub struct SealedColumn {
 }
 
 /// All of them.
-pub const SEALED_COLUMNS: &[SealedColumn] = &[SealedColumn {
-    table: "gateway.provider_configs",
-    id: "id",
-    sealed: "encrypted_key",
-    key_id: "key_id",
-}];
+pub const SEALED_COLUMNS: &[SealedColumn] = &[
+    SealedColumn {
+        table: "gateway.provider_configs",
+        id: "id",
+        sealed: "encrypted_key",
+        key_id: "key_id",
+    },
+    SealedColumn {
+        table: "identity.oidc_providers",
+        id: "id",
+        sealed: "encrypted_secret",
+        key_id: "key_id",
+    },
+    SealedColumn {
+        table: "identity.totp_secrets",
+        id: "id",
+        sealed: "encrypted_secret",
+        key_id: "key_id",
+    },
+];

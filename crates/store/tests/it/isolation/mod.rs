@@ -1,0 +1,96 @@
+//! Every table under row-level security, asked and changed by direct SQL as somebody else. The list
+//! of tables comes from the catalogue: one without a case here fails the test.
+
+mod cases;
+
+use cases::CASES;
+use cases::SeenBy::{Administrators, Everybody, Owner, OwnerAndAdministrators};
+use lyceum_testkit::{TestDb, admin, user};
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn every_table_under_row_level_security_has_a_case() {
+    let test = TestDb::new().await;
+    let mut tx = test.db.begin_maintenance().await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', n.nspname, c.relname)
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+           AND n.nspname IN ('app', 'identity', 'gateway', 'chat', 'knowledge', 'ops')
+           AND (EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid)
+                OR EXISTS (SELECT FROM pg_attribute a
+                           WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                             AND a.attname IN ('user_id', 'owner_id', 'created_by')))
+         ORDER BY 1",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    let missing: Vec<_> =
+        tables.iter().filter(|table| !CASES.iter().any(|case| case.table == **table)).collect();
+    assert!(missing.is_empty(), "tables without a case: {missing:#?}");
+    let gone: Vec<_> = CASES
+        .iter()
+        .map(|case| case.table)
+        .filter(|table| !tables.iter().any(|found| found == table))
+        .collect();
+    assert!(gone.is_empty(), "cases of no table: {gone:?}");
+}
+
+/// How many rows the statement sees or changes; what it changed is taken back. What the program may
+/// not do at all, it does to no row.
+async fn rows(connection: &mut PgConnection, sql: String, ada: Uuid) -> u64 {
+    sqlx::query("SAVEPOINT attempt").execute(&mut *connection).await.unwrap();
+    let done = sqlx::query(AssertSqlSafe(sql.clone())).bind(ada).execute(&mut *connection).await;
+    sqlx::query("ROLLBACK TO attempt").execute(&mut *connection).await.unwrap();
+    match done {
+        Ok(done) => done.rows_affected(),
+        Err(error) => {
+            let code = error.as_database_error().and_then(|error| error.code());
+            assert_eq!(code.as_deref(), Some("42501"), "{sql}: {error}");
+            0
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_reads_or_changes_the_rows_of_another() {
+    let test = TestDb::new().await;
+    let (ada, bob) = (user(&test.db, "ada").await, user(&test.db, "bob").await);
+    let root = admin(&test.db, "root").await;
+    let mut tx = test.db.begin_maintenance().await.unwrap();
+    for case in CASES.iter().filter(|case| !case.insert.is_empty()) {
+        let made = sqlx::query(case.insert).bind(ada).execute(&mut *tx).await;
+        assert!(made.is_ok(), "{}: {made:?}", case.table);
+    }
+    tx.commit().await.unwrap();
+    for case in CASES {
+        let (table, condition) = (case.table, case.condition);
+        let select = format!("SELECT FROM {table} WHERE {condition}");
+        let seen_by = case.seen_by;
+        let owner = matches!(seen_by, Owner | OwnerAndAdministrators | Everybody);
+        let administrator = matches!(seen_by, Administrators | OwnerAndAdministrators | Everybody);
+        for (person, name, sees) in
+            [(ada, "ada", owner), (root, "root", administrator), (bob, "bob", seen_by == Everybody)]
+        {
+            let mut tx = test.db.begin_as(person).await.unwrap();
+            let seen = rows(&mut tx, select.clone(), ada).await;
+            assert_eq!(seen > 0, sees, "{name}: {table}");
+        }
+        let mut tx = test.db.begin_as(bob).await.unwrap();
+        let first = format!(
+            "(SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum = 1)"
+        );
+        let column: String =
+            sqlx::query_scalar(AssertSqlSafe(first)).fetch_one(&mut *tx).await.unwrap();
+        let update = format!("UPDATE {table} SET {column} = {column} WHERE {condition}");
+        assert_eq!(rows(&mut tx, update, ada).await, 0, "bob changes {table}");
+        let delete = format!("DELETE FROM {table} WHERE {condition}");
+        assert_eq!(rows(&mut tx, delete, ada).await, 0, "bob deletes from {table}");
+        // Nobody at all sees nothing but what is everybody's.
+        let mut nobody = test.db.pool().begin().await.unwrap();
+        let seen = rows(&mut nobody, select, ada).await;
+        assert_eq!(seen > 0, seen_by == Everybody, "nobody: {table}");
+    }
+}
