@@ -10,7 +10,25 @@ const PAGES = [
   'usage',
   'api-keys',
   'profile',
+  'profile?tab=security',
+  'profile?tab=quotas',
+  'profile?tab=data',
+  'sign-in',
+  'sign-in?error=oidc_denied',
+  'register',
+  'confirm-registration#token=none',
+  'invitation',
+  'verify-email#token=none',
+  'forgot-password',
+  'reset-password#token=none',
   'admin/users',
+  'admin/users?tab=invitations',
+  'admin/users?tab=rules',
+  'admin/groups',
+  'admin/roles',
+  'admin/sign-in',
+  'admin/access',
+  'admin/limits',
   'admin/audit',
   'admin/status',
 ];
@@ -46,7 +64,7 @@ export async function viewAll(browser, server, look) {
   for (const path of PAGES) {
     await page.goto(`/${path}`);
     await settle(page, t);
-    await inspect(page, `${lookName(look)}-${path.replace('/', '-')}`);
+    await inspect(page, `${lookName(look)}-${path.replace(/[^\w-]+/g, '-')}`);
   }
   await context.close();
   return faults;

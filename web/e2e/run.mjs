@@ -2,6 +2,9 @@ import { launch, loadTexts, openPage, shoot } from './browser.mjs';
 import { LOOKS, lookName, viewAll, viewSetup } from './gallery.mjs';
 import { startProvider } from './provider.mjs';
 import { startServer } from './server.mjs';
+import { steps as account } from './walk-account.mjs';
+import { steps as control } from './walk-control.mjs';
+import { steps as people } from './walk-people.mjs';
 import * as walk from './walk.mjs';
 
 const WALKS = [
@@ -34,6 +37,9 @@ const STEPS = [
   ['adds a provider', walk.addProvider],
   ['chats with the provider', walk.chatWithProvider],
   ['searches, uses the palette', walk.searchAndPalette],
+  ...account,
+  ...people,
+  ...control,
 ];
 
 let passed = 0;

@@ -25,10 +25,10 @@ export async function signIn({ page, t, origin }) {
   await page.waitForURL('**/sign-in**');
   await page.getByLabel(t('identity.login')).fill(ACCOUNT.username);
   await page.getByLabel(t('identity.password')).fill('not-the-password');
-  await page.getByRole('button', { name: t('identity.signIn') }).click();
+  await page.getByRole('button', { name: t('identity.signIn'), exact: true }).click();
   await page.getByRole('alert').waitFor();
   await page.getByLabel(t('identity.password')).fill(ACCOUNT.password);
-  await page.getByRole('button', { name: t('identity.signIn') }).click();
+  await page.getByRole('button', { name: t('identity.signIn'), exact: true }).click();
   await page.waitForURL('**/welcome');
 }
 

@@ -215,6 +215,9 @@ impl Identity {
 lyceum_http::rights! {
     ProfileRead = "profile", "read";
     ProfileWrite = "profile", "write";
+    /// Takes all one's data away as a file: more than `profile:read`, which also they have who still
+    /// have to set up a second factor.
+    ProfileExport = "profile", "export";
     SecondFactorWrite = "profile", "second_factor";
     OidcProviderRead = "oidc_provider", "read";
     OidcProviderWrite = "oidc_provider", "write";

@@ -133,7 +133,8 @@ BEGIN
 END
 $$;
 
--- Whoever set a new password in one way needs no link to set it in another.
+-- Whoever set a new password in one way needs no link to set it in another, and a link that went to
+-- an address that is no longer the account's is good for nothing.
 CREATE FUNCTION app.end_password_links() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
@@ -150,8 +151,9 @@ REVOKE CREATE ON SCHEMA app FROM lyceum_maintenance;
 CREATE TRIGGER end_credentials AFTER UPDATE OF deleted_at ON identity.users
     FOR EACH ROW WHEN (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL)
     EXECUTE FUNCTION app.end_credentials();
-CREATE TRIGGER end_password_links AFTER UPDATE OF password_hash ON identity.users
-    FOR EACH ROW WHEN (OLD.password_hash IS DISTINCT FROM NEW.password_hash)
+CREATE TRIGGER end_password_links AFTER UPDATE OF password_hash, email ON identity.users
+    FOR EACH ROW WHEN (OLD.password_hash IS DISTINCT FROM NEW.password_hash
+                       OR OLD.email IS DISTINCT FROM NEW.email)
     EXECUTE FUNCTION app.end_password_links();
 
 -- Which tables hold a person's data, for the export: every table under forced row-level security

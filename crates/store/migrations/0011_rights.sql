@@ -127,6 +127,36 @@ CALL app.change_policies('identity.users',
 CALL app.change_policies('identity.user_sessions',
     'user_id = (SELECT app.current_user_id()) OR (SELECT app.is_admin())
      OR (SELECT app.may(''user'', ''write'')) AND app.may_give_person(user_id)');
+CALL app.change_policies('identity.totp_secrets',
+    'user_id = (SELECT app.current_user_id())
+     OR (SELECT app.may(''user'', ''write'')) AND app.may_give_person(user_id)');
+CALL app.change_policies('identity.recovery_codes',
+    'user_id = (SELECT app.current_user_id())
+     OR (SELECT app.may(''user'', ''write'')) AND app.may_give_person(user_id)');
+CALL app.change_policies('identity.passkeys',
+    'user_id = (SELECT app.current_user_id())
+     OR (SELECT app.may(''user'', ''write'')) AND app.may_give_person(user_id)');
+CALL app.change_policies('identity.oidc_providers', 'true',
+    '(SELECT app.may(''oidc_provider'', ''write''))');
+CALL app.change_policies('gateway.usage_statistics',
+    'user_id = (SELECT app.current_user_id()) OR (SELECT app.may(''usage'', ''read_all''))', 'false');
+CALL app.change_policies('ops.audit_logs',
+    '(SELECT app.may(''audit'', ''read'')) OR (SELECT app.may(''audit'', ''export''))', 'true');
+
+-- Whoever's sessions are ended is not let in by a step of signing in, or of linking an account, that
+-- was begun before.
+CREATE FUNCTION app.end_challenges() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    DELETE FROM identity.challenges WHERE user_id = NEW.user_id;
+    RETURN NULL;
+END
+$$;
+ALTER FUNCTION app.end_challenges() OWNER TO lyceum_maintenance;
+CREATE TRIGGER end_challenges AFTER UPDATE OF revoked_at ON identity.user_sessions
+    FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL
+                       AND NEW.revoked_reason <> 'signed_out')
+    EXECUTE FUNCTION app.end_challenges();
 
 -- Roles ----------------------------------------------------------------------------------------
 

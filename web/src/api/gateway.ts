@@ -7,11 +7,15 @@ import {
 } from '@tanstack/react-query';
 import { request } from '@/lib/http';
 import type {
+  AvailableProvider,
   CatalogueProvider,
+  Distribution,
   Model,
   ModelKind,
+  ModelPrice,
   Page,
   Provider,
+  ProviderAudience,
   ProviderScope,
   ProviderTest,
   UsageCall,
@@ -50,6 +54,8 @@ export interface ProviderInput {
   base_url?: string;
   api_key?: string;
   config?: Record<string, unknown>;
+  audience?: ProviderAudience;
+  is_active?: boolean;
 }
 
 function useRefreshProviders() {
@@ -86,7 +92,73 @@ export function useTestProvider() {
   });
 }
 
-export interface ModelInput {
+/** The providers that the caller may use, and by which ways. */
+export const availableQuery = queryOptions({
+  queryKey: ['providers', 'available'],
+  queryFn: ({ signal }) => request<Page<AvailableProvider>>('/providers/available', { signal }),
+});
+
+/** To whom a provider has been given. */
+export const distributionsQuery = (provider: string) =>
+  infiniteQueryOptions({
+    queryKey: ['providers', 'distributions', provider],
+    queryFn: ({ pageParam, signal }) =>
+      request<Page<Distribution>>(`/providers/${provider}/distributions`, { signal, query: { cursor: pageParam } }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+  });
+
+function useDistributionChange<Input>(act: (input: Input) => Promise<unknown>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: act,
+    onSuccess: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: ['providers'] }),
+        client.invalidateQueries({ queryKey: modelsQuery.queryKey }),
+      ]),
+  });
+}
+
+export const useDistribute = (provider: string) =>
+  useDistributionChange((body: { user_ids: string[]; group_ids: string[] }) =>
+    request(`/providers/${provider}/distributions`, { method: 'POST', body }),
+  );
+
+export const useSetDistribution = (provider: string) =>
+  useDistributionChange(({ id, is_active }: { id: string; is_active: boolean }) =>
+    request(`/providers/${provider}/distributions/${id}`, { method: 'PATCH', body: { is_active } }),
+  );
+
+export const useWithdraw = (provider: string) =>
+  useDistributionChange((id: string) => request(`/providers/${provider}/distributions/${id}`, { method: 'DELETE' }));
+
+export const pricesQuery = (model: string) =>
+  infiniteQueryOptions({
+    queryKey: ['models', 'prices', model],
+    queryFn: ({ pageParam, signal }) =>
+      request<Page<ModelPrice>>(`/models/${model}/prices`, { signal, query: { cursor: pageParam } }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+  });
+
+export interface PriceInput {
+  valid_from?: string;
+  input_price?: string;
+  output_price?: string;
+  cached_input_price?: string;
+  embedding_price?: string;
+}
+
+export function useAddPrice(model: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: PriceInput) => request(`/models/${model}/prices`, { method: 'POST', body }),
+    onSuccess: () => client.invalidateQueries({ queryKey: modelsQuery.queryKey }),
+  });
+}
+
+export interface ModelInput extends Pick<PriceInput, 'input_price' | 'output_price' | 'embedding_price'> {
   provider_config_id: string;
   name: string;
   model: string;
@@ -94,6 +166,8 @@ export interface ModelInput {
   max_tokens?: number;
   temperature?: number;
   is_default?: boolean;
+  is_organization_default?: boolean;
+  is_active?: boolean;
 }
 
 export function useSaveModel() {

@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { request } from '@/lib/http';
-import type { ApiKey, CreatedApiKey, Me, Page, Session, SetupState, User } from './types';
+import type { ApiKey, CreatedApiKey, Me, Page, Session, SetupState } from './types';
 
 export const setupQuery = queryOptions({
   queryKey: ['setup'],
@@ -13,6 +13,12 @@ export const meQuery = queryOptions({
   staleTime: 5 * 60_000,
 });
 
+/** All that a session may do which lacks the second factor that it must have. */
+const ENROLMENT_RIGHTS = ['profile:read', 'profile:second_factor', 'session:read', 'session:delete'];
+
+export const mustEnrol = ({ permissions }: Me): boolean =>
+  permissions.includes('profile:second_factor') && permissions.every((right) => ENROLMENT_RIGHTS.includes(right));
+
 export interface SetupInput {
   token: string;
   username: string;
@@ -22,7 +28,7 @@ export interface SetupInput {
 }
 
 /** Takes the answer of setting up or signing in as the new identity. */
-function useEnter<Input>(path: string) {
+export function useEnter<Input>(path: string) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (body: Input) => request<Me>(path, { method: 'POST', body, refresh: false }),
@@ -34,17 +40,28 @@ function useEnter<Input>(path: string) {
 }
 
 export const useSetup = () => useEnter<SetupInput>('/setup');
-export const useSignIn = () => useEnter<{ login: string; password: string }>('/auth/sign-in');
 
-export function signOut(): Promise<void> {
+/** May answer where to sign out at the issuer, too. */
+export function signOut(): Promise<{ redirect_to: string } | undefined> {
   return request('/auth/sign-out', { method: 'POST', refresh: false });
+}
+
+export interface UpdateMe {
+  display_name?: string;
+  first_name?: string;
+  last_name?: string;
+  organization?: string;
+  department?: string;
+  position?: string;
+  email?: string;
+  timezone?: string;
 }
 
 export function useUpdateMe() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: { display_name?: string; email?: string }) => request<Me>('/me', { method: 'PATCH', body }),
-    onSuccess: () => client.invalidateQueries({ queryKey: meQuery.queryKey }),
+    mutationFn: (body: UpdateMe) => request<Me>('/me', { method: 'PATCH', body }),
+    onSuccess: (me) => client.setQueryData(meQuery.queryKey, me),
   });
 }
 
@@ -81,7 +98,7 @@ export const apiKeysQuery = infiniteQueryOptions({
 export function useCreateApiKey() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: { name: string; permissions?: string[]; expires_at?: string }) =>
+    mutationFn: (body: { name: string; permissions?: string[]; expires_at?: string; allowed_addresses?: string[] }) =>
       request<CreatedApiKey>('/api-keys', { method: 'POST', body }),
     onSuccess: () => client.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
   });
@@ -95,34 +112,20 @@ export function useRevokeApiKey() {
   });
 }
 
-export const usersQuery = infiniteQueryOptions({
-  queryKey: ['users'],
-  queryFn: ({ pageParam, signal }) => request<Page<User>>('/users', { signal, query: { cursor: pageParam } }),
-  initialPageParam: null as string | null,
-  getNextPageParam: (page) => page.next_cursor ?? null,
-});
-
-export interface NewUser {
-  username: string;
-  email: string;
-  password: string;
-  display_name?: string;
-  roles: string[];
-}
-
-export function useCreateUser() {
+export function useUpdateApiKey() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: NewUser) => request<User>('/users', { method: 'POST', body }),
-    onSuccess: () => client.invalidateQueries({ queryKey: usersQuery.queryKey }),
+    mutationFn: ({ id, ...body }: { id: string; name?: string; allowed_addresses?: string[]; status?: string }) =>
+      request<ApiKey>(`/api-keys/${id}`, { method: 'PATCH', body }),
+    onSuccess: () => client.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
   });
 }
 
-export function useUpdateUser() {
+export function useRotateApiKey() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: { id: string; status?: string; roles?: string[]; display_name?: string }) =>
-      request<User>(`/users/${id}`, { method: 'PATCH', body }),
-    onSuccess: () => client.invalidateQueries({ queryKey: usersQuery.queryKey }),
+    mutationFn: ({ id, overlap_seconds }: { id: string; overlap_seconds: number }) =>
+      request<CreatedApiKey>(`/api-keys/${id}/rotate`, { method: 'POST', body: { overlap_seconds } }),
+    onSuccess: () => client.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
   });
 }

@@ -4,6 +4,7 @@ import { upload } from '@/lib/upload';
 import type {
   DocumentText,
   KnowledgeBase,
+  KnowledgeBaseGrant,
   KnowledgeDocument,
   Page,
   RetrievedChunk,
@@ -51,6 +52,35 @@ export function useDeleteKnowledgeBase() {
       client.removeQueries({ queryKey: ['knowledge-bases', 'one', id] });
       return client.invalidateQueries({ queryKey: ['knowledge-bases', 'list'] });
     },
+  });
+}
+
+export type GrantLevel = 'view' | 'use' | 'edit';
+
+/** With whom a base is shared. */
+export const grantsQuery = (base: string) =>
+  infiniteQueryOptions({
+    queryKey: ['knowledge-bases', 'grants', base],
+    queryFn: ({ pageParam, signal }) =>
+      request<Page<KnowledgeBaseGrant>>(`/knowledge-bases/${base}/grants`, { signal, query: { cursor: pageParam } }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+  });
+
+export function usePutGrant(base: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: { user?: string; group_id?: string; level: GrantLevel }) =>
+      request<KnowledgeBaseGrant>(`/knowledge-bases/${base}/grants`, { method: 'PUT', body }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['knowledge-bases'] }),
+  });
+}
+
+export function useRemoveGrant(base: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (grant: string) => request(`/knowledge-bases/${base}/grants/${grant}`, { method: 'DELETE' }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['knowledge-bases'] }),
   });
 }
 

@@ -1,13 +1,16 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
-import { request } from '@/lib/http';
-import type { AuditEntry, Page, SystemStatus } from './types';
+import { apiUrl, request } from '@/lib/http';
+import type { AuditChain, AuditEntry, AuditVerification, Page, SystemStatus } from './types';
 
 export interface AuditFilter {
   user_id?: string;
   action?: string;
   resource_type?: string;
+  resource_id?: string;
   from?: string;
   to?: string;
+  ip_address?: string;
+  q?: string;
 }
 
 export const auditQuery = (filter: AuditFilter) =>
@@ -18,6 +21,22 @@ export const auditQuery = (filter: AuditFilter) =>
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor ?? null,
   });
+
+export const auditExportUrl = (filter: AuditFilter, format: 'csv' | 'jsonl'): string =>
+  apiUrl('/audit-logs/export', { ...filter, format });
+
+export const auditChainQuery = queryOptions({
+  queryKey: ['audit-chain'],
+  queryFn: ({ signal }) => request<AuditChain>('/audit-chain', { signal }),
+});
+
+export function useVerifyChain() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (anchor?: string) => request<AuditVerification>('/audit-chain/verify', { query: { anchor } }),
+    onSuccess: ({ chain }) => client.setQueryData(auditChainQuery.queryKey, chain),
+  });
+}
 
 export const systemStatusQuery = queryOptions({
   queryKey: ['system', 'status'],

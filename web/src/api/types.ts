@@ -12,6 +12,18 @@ export interface Page<T> {
 export type SetupState = Schemas['SetupState'];
 export type Me = Schemas['Me'];
 export type Session = Schemas['Session'];
+export type SignInMethods = Schemas['SignInMethods'];
+export type SecondFactorChallenge = Schemas['SecondFactorChallenge'];
+export type RegistrationState = Schemas['RegistrationState'];
+export type InvitationView = Schemas['InvitationView'];
+export type SecondFactors = Schemas['SecondFactors'];
+export type TotpSecret = Schemas['TotpSecret'];
+export type RecoveryCodes = Schemas['RecoveryCodes'];
+export type Passkey = Schemas['Passkey'];
+export type NewPasskey = Schemas['NewPasskey'];
+export type OidcAccount = Schemas['OidcAccount'];
+export type DataExport = Schemas['DataExport'];
+export type OwnQuota = Schemas['Quota'];
 export type ApiKey = Schemas['ApiKey'];
 export type CreatedApiKey = Schemas['CreatedApiKey'];
 export type User = Schemas['User'];
@@ -26,8 +38,11 @@ export interface JsonSchema {
   format?: string;
   minimum?: number;
   maximum?: number;
+  maxLength?: number;
   properties?: Record<string, JsonSchema>;
   required?: string[];
+  /** The address that each value of an enumeration stands for. */
+  'x-base-urls'?: Record<string, string>;
 }
 
 export type CatalogueProvider = Omit<Schemas['CatalogueEntry'], 'config_schema'> & { config_schema: JsonSchema };
@@ -65,3 +80,26 @@ export type AuditEntry = Omit<Schemas['AuditLog'], 'old_values' | 'new_values'> 
 };
 export type SystemStatus = Schemas['SystemStatus'];
 export type FailedJob = Schemas['FailedJob'];
+
+export type Role = Schemas['Role'];
+export type AssignedRole = Schemas['AssignedRole'];
+export type Group = Schemas['Group'];
+export type GroupMember = Schemas['GroupMember'];
+export type Invitation = Schemas['Invitation'];
+export type CreatedInvitation = Schemas['CreatedInvitation'];
+export type MadeLink = Schemas['MadeLink'];
+export type OidcProvider = Schemas['OidcProvider'];
+export type AccessExplanation = Schemas['AccessExplanation'];
+
+export type Distribution = Schemas['Distribution'];
+export type ProviderAudience = Schemas['ProviderAudience'];
+export type AvailableProvider = Schemas['AvailableProvider'];
+export type ModelPrice = Schemas['ModelPrice'];
+export type Quota = Schemas['Quota'];
+export type QuotaResource = Schemas['QuotaResource'];
+export type QuotaInput = Schemas['SetQuota'];
+export type RateLimit = Schemas['RateLimit'];
+export type RateInput = Schemas['SetRateLimit'];
+export type KnowledgeBaseGrant = Schemas['KnowledgeBaseGrant'];
+export type AuditChain = Schemas['AuditChain'];
+export type AuditVerification = Schemas['AuditVerification'];

@@ -5,9 +5,14 @@ import {
   BookOutlined,
   DashboardOutlined,
   DeploymentUnitOutlined,
+  FieldTimeOutlined,
   KeyOutlined,
+  LoginOutlined,
   MessageOutlined,
+  SafetyCertificateOutlined,
   TeamOutlined,
+  UnlockOutlined,
+  UserOutlined,
 } from '@ant-design/icons';
 import type { ReactNode } from 'react';
 
@@ -20,6 +25,11 @@ export interface Area {
     | '/usage'
     | '/api-keys'
     | '/admin/users'
+    | '/admin/groups'
+    | '/admin/roles'
+    | '/admin/sign-in'
+    | '/admin/access'
+    | '/admin/limits'
     | '/admin/audit'
     | '/admin/status';
   label:
@@ -30,6 +40,11 @@ export interface Area {
     | 'usage'
     | 'apiKeys'
     | 'users'
+    | 'groups'
+    | 'roles'
+    | 'signInProviders'
+    | 'access'
+    | 'limits'
     | 'audit'
     | 'status';
   icon: ReactNode;
@@ -47,7 +62,12 @@ export const AREAS: Area[] = [
 ];
 
 export const ADMIN_AREAS: Area[] = [
-  { to: '/admin/users', label: 'users', icon: <TeamOutlined />, permission: 'user:read' },
+  { to: '/admin/users', label: 'users', icon: <UserOutlined />, permission: 'user:read' },
+  { to: '/admin/groups', label: 'groups', icon: <TeamOutlined />, permission: 'group:read' },
+  { to: '/admin/roles', label: 'roles', icon: <SafetyCertificateOutlined />, permission: 'role:read' },
+  { to: '/admin/sign-in', label: 'signInProviders', icon: <LoginOutlined />, permission: 'oidc_provider:read' },
+  { to: '/admin/access', label: 'access', icon: <UnlockOutlined />, permission: 'access:explain' },
+  { to: '/admin/limits', label: 'limits', icon: <FieldTimeOutlined />, permission: 'quota:read' },
   { to: '/admin/audit', label: 'audit', icon: <AuditOutlined />, permission: 'audit:read' },
   { to: '/admin/status', label: 'status', icon: <DashboardOutlined />, permission: 'system:read' },
 ];

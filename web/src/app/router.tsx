@@ -6,7 +6,8 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
-import { meQuery, setupQuery } from '@/api/identity';
+import type { AccessSearch } from '@/api/access';
+import { meQuery, mustEnrol, setupQuery } from '@/api/identity';
 import { queryClient } from '@/api/query-client';
 import { isStatus, onSignedOut } from '@/lib/http';
 import { applyPreferences } from '@/lib/preferences';
@@ -30,12 +31,30 @@ const setupRoute = createRoute({
 const signInRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/sign-in',
-  validateSearch: (search: Record<string, unknown>): { to?: string } => ({ to: text(search['to']) }),
+  validateSearch: (search: Record<string, unknown>): { to?: string; error?: string } => ({
+    to: text(search['to']),
+    error: text(search['error']),
+  }),
   beforeLoad: async () => {
     const setup = await queryClient.query({ ...setupQuery, staleTime: 'static' }).catch(() => undefined);
     if (setup?.needed) throw redirect({ to: '/setup' });
   },
   component: lazyRouteComponent(() => import('@/features/identity/sign-in-page'), 'SignInPage'),
+});
+
+/** Pages for people who have no session (yet). */
+const entry = <Path extends string>(path: Path, load: () => Promise<Record<string, unknown>>, name: string) =>
+  createRoute({
+    getParentRoute: () => rootRoute,
+    path,
+    component: lazyRouteComponent(load as () => Promise<Record<string, () => React.JSX.Element>>, name),
+  });
+
+const enrolRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: '/second-factor',
+  validateSearch: (search: Record<string, unknown>): { to?: string } => ({ to: text(search['to']) }),
+  component: lazyRouteComponent(() => import('@/features/identity/enrol-page'), 'EnrolPage'),
 });
 
 const shellRoute = createRoute({
@@ -45,6 +64,7 @@ const shellRoute = createRoute({
     try {
       const me = await queryClient.query({ ...meQuery, staleTime: 'static' });
       await applyPreferences(me.preferences);
+      if (mustEnrol(me)) throw redirect({ to: '/second-factor', search: { to: location.href } });
     } catch (error) {
       if (isStatus(error, 401)) throw redirect({ to: '/sign-in', search: { to: location.href } });
       throw error;
@@ -59,6 +79,13 @@ const page = <Path extends string>(path: Path, load: () => Promise<Record<string
     path,
     component: lazyRouteComponent(load as () => Promise<Record<string, () => React.JSX.Element>>, name),
   });
+
+const profileRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/profile',
+  validateSearch: (search: Record<string, unknown>): { tab?: string } => ({ tab: text(search['tab']) }),
+  component: lazyRouteComponent(() => import('@/features/identity/profile-page'), 'ProfilePage'),
+});
 
 const indexRoute = createRoute({
   getParentRoute: () => shellRoute,
@@ -75,9 +102,35 @@ const chatRoute = createRoute({
   component: lazyRouteComponent(() => import('@/features/chat/new-chat-page'), 'NewChatPage'),
 });
 
+const usersRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/admin/users',
+  validateSearch: (search: Record<string, unknown>): { tab?: string } => ({ tab: text(search['tab']) }),
+  component: lazyRouteComponent(() => import('@/features/identity/admin/users-page'), 'UsersPage'),
+});
+
+const accessRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/admin/access',
+  validateSearch: (search: Record<string, unknown>): AccessSearch => ({
+    user: text(search['user']),
+    action: text(search['action']),
+    object_type: text(search['object_type']),
+    object_id: text(search['object_id']),
+  }),
+  component: lazyRouteComponent(() => import('@/features/identity/admin/access-page'), 'AccessPage'),
+});
+
 const routeTree = rootRoute.addChildren([
   setupRoute,
   signInRoute,
+  enrolRoute,
+  entry('/register', () => import('@/features/identity/register-page'), 'RegisterPage'),
+  entry('/confirm-registration', () => import('@/features/identity/link-pages'), 'ConfirmRegistrationPage'),
+  entry('/invitation', () => import('@/features/identity/invitation-page'), 'InvitationPage'),
+  entry('/verify-email', () => import('@/features/identity/link-pages'), 'VerifyEmailPage'),
+  entry('/forgot-password', () => import('@/features/identity/reset-pages'), 'ForgotPasswordPage'),
+  entry('/reset-password', () => import('@/features/identity/reset-pages'), 'ResetPasswordPage'),
   shellRoute.addChildren([
     indexRoute,
     chatRoute,
@@ -89,8 +142,13 @@ const routeTree = rootRoute.addChildren([
     page('/providers', () => import('@/features/gateway/providers-page'), 'ProvidersPage'),
     page('/usage', () => import('@/features/gateway/usage-page'), 'UsagePage'),
     page('/api-keys', () => import('@/features/identity/api-keys-page'), 'ApiKeysPage'),
-    page('/profile', () => import('@/features/identity/profile-page'), 'ProfilePage'),
-    page('/admin/users', () => import('@/features/identity/users-page'), 'UsersPage'),
+    profileRoute,
+    usersRoute,
+    page('/admin/groups', () => import('@/features/identity/admin/groups-page'), 'GroupsPage'),
+    page('/admin/roles', () => import('@/features/identity/admin/roles-page'), 'RolesPage'),
+    page('/admin/sign-in', () => import('@/features/identity/admin/issuers-page'), 'IssuersPage'),
+    accessRoute,
+    page('/admin/limits', () => import('@/features/gateway/limits-page'), 'LimitsPage'),
     page('/admin/audit', () => import('@/features/ops/audit-page'), 'AuditPage'),
     page('/admin/status', () => import('@/features/ops/status-page'), 'StatusPage'),
   ]),

@@ -124,8 +124,10 @@ function Profile({ onNavigate }: { onNavigate: () => void }) {
     },
   ];
   const leave = async () => {
-    await signOut().catch(() => undefined);
+    const left = await signOut().catch(() => undefined);
     queryClient.clear();
+    // The issuer has a session of its own.
+    if (left) return location.assign(left.redirect_to);
     await navigate({ to: '/sign-in', search: {} });
   };
   const name = me?.display_name ?? me?.username ?? '';
@@ -136,7 +138,7 @@ function Profile({ onNavigate }: { onNavigate: () => void }) {
       placement="topLeft"
     >
       <button type="button" className={styles.profile}>
-        <Avatar size={30} icon={<UserOutlined />} className={styles.avatar} />
+        <Avatar size={30} src={me?.avatar_url} alt="" icon={<UserOutlined />} className={styles.avatar} />
         <span className={styles.who}>
           <strong>{name}</strong>
           <small>{me?.email}</small>

@@ -23,7 +23,9 @@ export function antdTheme(dark: boolean, motion: boolean): ThemeConfig {
       ...(dark ? DARK : LIGHT),
     },
     components: {
-      Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none', fontWeight: 500, ...(dark ? { primaryColor: '#0f1020' } : {}) },
+      Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none', fontWeight: 500, ...(dark ? { primaryColor: '#0f1020', dangerColor: '#12090a' } : {}) },
+      // The dark algorithm makes it too dim for the words beside a field.
+      Form: dark ? { colorError: '#f5898d' } : {},
       Table: { headerBg: 'transparent', cellPaddingBlock: 12 },
       Tag: { defaultBg: dark ? '#26282d' : '#eef0f3' },
     },
@@ -35,6 +37,11 @@ const LIGHT = {
   colorPrimaryHover: '#4338ca',
   colorLinkHover: '#3730a3',
   colorErrorHover: '#a92328',
+  // Derived from the strong colours above, these would be muddy.
+  colorSuccessBg: '#ecf8f1',
+  colorSuccessBorder: '#b7e0c8',
+  colorWarningBg: '#fff7e6',
+  colorWarningBorder: '#f5d9a6',
   colorBgLayout: '#f7f7f9',
   colorText: '#1c1d21',
   colorTextSecondary: '#50535c',

@@ -11,6 +11,7 @@ export type Query = Record<string, QueryValue>;
 export interface RequestOptions {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   query?: Query;
+  /** Sent as JSON; a file as it is. */
   body?: unknown;
   signal?: AbortSignal;
   headers?: Record<string, string>;
@@ -65,16 +66,17 @@ async function rotate(startedAt: number): Promise<boolean> {
 /** Sends with cookies; on 401 refreshes once and sends again, else signs out. */
 export async function send(path: string, options: RequestOptions = {}): Promise<Response> {
   const { method = 'GET', query, body, signal, headers, refresh = true } = options;
+  const file = body instanceof Blob;
   const init: RequestInit = {
     method,
     signal: signal ?? null,
     credentials: 'same-origin',
     headers: {
       ...(method === 'GET' ? {} : CLIENT_HEADER),
-      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...(body === undefined ? {} : { 'Content-Type': file ? 'application/octet-stream' : 'application/json' }),
       ...headers,
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body: file ? body : JSON.stringify(body) }),
   };
   const attempt = () => reach(apiUrl(path, query), init);
   let response = await attempt();

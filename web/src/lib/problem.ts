@@ -4,13 +4,16 @@ export class ApiProblem extends Error {
   /** Stable code; `network` when the server could not be reached. */
   readonly code: string;
   readonly detail: string;
+  /** The field of the request that the problem is about, where it is about one. */
+  readonly field: string | undefined;
 
-  constructor(status: number, code: string, detail: string) {
+  constructor(status: number, code: string, detail: string, field?: string) {
     super(detail);
     this.name = 'ApiProblem';
     this.status = status;
     this.code = code;
     this.detail = detail;
+    this.field = field;
   }
 }
 
@@ -26,13 +29,14 @@ export function problemFromText(status: number, text: string, fallback: string):
   } catch {
     body = undefined;
   }
-  const { code, detail, title } = (typeof body === 'object' && body !== null ? body : {}) as Partial<
-    Record<'code' | 'detail' | 'title', unknown>
+  const { code, detail, title, field } = (typeof body === 'object' && body !== null ? body : {}) as Partial<
+    Record<'code' | 'detail' | 'title' | 'field', unknown>
   >;
   return new ApiProblem(
     status,
     typeof code === 'string' ? code : `http_${status}`,
     typeof detail === 'string' ? detail : typeof title === 'string' ? title : fallback || `HTTP ${status}`,
+    typeof field === 'string' ? field : undefined,
   );
 }
 

@@ -33,6 +33,11 @@ export const en = {
   app: {
     administration: 'Administration',
     area: {
+      limits: 'Limits',
+      access: 'Access',
+      groups: 'Groups',
+      roles: 'Roles',
+      signInProviders: 'Sign-in providers',
       apiKeys: 'API keys',
       audit: 'Audit',
       chat: 'Chat',

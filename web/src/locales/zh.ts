@@ -33,6 +33,11 @@ export const zh = {
   app: {
     administration: '管理',
     area: {
+      limits: '限额',
+      access: '访问权限',
+      groups: '用户组',
+      roles: '角色',
+      signInProviders: '登录服务',
       apiKeys: 'API 密钥',
       audit: '审计',
       chat: '对话',

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::store::ExportRow;
-use crate::{Identity, ProfileRead};
+use crate::{Identity, ProfileExport, ProfileRead};
 
 /// A person's own data, put together as one ZIP file.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,7 +57,7 @@ impl From<ExportRow> for DataExport {
     ))]
 pub(crate) async fn create_data_export(
     State(identity): State<Identity>,
-    Allow { caller, .. }: Allow<ProfileRead>,
+    Allow { caller, .. }: Allow<ProfileExport>,
 ) -> Result<(StatusCode, Json<DataExport>), ApiError> {
     let made = identity.request_export(&caller).await?;
     Ok((StatusCode::ACCEPTED, Json(made.into())))
@@ -98,7 +98,7 @@ pub(crate) async fn get_data_export(
     ))]
 pub(crate) async fn download_data_export(
     State(identity): State<Identity>,
-    Allow { caller, .. }: Allow<ProfileRead>,
+    Allow { caller, .. }: Allow<ProfileExport>,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Response, ApiError> {
     let (bytes, size) = identity.export_file(&caller, id).await?;

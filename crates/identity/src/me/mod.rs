@@ -103,8 +103,8 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         let email = change.email.as_deref().map(rules::email).transpose()?;
         if email.is_some() {
-            // The address is a way to sign in, so it is the person's own to change.
-            session_of(caller).ok_or(IdentityError::SessionRequired)?;
+            // The address is a way to sign in: whoever has it can have a new password sent.
+            self.require_recent(caller).await?;
         }
         let profile = change.profile.columns()?;
         let (now, later): (Option<String>, Option<String>) = match self.can_mail() {

@@ -103,6 +103,10 @@ impl Identity {
         if !person.provider.allow_sign_up {
             return Err(OidcError::NotLinked.into());
         }
+        // Whoever owns the address could otherwise be led into an account that others enter, too.
+        if person.email().is_some() && !person.email_verified() {
+            return Err(OidcError::EmailNotVerified.into());
+        }
         let user = new_id();
         act_as(connection, user).await?;
         self.make_account(connection, user, person).await?;

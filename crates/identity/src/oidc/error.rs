@@ -24,6 +24,9 @@ pub enum OidcError {
     /// An account would be made, but the issuer does not tell an address.
     #[error("the issuer tells no e-mail address")]
     NoEmail,
+    /// An account would be made, but the issuer has not verified the address.
+    #[error("the issuer has not verified the e-mail address")]
+    EmailNotVerified,
     /// The account at the issuer is linked with another account here.
     #[error("the account is linked elsewhere")]
     LinkedElsewhere,
@@ -35,7 +38,9 @@ impl Problem for OidcError {
             OidcError::Unreachable(_) | OidcError::BadAnswer(_) => ErrorKind::Upstream,
             OidcError::BadToken(_) | OidcError::Denied => ErrorKind::Unauthenticated,
             OidcError::StateInvalid => ErrorKind::Gone,
-            OidcError::NotLinked | OidcError::NoEmail => ErrorKind::Forbidden,
+            OidcError::NotLinked | OidcError::NoEmail | OidcError::EmailNotVerified => {
+                ErrorKind::Forbidden
+            }
             OidcError::LinkedElsewhere => ErrorKind::Conflict,
         }
     }
@@ -49,6 +54,7 @@ impl Problem for OidcError {
             OidcError::StateInvalid => "oidc_state_invalid",
             OidcError::NotLinked => "oidc_not_linked",
             OidcError::NoEmail => "oidc_no_email",
+            OidcError::EmailNotVerified => "oidc_email_not_verified",
             OidcError::LinkedElsewhere => "oidc_linked_elsewhere",
         }
     }
@@ -64,6 +70,9 @@ impl Problem for OidcError {
                 "No account here is linked with that one; sign in as usual and link it."
             }
             OidcError::NoEmail => "The sign-in service does not tell your e-mail address.",
+            OidcError::EmailNotVerified => {
+                "The sign-in service has not verified your e-mail address; do that there first."
+            }
             OidcError::LinkedElsewhere => "That account is linked with another account here.",
         };
         text.to_owned()

@@ -166,6 +166,11 @@ impl Identity {
         let person = Person { provider: &provider, claims: &claims };
         match begun.user {
             Some(user) => {
+                let mut tx = self.db().begin_maintenance().await?;
+                if !is_active(&mut tx, user).await? {
+                    return Err(IdentityError::AccountNotActive);
+                }
+                drop(tx);
                 self.link(user, &person.subject()).await?;
                 Ok(Arrived::Linked(remembered.return_to))
             }
@@ -325,9 +330,10 @@ impl Identity {
         let address = async {
             let provider = self.active_provider(provider).await?;
             let issuer = self.issuer(&provider.issuer).await?;
-            let Some(mut url) = issuer.metadata.end_session_endpoint.clone() else {
-                return Ok(None);
-            };
+            let page = issuer.metadata.end_session_endpoint.clone();
+            // The browser goes there, so it must not be a script.
+            let page = page.filter(|url| matches!(url.scheme(), "http" | "https"));
+            let Some(mut url) = page else { return Ok(None) };
             url.query_pairs_mut()
                 .append_pair("client_id", &provider.client_id)
                 .append_pair("post_logout_redirect_uri", &self.address("/sign-in")?);

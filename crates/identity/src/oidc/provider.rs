@@ -10,7 +10,8 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use super::store::{self, ProviderRow};
-use crate::{Identity, IdentityError, rules};
+use crate::session::session_of;
+use crate::{Identity, IdentityError, rules, user};
 
 pub(super) const SEALED_IN: &str = "identity.oidc_providers";
 /// Entries of one map.
@@ -90,7 +91,7 @@ impl Identity {
             created_at: self.clock().now(),
         };
         let mut tx = self.db().begin_as(caller.user_id).await?;
-        self.apply(&mut tx, &mut row, change).await?;
+        self.apply(&mut tx, caller, &mut row, change).await?;
         store::insert(&mut tx, &row).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         Ok(row)
@@ -105,7 +106,7 @@ impl Identity {
     ) -> Result<ProviderRow, IdentityError> {
         let mut tx = self.db().begin_as(caller.user_id).await?;
         let mut row = store::find(&mut tx, id).await?;
-        self.apply(&mut tx, &mut row, change).await?;
+        self.apply(&mut tx, caller, &mut row, change).await?;
         store::update(&mut tx, &row).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         Ok(row)
@@ -124,12 +125,16 @@ impl Identity {
         tx.commit().await.map_err(IdentityError::from)
     }
 
+    /// What the issuer says gives these roles, so whoever names them must have their rights; and a
+    /// key never widens itself.
     async fn apply(
         &self,
         connection: &mut PgConnection,
+        caller: &Caller,
         row: &mut ProviderRow,
         change: ProviderChange,
     ) -> Result<(), IdentityError> {
+        session_of(caller).ok_or(IdentityError::SessionRequired)?;
         if let Some(name) = change.name {
             row.name = rules::key_name(&name)?;
         }
@@ -152,6 +157,7 @@ impl Identity {
                 let detail = format!("There is no role '{name}'.");
                 return Err(IdentityError::field("roles", detail));
             }
+            user::require_all(caller, &user::resolve(connection, &names).await?)?;
         }
         if let Some(groups) = change.groups {
             row.groups_map = name_map("groups", &groups)?;

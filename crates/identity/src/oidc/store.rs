@@ -92,7 +92,7 @@ pub(super) async fn update(
     connection: &mut PgConnection,
     row: &ProviderRow,
 ) -> Result<(), IdentityError> {
-    sqlx::query!(
+    let done = sqlx::query!(
         "UPDATE identity.oidc_providers
          SET name = $2, client_id = $3, encrypted_secret = $4, key_id = $5, scopes = $6,
              groups_claim = $7, roles_map = $8, groups_map = $9, allow_sign_up = $10,
@@ -113,6 +113,10 @@ pub(super) async fn update(
     )
     .execute(connection)
     .await?;
+    // Row-level security shows the row to more people than it lets change it.
+    if done.rows_affected() == 0 {
+        return Err(IdentityError::AdministratorsOnly);
+    }
     Ok(())
 }
 

@@ -47,7 +47,8 @@ pub(crate) async fn mode(connection: &mut PgConnection) -> Result<Mode, Identity
 /// The domains that may register by themselves; all where there are none.
 async fn domains(connection: &mut PgConnection) -> Result<Vec<String>, IdentityError> {
     let value = store::setting(connection, "registration.email_domains").await?;
-    let names = value.as_array().into_iter().flatten().filter_map(|name| name.as_str());
+    // What is no text is no domain: it must not make an empty list, which would mean all.
+    let names = value.as_array().into_iter().flatten().map(|name| name.as_str().unwrap_or("-"));
     Ok(names.map(|name| name.trim().trim_start_matches('@').to_lowercase()).collect())
 }
 

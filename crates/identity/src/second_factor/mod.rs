@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::session::{self, session_of};
 use crate::token::sha256;
-use crate::{Identity, IdentityError};
+use crate::{Identity, IdentityError, user};
 
 pub(crate) use store::Factors;
 
@@ -185,8 +185,14 @@ impl Identity {
         caller: &Caller,
         user: Uuid,
     ) -> Result<(), IdentityError> {
+        if user == caller.user_id {
+            let detail = "Change your own second factors in your profile.";
+            return Err(IdentityError::field("id", detail));
+        }
         self.user(caller, user).await?;
         let mut tx = self.db().begin_as(caller.user_id).await?;
+        let present = user::store::roles_of(&mut tx, user).await?;
+        user::require_all(caller, &present)?;
         store::remove_all(&mut tx, user).await?;
         session::store::revoke_others(&mut tx, user, None, "revoked", self.clock().now()).await?;
         self.record(&mut tx, caller, "reset_second_factors", user).await?;

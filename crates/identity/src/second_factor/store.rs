@@ -89,15 +89,13 @@ pub(super) async fn put_totp(
     user: Uuid,
     sealed: &Sealed,
 ) -> Result<(), IdentityError> {
-    sqlx::query!(
-        "DELETE FROM identity.totp_secrets WHERE user_id = $1 AND confirmed_at IS NULL",
-        user
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
+    let put = sqlx::query!(
         "INSERT INTO identity.totp_secrets (id, user_id, encrypted_secret, key_id)
-         VALUES ($1, $2, $3, $4)",
+         VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id) DO UPDATE
+         SET id = excluded.id, encrypted_secret = excluded.encrypted_secret,
+             key_id = excluded.key_id, last_step = 0
+         WHERE totp_secrets.confirmed_at IS NULL",
         id,
         user,
         sealed.bytes,
@@ -105,6 +103,9 @@ pub(super) async fn put_totp(
     )
     .execute(connection)
     .await?;
+    if put.rows_affected() == 0 {
+        return Err(IdentityError::TotpOn);
+    }
     Ok(())
 }
 

@@ -136,6 +136,11 @@ impl Identity {
             let detail = "The status is active, inactive or suspended.";
             return Err(IdentityError::field("status", detail));
         }
+        if change.password.is_some() && id == caller.user_id {
+            // That way would not ask for the present one.
+            let detail = "Change your own password in your profile.";
+            return Err(IdentityError::field("password", detail));
+        }
         let profile = change.profile.columns()?;
         let before = self.user(caller, id).await?;
         let password_hash = match &change.password {

@@ -78,7 +78,7 @@ async fn a_stranger_gets_an_account_and_the_same_one_again() {
     assert_eq!(id(&again.get("/api/v1/me").await.expect(200)), id(&me));
     // Another subject with the same name and another address is another person.
     world.issuer.says(json!({ "sub": "subject-2", "email": "ada@example.net",
-                              "preferred_username": "ada" }));
+                              "email_verified": true, "preferred_username": "ada" }));
     let mut other = world.app.visitor();
     assert_eq!(world.sign_in(&mut other).await, "/chat");
     assert_eq!(other.get("/api/v1/me").await.expect(200)["username"], "ada-2");
@@ -270,7 +270,10 @@ async fn roles_and_groups_follow_the_claims_at_each_sign_in() {
     }
     tx.commit().await.unwrap();
     let mut client = world.app.visitor();
-    let says = |groups: Value| json!({ "sub": "subject-1", "email": "ada@example.org", "realm": { "groups": groups } });
+    let says = |groups: Value| {
+        json!({ "sub": "subject-1", "email": "ada@example.org", "email_verified": true,
+                "realm": { "groups": groups } })
+    };
     for (groups, roles, members) in [
         (json!(["devs", "qa-leads"]), json!(["developer", "tester", "user"]), "Engineering"),
         (json!("qa"), json!(["tester", "user"]), "Quality"),
@@ -364,7 +367,11 @@ async fn what_the_token_leaves_out_is_asked_for_and_must_be_of_the_same_person()
     let of_another = json!({ "sub": "subject-2", "email": "ada@example.org" });
     world.issuer.set(|issuer| issuer.userinfo = Some(of_another));
     assert_eq!(world.sign_in(&mut client).await, "/sign-in?error=oidc_bad_answer");
-    let own = json!({ "sub": "subject-1", "email": "ada@example.org" });
+    // Somebody else's address would lead its owner into an account that others enter, too.
+    let claimed = json!({ "sub": "subject-1", "email": "ada@example.org" });
+    world.issuer.set(|issuer| issuer.userinfo = Some(claimed));
+    assert_eq!(world.sign_in(&mut client).await, "/sign-in?error=oidc_email_not_verified");
+    let own = json!({ "sub": "subject-1", "email": "ada@example.org", "email_verified": true });
     world.issuer.set(|issuer| issuer.userinfo = Some(own));
     assert_eq!(world.sign_in(&mut client).await, "/chat");
     assert_eq!(client.get("/api/v1/me").await.expect(200)["email"], "ada@example.org");

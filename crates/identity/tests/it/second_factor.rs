@@ -336,7 +336,7 @@ async fn a_suspended_person_does_not_get_past_the_second_step() {
     let path = format!("/api/v1/users/{ada_id}");
     root.patch(&path, json!({ "status": "suspended" })).await.expect(200);
     let right = json!({ "challenge": token, "code": totp.code(app.clock.now()) });
-    client.post(SECOND, right).await.refused(403, "account_not_active");
+    client.post(SECOND, right).await.refused(410, "challenge_ended");
     let both = json!({ "login": "ada", "password": PASSWORD, "code": "000000" });
     let refused: Value = client.post(SIGN_IN, both).await.refused(422, "invalid_field");
     assert!(refused["detail"].as_str().unwrap().contains("code"));

@@ -80,9 +80,18 @@ async fn nobody_gives_away_or_touches_rights_beyond_their_own() {
     let eve = hr.post("/api/v1/users", without).await.expect(201);
     let path = format!("/api/v1/users/{}", id(&eve));
     hr.patch(&path, json!({ "roles": ["admin"] })).await.refused(403, "permission_not_held");
+    let body = json!({ "username": "second", "email": "second@example.org", "password": PASSWORD,
+                       "roles": ["admin"] });
+    let second = root.post("/api/v1/users", body).await.expect(201);
     let take_over = json!({ "password": "taken over by hr" });
-    let root_path = format!("/api/v1/users/{root_id}");
-    hr.patch(&root_path, take_over).await.refused(403, "permission_not_held");
+    let path = format!("/api/v1/users/{}", id(&second));
+    hr.patch(&path, take_over.clone()).await.refused(403, "permission_not_held");
+    let path = format!("{path}/second-factors");
+    hr.delete(&path).await.refused(403, "permission_not_held");
+    // One's own password is changed where the present one is asked for.
+    let path = format!("/api/v1/users/{root_id}");
+    hr.patch(&path, take_over.clone()).await.refused(422, "invalid_field");
+    root.patch(&path, take_over).await.refused(422, "invalid_field");
     root.sign_in("root").await.expect(200);
 }
 

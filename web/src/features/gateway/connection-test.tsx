@@ -29,7 +29,7 @@ export function ConnectionTest({ id, extra }: { id: string; extra?: ReactNode })
             title={result.ok ? t('providers.works') : t('providers.fails')}
             description={
               result.ok
-                ? format.duration(result.latency_ms)
+                ? t('available.testOk', { took: format.duration(result.latency_ms) })
                 : describeCode(result.code ?? 'unknown', result.detail)
             }
           />

@@ -3,7 +3,9 @@ import { Alert, AutoComplete, Checkbox, Form, Input, InputNumber, Modal, Radio, 
 import { useTranslation } from 'react-i18next';
 import { offeredModelsQuery, providersQuery, useSaveModel, type ModelInput } from '@/api/gateway';
 import type { Model } from '@/api/types';
+import { useFormErrors } from '@/lib/use-form-errors';
 import { useDescribe } from '@/lib/use-describe';
+import styles from './gateway.module.css';
 
 interface ModelFormProps {
   providerId?: string | undefined;
@@ -16,16 +18,21 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
   const { t } = useTranslation();
   const describe = useDescribe();
   const [form] = Form.useForm<ModelInput>();
+  const errors = useFormErrors(form);
   const save = useSaveModel();
   const providers = useQuery(providersQuery);
   // Undefined until the form stands.
   const watched = Form.useWatch('provider_config_id', form) as string | undefined;
   const provider = watched ?? providerId;
+  const kind = Form.useWatch('kind', form) as string | undefined;
   const offered = useQuery({ ...offeredModelsQuery(provider ?? ''), enabled: provider !== undefined && !model });
   const submit = async () => {
-    const { provider_config_id, model: name, kind, ...rest } = await form.validateFields();
+    const { provider_config_id, model: name, kind, ...values } = await form.validateFields();
+    // Its absence says that a price is unknown.
+    const rest = Object.fromEntries(Object.entries(values as Record<string, unknown>).filter(([, value]) => value !== null && value !== ''));
     save.mutate(model ? { id: model.id, ...rest } : { provider_config_id, model: name, kind, ...rest }, {
       onSuccess: onClose,
+      onError: errors.show,
     });
   };
   const required = { required: true, whitespace: true, message: t('common.required') };
@@ -36,13 +43,13 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
       okText={t('common.save')}
       cancelText={t('common.cancel')}
       confirmLoading={save.isPending}
-      onOk={() => void submit()}
+      onOk={() => void submit().catch(() => undefined)}
       onCancel={onClose}
     >
       <Form
         form={form}
         layout="vertical"
-        onFinish={() => void submit()}
+        onFinish={() => void submit().catch(() => undefined)}
         initialValues={{
           provider_config_id: providerId ?? model?.provider_config_id ?? undefined,
           kind: model?.kind ?? 'chat',
@@ -53,7 +60,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
           is_default: model?.is_default ?? false,
         }}
       >
-        {save.isError && <Alert type="error" showIcon title={describe(save.error)} />}
+        {errors.general && <Alert type="error" showIcon title={errors.general} />}
         <Form.Item name="provider_config_id" label={t('models.provider')} rules={[required]} hidden={providerId !== undefined || model !== undefined}>
           <Select
             loading={providers.isPending}
@@ -92,6 +99,15 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
         <Form.Item name="temperature" label={t('models.temperature')}>
           <InputNumber min={0} max={2} step={0.1} style={{ width: '100%' }} />
         </Form.Item>
+        {!model && (
+          <div className={styles.pair}>
+            {(kind === 'embedding' ? (['embedding_price'] as const) : (['input_price', 'output_price'] as const)).map((price) => (
+              <Form.Item key={price} name={price} label={t(`prices.${price}`)} extra={t('prices.unit')}>
+                <InputNumber<string> stringMode min="0" max="1000000" prefix="$" style={{ width: '100%' }} placeholder={t('prices.unknown')} />
+              </Form.Item>
+            ))}
+          </div>
+        )}
         <Form.Item name="is_default" valuePropName="checked">
           <Checkbox>{t('models.makeDefault')}</Checkbox>
         </Form.Item>

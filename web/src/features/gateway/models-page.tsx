@@ -1,4 +1,4 @@
-import { DeleteOutlined, DeploymentUnitOutlined, EditOutlined, PlusOutlined } from '@ant-design/icons';
+import { DeploymentUnitOutlined, PlusOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { App, Button, Segmented, Tag, type TableColumnsType } from 'antd';
@@ -12,23 +12,31 @@ import { EmptyState, QueryState } from '@/components/states';
 import { StatusDot } from '@/components/status-dot';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
+import { usePermits } from '@/components/use-permits';
 import styles from './gateway.module.css';
 import { ModelForm } from './model-form';
+import { ModelMenu } from './model-menu';
+import { PricesDrawer } from './prices-drawer';
+import { RowButtons } from './row-buttons';
 
 export function ModelsPage() {
   const { t } = useTranslation();
   const query = useQuery(modelsQuery);
   const [kind, setKind] = useState<ModelKind | 'all'>('all');
   const [editing, setEditing] = useState<Model | 'new'>();
+  const [priced, setPriced] = useState<string>();
+  const may = usePermits();
   const models = (query.data?.items ?? []).filter((model) => kind === 'all' || model.kind === kind);
   return (
     <Page
       title={t('models.title')}
       description={t('models.intro')}
       actions={
-        <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
-          {t('models.create')}
-        </Button>
+        may('model:write') && (
+          <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
+            {t('models.create')}
+          </Button>
+        )
       }
     >
       <Segmented
@@ -52,16 +60,23 @@ export function ModelsPage() {
               action={<Link to="/providers">{t('providers.create')}</Link>}
             />
           ) : (
-            <ModelTable models={models} onEdit={setEditing} />
+            <ModelTable models={models} onEdit={setEditing} onPrices={setPriced} />
           )
         }
       </QueryState>
+      <PricesDrawer model={models.find(({ id }) => id === priced)} onClose={() => setPriced(undefined)} />
       {editing && <ModelForm model={editing === 'new' ? undefined : editing} onClose={() => setEditing(undefined)} />}
     </Page>
   );
 }
 
-function ModelTable({ models, onEdit }: { models: Model[]; onEdit: (model: Model) => void }) {
+interface ModelTableProps {
+  models: Model[];
+  onEdit: (model: Model) => void;
+  onPrices: (id: string) => void;
+}
+
+function ModelTable({ models, onEdit, onPrices }: ModelTableProps) {
   const { t } = useTranslation();
   const format = useFormat();
   const describe = useDescribe();
@@ -84,7 +99,8 @@ function ModelTable({ models, onEdit }: { models: Model[]; onEdit: (model: Model
       render: (_, model) => (
         <div className={styles.model}>
           <strong>
-            {model.name} {model.is_default && <Tag>{t('models.default')}</Tag>}
+            {model.name} {model.is_default && <Tag>{t('prices.myDefault')}</Tag>}
+            {model.is_organization_default && <Tag>{t('prices.organizationDefault')}</Tag>}
           </strong>
           <code>{model.model}</code>
         </div>
@@ -111,31 +127,40 @@ function ModelTable({ models, onEdit }: { models: Model[]; onEdit: (model: Model
       title: t('models.price'),
       key: 'price',
       align: 'end',
-      render: (_, model) =>
-        model.input_price == null ? '—' : `${format.cost(model.input_price)} / ${format.cost(model.output_price)}`,
+      render: (_, model) => <Price model={model} onOpen={() => onPrices(model.id)} />,
     },
     {
       title: <span className="visually-hidden">{t('common.actions')}</span>,
       key: 'actions',
       align: 'end',
-      render: (_, model) =>
-        model.editable && (
-          <>
-            <Button
-              type="text"
-              icon={<EditOutlined />}
-              aria-label={t('common.editNamed', { name: model.name })}
-              onClick={() => onEdit(model)}
-            />
-            <Button
-              type="text"
-              icon={<DeleteOutlined />}
-              aria-label={t('common.deleteNamed', { name: model.name })}
-              onClick={() => confirmDelete(model)}
-            />
-          </>
-        ),
+      render: (_, model) => (
+        <>
+          {model.editable && (
+            <RowButtons name={model.name} onEdit={() => onEdit(model)} onDelete={() => confirmDelete(model)} />
+          )}
+          <ModelMenu model={model} onPrices={() => onPrices(model.id)} />
+        </>
+      ),
     },
   ];
   return <DataTable rowKey="id" size="middle" columns={columns} dataSource={models} />;
+}
+
+/** Prices of the platform's own models are nothing; those of others may be unknown. */
+function Price({ model, onOpen }: { model: Model; onOpen: () => void }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const known = model.kind === 'embedding' ? model.embedding_price : model.input_price;
+  if (model.scope === 'built_in' && known == null) return '—';
+  return (
+    <Button type="link" className={styles.linkCell} onClick={onOpen}>
+      {known == null ? (
+        <Tag color="warning">{t('prices.unknown')}</Tag>
+      ) : model.kind === 'embedding' ? (
+        format.cost(known)
+      ) : (
+        `${format.cost(known)} / ${format.cost(model.output_price)}`
+      )}
+    </Button>
+  );
 }

@@ -1,13 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Form, Input, Modal, Radio, Select } from 'antd';
+import { Alert, Form, Input, Modal, Radio, Select, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { catalogueQuery, useSaveProvider, type ProviderInput } from '@/api/gateway';
 import { meQuery } from '@/api/identity';
 import type { Provider } from '@/api/types';
 import { QueryState } from '@/components/states';
 import { permits } from '@/lib/permissions';
-import { useDescribe } from '@/lib/use-describe';
-import { SchemaFields } from './schema-fields';
+import { useFormErrors } from '@/lib/use-form-errors';
+import { cleanConfig, SchemaFields } from './schema-fields';
 
 interface ProviderFormProps {
   provider: Provider | undefined;
@@ -16,11 +16,12 @@ interface ProviderFormProps {
 
 export function ProviderForm({ provider, onClose }: ProviderFormProps) {
   const { t } = useTranslation();
-  const describe = useDescribe();
   const catalogue = useQuery(catalogueQuery);
   const { data: me } = useQuery(meQuery);
   const [form] = Form.useForm<ProviderInput>();
+  const errors = useFormErrors(form);
   const save = useSaveProvider();
+  const scope = (Form.useWatch('scope', form) as string | undefined) ?? provider?.scope;
   // Undefined until the form stands.
   const watched = Form.useWatch('provider', form) as string | undefined;
   const chosen = watched ?? provider?.provider;
@@ -31,10 +32,13 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
   const submit = async () => {
     const values = await form.validateFields();
     // An empty key keeps the stored one.
-    const { api_key, provider: name, scope, ...rest } = values;
+    const { api_key, provider: name, scope: owner, audience, config, ...others } = values;
+    const rest = { ...others, config: cleanConfig(config) };
+    const whom = audience && !provider ? { audience } : {};
     const key = api_key ? { api_key } : {};
-    save.mutate(provider ? { id: provider.id, ...rest, ...key } : { provider: name, scope, ...rest, ...key }, {
+    save.mutate(provider ? { id: provider.id, ...rest, ...key } : { provider: name, scope: owner, ...rest, ...key, ...whom }, {
       onSuccess: onClose,
+      onError: errors.show,
     });
   };
   const required = { required: true, whitespace: true, message: t('common.required') };
@@ -45,7 +49,7 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
       okText={t('common.save')}
       cancelText={t('common.cancel')}
       confirmLoading={save.isPending}
-      onOk={() => void submit()}
+      onOk={() => void submit().catch(() => undefined)}
       onCancel={onClose}
     >
       <QueryState query={catalogue}>
@@ -53,16 +57,17 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
           <Form
             form={form}
             layout="vertical"
-            onFinish={() => void submit()}
+            onFinish={() => void submit().catch(() => undefined)}
             initialValues={{
               provider: provider?.provider,
               name: provider?.name,
               scope: provider?.scope ?? 'personal',
               base_url: provider?.base_url ?? undefined,
               config: provider?.config ?? undefined,
+              is_active: provider?.is_active ?? true,
             }}
           >
-            {save.isError && <Alert type="error" showIcon title={describe(save.error)} />}
+            {errors.general && <Alert type="error" showIcon title={errors.general} />}
             <Form.Item name="provider" label={t('providers.kind')} rules={[required]}>
               <Select
                 disabled={provider !== undefined}
@@ -97,8 +102,8 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
               >
                 <Input.Password autoComplete="off" maxLength={4000} />
               </Form.Item>
-            {schema && <SchemaFields key={chosen} schema={schema} />}
-            {permits(me?.permissions ?? [], 'provider:manage') && (
+            {schema && <SchemaFields key={chosen} schema={schema} onBaseUrl={(url) => form.setFieldValue('base_url', url)} />}
+            {permits(me?.permissions ?? [], 'organization_provider:manage') && (
               <Form.Item name="scope" label={t('providers.scope')} hidden={provider !== undefined}>
                 <Radio.Group
                   options={[
@@ -106,6 +111,21 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
                     { value: 'organization', label: t('providers.scopes.organization') },
                   ]}
                 />
+              </Form.Item>
+            )}
+            {!provider && scope === 'organization' && (
+              <Form.Item name="audience" label={t('distribution.audience')} initialValue="everyone" extra={t('distribution.formHint')}>
+                <Radio.Group
+                  options={[
+                    { value: 'everyone', label: t('distribution.everyone') },
+                    { value: 'selected', label: t('distribution.selected') },
+                  ]}
+                />
+              </Form.Item>
+            )}
+            {provider && (
+              <Form.Item name="is_active" label={t('distribution.inUse')} valuePropName="checked" extra={t('distribution.inUseHint')}>
+                <Switch />
               </Form.Item>
             )}
           </Form>

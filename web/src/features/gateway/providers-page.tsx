@@ -1,4 +1,4 @@
-import { ApiOutlined, DeleteOutlined, EditOutlined, PlusOutlined } from '@ant-design/icons';
+import { ApiOutlined, DeleteOutlined, EditOutlined, PlusOutlined, TeamOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { App, Button, Tag, Tooltip } from 'antd';
 import { useState } from 'react';
@@ -7,8 +7,11 @@ import { providersQuery, useDeleteProvider } from '@/api/gateway';
 import type { Provider } from '@/api/types';
 import { Page } from '@/components/page';
 import { EmptyState, QueryState } from '@/components/states';
+import { usePermits } from '@/components/use-permits';
 import { useDescribe } from '@/lib/use-describe';
+import { AvailableList } from './available-list';
 import { ConnectionTest } from './connection-test';
+import { DistributionDrawer } from './distribution-drawer';
 import styles from './gateway.module.css';
 import { ModelForm } from './model-form';
 import { ProviderForm } from './provider-form';
@@ -16,9 +19,11 @@ import { ProviderForm } from './provider-form';
 export function ProvidersPage() {
   const { t } = useTranslation();
   const query = useQuery(providersQuery);
+  const may = usePermits();
   const [editing, setEditing] = useState<Provider | 'new'>();
+  const [shared, setShared] = useState<string>();
   const providers = query.data?.items ?? [];
-  const create = (
+  const create = may('provider:write') && (
     <Button type="primary" icon={<PlusOutlined />} onClick={() => setEditing('new')}>
       {t('providers.create')}
     </Button>
@@ -32,12 +37,15 @@ export function ProvidersPage() {
           ) : (
             <ul className={styles.providers}>
               {providers.map((provider) => (
-                <ProviderCard key={provider.id} provider={provider} onEdit={() => setEditing(provider)} />
+                <ProviderCard key={provider.id} provider={provider} onEdit={() => setEditing(provider)} onDistribute={() => setShared(provider.id)} />
               ))}
             </ul>
           )
         }
       </QueryState>
+      <br />
+      <AvailableList />
+      <DistributionDrawer provider={providers.find(({ id }) => id === shared)} onClose={() => setShared(undefined)} />
       {editing && (
         <ProviderForm provider={editing === 'new' ? undefined : editing} onClose={() => setEditing(undefined)} />
       )}
@@ -45,7 +53,14 @@ export function ProvidersPage() {
   );
 }
 
-function ProviderCard({ provider, onEdit }: { provider: Provider; onEdit: () => void }) {
+interface ProviderCardProps {
+  provider: Provider;
+  onEdit: () => void;
+  onDistribute: () => void;
+}
+
+function ProviderCard({ provider, onEdit, onDistribute }: ProviderCardProps) {
+  const may = usePermits();
   const { t } = useTranslation();
   const { modal, message: toast } = App.useApp();
   const describe = useDescribe();
@@ -70,7 +85,9 @@ function ProviderCard({ provider, onEdit }: { provider: Provider; onEdit: () => 
             {provider.base_url ? ` · ${provider.base_url}` : ''}
           </span>
         </div>
+        {!provider.is_active && <Tag color="warning">{t('models.inactive')}</Tag>}
         <Tag>{t(`providers.scopes.${provider.scope}`)}</Tag>
+        {provider.audience && <Tag>{t(`distribution.${provider.audience}`)}</Tag>}
         {provider.editable && (
           <>
         <Tooltip title={t('common.edit')}>
@@ -93,9 +110,18 @@ function ProviderCard({ provider, onEdit }: { provider: Provider; onEdit: () => 
       <ConnectionTest
         id={provider.id}
         extra={
-          <Button icon={<PlusOutlined />} onClick={() => setAdding(true)}>
-            {t('models.create')}
-          </Button>
+          <>
+            {provider.editable && (
+              <Button icon={<PlusOutlined />} onClick={() => setAdding(true)}>
+                {t('models.create')}
+              </Button>
+            )}
+            {provider.scope === 'organization' && may('organization_provider:manage') && (
+              <Button icon={<TeamOutlined />} onClick={onDistribute}>
+                {t('distribution.title')}
+              </Button>
+            )}
+          </>
         }
       />
       {adding && <ModelForm providerId={provider.id} onClose={() => setAdding(false)} />}

@@ -6,62 +6,113 @@ import type { JsonSchema } from '@/api/types';
 /** Fields of the provider's own that have their place in the form already. */
 const KNOWN = new Set(['base_url', 'api_key']);
 
-const TRANSLATED = [
-  'embedding_batch_size',
-  'first_byte_timeout_seconds',
-  'idle_timeout_seconds',
-  'organization',
-  'project',
-] as const;
+/** Schemas come in English; a text of ours goes before, and a field that came later shows its own. */
+const text = (t: TFunction, key: string, fallback: string | undefined) =>
+  t(key as 'providers.more', { defaultValue: fallback ?? '' });
 
-/** Schemas come in English; the fields that the catalogue has today are named in both languages. */
-function fieldLabel(name: string, t: TFunction): string | undefined {
-  const known = TRANSLATED.find((field) => field === name);
-  return known && t(`providers.fields.${known}`);
-}
+const labelOf = (t: TFunction, name: string, field: JsonSchema) =>
+  text(t, `providerFields.${name}.label`, '') || text(t, `providers.fields.${name}`, field.title ?? name);
 
-function control(schema: JsonSchema) {
-  if (schema.enum) {
-    return <Select allowClear options={schema.enum.map((value) => ({ value: value as string, label: String(value) }))} />;
+const isRegion = (field: JsonSchema) => field['x-base-urls'] !== undefined;
+
+function Control({
+  name,
+  field,
+  onPick,
+  ...given
+}: {
+  name: string;
+  field: JsonSchema;
+  onPick: (value: string) => void;
+}) {
+  const { t } = useTranslation();
+  if (field.enum) {
+    const options = field.enum.map((value) => ({
+      value: value as string,
+      label: text(t, `providerFields.${name}.values.${String(value)}`, String(value)),
+    }));
+    return <Select {...given} allowClear={field.default === undefined} options={options} onSelect={onPick} />;
   }
-  if (schema.type === 'boolean') return <Switch />;
-  if (schema.type === 'integer' || schema.type === 'number') {
+  if (field.type === 'boolean') {
+    // Without a default, not saying anything is a third answer.
+    if (field.default !== undefined) return <Switch {...given} />;
+    return (
+      <Select
+        {...given}
+        allowClear
+        placeholder={t('providerFields.unset')}
+        options={[
+          { value: true, label: t('providerFields.yes') },
+          { value: false, label: t('providerFields.no') },
+        ]}
+      />
+    );
+  }
+  if (field.type === 'integer' || field.type === 'number') {
     return (
       <InputNumber
-        min={schema.minimum ?? Number.MIN_SAFE_INTEGER}
-        max={schema.maximum ?? Number.MAX_SAFE_INTEGER}
-        precision={schema.type === 'integer' ? 0 : undefined}
+        {...given}
+        min={field.minimum ?? Number.MIN_SAFE_INTEGER}
+        max={field.maximum ?? Number.MAX_SAFE_INTEGER}
+        precision={field.type === 'integer' ? 0 : undefined}
         style={{ width: '100%' }}
       />
     );
   }
-  if (schema.format === 'password') return <Input.Password autoComplete="off" />;
-  return <Input placeholder={typeof schema.default === 'string' ? schema.default : undefined} />;
+  const length = field.maxLength === undefined ? {} : { maxLength: field.maxLength };
+  if (field.format === 'password') return <Input.Password {...given} {...length} autoComplete="off" />;
+  return <Input {...given} {...length} placeholder={typeof field.default === 'string' ? field.default : undefined} />;
+}
+
+interface SchemaFieldsProps {
+  schema: JsonSchema;
+  /** A value was chosen that stands for an address. */
+  onBaseUrl: (url: string) => void;
 }
 
 /** A provider's further settings, as its configuration schema describes them. */
-export function SchemaFields({ schema }: { schema: JsonSchema }) {
+export function SchemaFields({ schema, onBaseUrl }: SchemaFieldsProps) {
   const { t } = useTranslation();
   const fields = Object.entries(schema.properties ?? {}).filter(([name]) => !KNOWN.has(name));
   if (fields.length === 0) return null;
-  const items = fields.map(([name, field]) => (
+  const item = ([name, field]: [string, JsonSchema]) => (
     <Form.Item
       key={name}
       name={['config', name]}
-      label={fieldLabel(name, t) ?? field.title ?? name}
-      extra={field.description}
+      label={labelOf(t, name, field)}
+      extra={text(t, `providerFields.${name}.hint`, field.description) || undefined}
       initialValue={field.default}
-      valuePropName={field.type === 'boolean' ? 'checked' : 'value'}
+      valuePropName={field.type === 'boolean' && field.default !== undefined ? 'checked' : 'value'}
       rules={[{ required: schema.required?.includes(name) ?? false, message: t('common.required') }]}
     >
-      {control(field)}
+      <Control
+        name={name}
+        field={field}
+        onPick={(value) => {
+          const url = field['x-base-urls']?.[value];
+          if (url) onBaseUrl(url);
+        }}
+      />
     </Form.Item>
-  ));
+  );
+  const more = fields.filter(([, field]) => !isRegion(field));
   return (
-    <Collapse
-      ghost
-      size="small"
-      items={[{ key: 'more', label: t('providers.more'), children: items, forceRender: true }]}
-    />
+    <>
+      {fields.filter(([, field]) => isRegion(field)).map(item)}
+      {more.length > 0 && (
+        <Collapse
+          ghost
+          size="small"
+          items={[{ key: 'more', label: t('providers.more'), children: more.map(item), forceRender: true }]}
+        />
+      )}
+    </>
+  );
+}
+
+/** Settings that are set: an emptied field says nothing. */
+export function cleanConfig(config: Record<string, unknown> = {}): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(config).filter(([, value]) => value !== undefined && value !== null && value !== ''),
   );
 }

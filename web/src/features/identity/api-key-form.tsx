@@ -2,13 +2,14 @@ import { Alert, Form, Input, Modal, Select } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useCreateApiKey } from '@/api/identity';
-import { CopyButton } from '@/components/copy-button';
-import { useDescribe } from '@/lib/use-describe';
-import styles from './api-keys.module.css';
+import { AddressField, RightsField, SecretModal, USUAL_RIGHTS } from './api-key-fields';
+import { useFormErrors } from '@/lib/use-form-errors';
 
 interface FormValues {
   name: string;
   days: number;
+  permissions: string[];
+  allowed_addresses?: string[];
 }
 
 const DAY = 86_400_000;
@@ -16,31 +17,24 @@ const DAY = 86_400_000;
 /** Makes a key and shows it the only time it can be seen. */
 export function ApiKeyForm({ open, onClose }: { open: boolean; onClose: () => void }) {
   const { t } = useTranslation();
-  const describe = useDescribe();
   const [form] = Form.useForm<FormValues>();
+  const errors = useFormErrors(form);
   const create = useCreateApiKey();
   const [secret, setSecret] = useState<string>();
   const close = () => {
     setSecret(undefined);
-    create.reset();
+    errors.clear();
     onClose();
   };
   const submit = async () => {
-    const { name, days } = await form.validateFields();
+    const { name, days, ...rest } = await form.validateFields();
     const expires = days > 0 ? { expires_at: new Date(Date.now() + days * DAY).toISOString() } : {};
-    create.mutate({ name: name.trim(), ...expires }, { onSuccess: (created) => setSecret(created.key) });
-  };
-  if (secret !== undefined) {
-    return (
-      <Modal open={open} title={t('keys.made')} okText={t('common.done')} onOk={close} onCancel={close} cancelButtonProps={{ hidden: true }} mask={{ closable: false }}>
-        <Alert type="warning" showIcon title={t('keys.once')} />
-        <div className={styles.secret}>
-          <code data-testid="api-key">{secret}</code>
-          <CopyButton text={secret} labelled type="primary" size="middle" />
-        </div>
-      </Modal>
+    create.mutate(
+      { name: name.trim(), ...rest, ...expires },
+      { onSuccess: (created) => setSecret(created.key), onError: errors.show },
     );
-  }
+  };
+  if (secret !== undefined) return <SecretModal secret={secret} onClose={close} />;
   return (
     <Modal
       open={open}
@@ -48,12 +42,12 @@ export function ApiKeyForm({ open, onClose }: { open: boolean; onClose: () => vo
       okText={t('common.create')}
       cancelText={t('common.cancel')}
       confirmLoading={create.isPending}
-      onOk={() => void submit()}
+      onOk={() => void submit().catch(() => undefined)}
       onCancel={close}
       destroyOnHidden
     >
-      <Form form={form} layout="vertical" preserve={false} initialValues={{ days: 90 }} onFinish={() => void submit()}>
-        {create.isError && <Alert type="error" showIcon title={describe(create.error)} />}
+      <Form form={form} layout="vertical" preserve={false} initialValues={{ days: 90, permissions: USUAL_RIGHTS }} onFinish={() => void submit().catch(() => undefined)}>
+        {errors.general && <Alert type="error" showIcon title={errors.general} />}
         <Form.Item name="name" label={t('keys.name')} rules={[{ required: true, whitespace: true, message: t('common.required') }]}>
           <Input maxLength={100} autoFocus placeholder={t('keys.namePlaceholder')} />
         </Form.Item>
@@ -65,6 +59,8 @@ export function ApiKeyForm({ open, onClose }: { open: boolean; onClose: () => vo
             ]}
           />
         </Form.Item>
+        <RightsField />
+        <AddressField />
       </Form>
     </Modal>
   );

@@ -1,6 +1,6 @@
 import { KeyOutlined, PlusOutlined } from '@ant-design/icons';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { App, Button, type TableColumnsType } from 'antd';
+import { App, Button, Tag, type TableColumnsType } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelsQuery } from '@/api/gateway';
@@ -13,7 +13,10 @@ import { EmptyState, LoadMore, QueryState } from '@/components/states';
 import { StatusDot } from '@/components/status-dot';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
+import { useRightText } from './admin/rights';
 import { ApiKeyForm } from './api-key-form';
+import { ApiKeyMenu } from './api-key-menu';
+import styles from './api-keys.module.css';
 
 export function ApiKeysPage() {
   const { t } = useTranslation();
@@ -67,9 +70,47 @@ function KeyTable({ keys }: { keys: ApiKey[] }) {
       cancelText: t('common.cancel'),
       onOk: () => revoke.mutateAsync(key.id).catch((error: unknown) => void toast.error(describe(error))),
     });
+  const right = useRightText();
   const columns: TableColumnsType<ApiKey> = [
-    { title: t('keys.name'), dataIndex: 'name' },
-    { title: t('keys.key'), dataIndex: 'hint', render: (hint: string) => <code>lyc_…{hint.slice(-4)}</code> },
+    {
+      title: t('keys.name'),
+      key: 'name',
+      render: (_, key) => (
+        <>
+          <strong>{key.name}</strong>
+          <small className={styles.note}>{format.date(key.created_at)}</small>
+        </>
+      ),
+    },
+    {
+      title: t('keys.key'),
+      key: 'hint',
+      render: (_, key) => (
+        <>
+          <code>lyc_…{key.hint.slice(-4)}</code>
+          {key.previous && (
+            <small className={styles.note}>
+              {t('keyMore.previous', { hint: key.previous.hint.slice(-4), date: format.dateTime(key.previous.expires_at) })}
+            </small>
+          )}
+        </>
+      ),
+    },
+    {
+      title: t('keyMore.rights'),
+      key: 'rights',
+      render: (_, key) => (
+        <div className={styles.tags}>
+          {key.permissions.slice(0, 3).map((name) => (
+            <Tag key={name}>{right.pattern(name)}</Tag>
+          ))}
+          {key.permissions.length > 3 && <Tag>+{key.permissions.length - 3}</Tag>}
+          {key.allowed_addresses.length > 0 && (
+            <small className={styles.note}>{t('keyMore.from', { addresses: key.allowed_addresses.join(', ') })}</small>
+          )}
+        </div>
+      ),
+    },
     {
       title: t('common.status'),
       dataIndex: 'status',
@@ -79,7 +120,6 @@ function KeyTable({ keys }: { keys: ApiKey[] }) {
         </StatusDot>
       ),
     },
-    { title: t('keys.created'), dataIndex: 'created_at', render: (value: string) => format.date(value) },
     {
       title: t('keys.lastUsed'),
       dataIndex: 'last_used_at',
@@ -95,10 +135,13 @@ function KeyTable({ keys }: { keys: ApiKey[] }) {
       key: 'actions',
       align: 'end',
       render: (_, key) =>
-        key.status === 'active' && (
-          <Button size="small" danger onClick={() => ask(key)}>
-            {t('keys.revoke')}
-          </Button>
+        key.status !== 'revoked' && (
+          <>
+            <Button size="small" danger onClick={() => ask(key)}>
+              {t('keys.revoke')}
+            </Button>
+            <ApiKeyMenu apiKey={key} />
+          </>
         ),
     },
   ];

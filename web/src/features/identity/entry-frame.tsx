@@ -7,7 +7,7 @@ import { useTitle } from '@/lib/use-title';
 import styles from './entry.module.css';
 
 /** The frame of the pages before signing in. */
-export function EntryFrame({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
+export function EntryFrame({ title, hint, children }: { title: string; hint?: string | undefined; children: ReactNode }) {
   const { t } = useTranslation();
   const { language } = usePreferences();
   useTitle(title);

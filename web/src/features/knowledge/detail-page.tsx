@@ -1,19 +1,21 @@
-import { ArrowLeftOutlined, DeleteOutlined, EditOutlined, MessageOutlined } from '@ant-design/icons';
+import { ArrowLeftOutlined, DeleteOutlined, EditOutlined, MessageOutlined, ShareAltOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
-import { App, Button, Tabs } from 'antd';
+import { App, Button, Tabs, Tag } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { knowledgeBaseQuery, useDeleteKnowledgeBase, type PassageRef } from '@/api/knowledge';
 import { Page } from '@/components/page';
 import { PassagePanel } from '@/components/passage-panel';
 import { QueryState } from '@/components/states';
+import { usePermits } from '@/components/use-permits';
 import { useDescribe } from '@/lib/use-describe';
 import { BaseForm } from './base-form';
 import { DocumentList } from './document-list';
 import { Dropzone } from './dropzone';
 import styles from './knowledge.module.css';
 import { SearchTry } from './search-try';
+import { LEVELS, ShareDialog } from './share-dialog';
 import { useUploads } from './use-uploads';
 
 const route = getRouteApi('/shell/knowledge/$baseId');
@@ -25,8 +27,13 @@ export function KnowledgeDetailPage() {
   const navigate = useNavigate();
   const [passage, setPassage] = useState<PassageRef>();
   const [editing, setEditing] = useState(false);
+  const [sharing, setSharing] = useState(false);
   const uploads = useUploads(baseId);
+  const may = usePermits();
   const base = query.data;
+  const level = LEVELS.find((known) => known === base?.level);
+  const usable = base !== undefined && level !== 'view';
+  const editable = base?.editable === true && may('knowledge_base:write');
   return (
     <div className={styles.split}>
       <div className={styles.splitMain}>
@@ -37,19 +44,34 @@ export function KnowledgeDetailPage() {
             </Link>
           }
           title={base?.name ?? t('knowledge.title')}
-          description={base?.description}
+          description={
+            base && (
+              <>
+                <Tag>{t(`share.levels.${level ?? 'owner'}`)}</Tag> {base.description}
+              </>
+            )
+          }
           actions={
             base && (
               <>
-                <Button
-                  type="primary"
-                  icon={<MessageOutlined />}
-                  onClick={() => void navigate({ to: '/chat', search: { base: baseId } })}
-                >
-                  {t('knowledge.ask')}
-                </Button>
-                <Button icon={<EditOutlined />} aria-label={t('knowledge.edit')} onClick={() => setEditing(true)} />
-                <DeleteBase id={baseId} name={base.name} />
+                {usable && (
+                  <Button
+                    type="primary"
+                    icon={<MessageOutlined />}
+                    onClick={() => void navigate({ to: '/chat', search: { base: baseId } })}
+                  >
+                    {t('knowledge.ask')}
+                  </Button>
+                )}
+                {editable && (
+                  <Button icon={<ShareAltOutlined />} onClick={() => setSharing(true)}>
+                    {t('share.title')}
+                  </Button>
+                )}
+                {editable && (
+                  <Button icon={<EditOutlined />} aria-label={t('knowledge.edit')} onClick={() => setEditing(true)} />
+                )}
+                {editable && level === undefined && <DeleteBase id={baseId} name={base.name} />}
               </>
             )
           }
@@ -63,9 +85,10 @@ export function KnowledgeDetailPage() {
                     label: t('knowledge.documents'),
                     children: (
                       <>
-                        <Dropzone onFiles={uploads.add} />
+                        {editable && <Dropzone onFiles={uploads.add} />}
                         <DocumentList
                           base={baseId}
+                          editable={editable}
                           uploads={uploads.items}
                           onRetryUpload={uploads.retry}
                           onRemoveUpload={uploads.remove}
@@ -73,11 +96,15 @@ export function KnowledgeDetailPage() {
                       </>
                     ),
                   },
-                  {
-                    key: 'search',
-                    label: t('knowledge.search'),
-                    children: <SearchTry base={baseId} onOpen={setPassage} />,
-                  },
+                  ...(usable
+                    ? [
+                        {
+                          key: 'search',
+                          label: t('knowledge.search'),
+                          children: <SearchTry base={baseId} onOpen={setPassage} />,
+                        },
+                      ]
+                    : []),
                 ]}
               />
             )}
@@ -85,6 +112,7 @@ export function KnowledgeDetailPage() {
         </Page>
       </div>
       <PassagePanel passage={passage} onClose={() => setPassage(undefined)} />
+      {base && sharing && <ShareDialog base={base} onClose={() => setSharing(false)} />}
       <BaseForm base={base} open={editing} onClose={() => setEditing(false)} onSaved={() => setEditing(false)} />
     </div>
   );

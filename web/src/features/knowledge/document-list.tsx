@@ -15,12 +15,14 @@ import type { UploadItem } from './use-uploads';
 
 interface DocumentListProps {
   base: string;
+  /** Whether the reader may delete and try again. */
+  editable: boolean;
   uploads: UploadItem[];
   onRetryUpload: (key: string) => void;
   onRemoveUpload: (key: string) => void;
 }
 
-export function DocumentList({ base, uploads, onRetryUpload, onRemoveUpload }: DocumentListProps) {
+export function DocumentList({ base, editable, uploads, onRetryUpload, onRemoveUpload }: DocumentListProps) {
   const { t } = useTranslation();
   const query = useInfiniteQuery(documentsQuery(base));
   const documents = query.data?.pages.flatMap((page) => page.items) ?? [];
@@ -28,7 +30,7 @@ export function DocumentList({ base, uploads, onRetryUpload, onRemoveUpload }: D
     <QueryState query={query}>
       {() =>
         documents.length === 0 && uploads.length === 0 ? (
-          <EmptyState icon={<FileTextOutlined />} title={t('knowledge.noDocuments')} hint={t('knowledge.noDocumentsHint')} />
+          <EmptyState icon={<FileTextOutlined />} title={t('knowledge.noDocuments')} hint={editable ? t('knowledge.noDocumentsHint') : t('share.readOnlyEmpty')} />
         ) : (
           <>
             <ul className={styles.list} aria-label={t('knowledge.documents')}>
@@ -36,7 +38,7 @@ export function DocumentList({ base, uploads, onRetryUpload, onRemoveUpload }: D
                 <UploadRow key={item.key} item={item} onRetry={onRetryUpload} onRemove={onRemoveUpload} />
               ))}
               {documents.map((document) => (
-                <DocumentRow key={document.id} base={base} document={document} />
+                <DocumentRow key={document.id} base={base} editable={editable} document={document} />
               ))}
             </ul>
             <LoadMore query={query} />
@@ -107,7 +109,7 @@ function UploadRow({
   );
 }
 
-function DocumentRow({ base, document }: { base: string; document: KnowledgeDocument }) {
+function DocumentRow({ base, editable, document }: { base: string; editable: boolean; document: KnowledgeDocument }) {
   const { t } = useTranslation();
   const format = useFormat();
   const describe = useDescribe();
@@ -148,7 +150,7 @@ function DocumentRow({ base, document }: { base: string; document: KnowledgeDocu
       }
       actions={
         <>
-          {document.status === 'failed' && (
+          {editable && document.status === 'failed' && (
             <Button size="small" icon={<RedoOutlined />} loading={retry.isPending} onClick={() => retry.mutate(document.id, { onError: tell })}>
               {t('common.retry')}
             </Button>
@@ -161,6 +163,7 @@ function DocumentRow({ base, document }: { base: string; document: KnowledgeDocu
               href={apiUrl(`/documents/${document.id}/file`)}
             />
           </Tooltip>
+{editable && (
           <Tooltip title={t('common.delete')}>
             <Button
               type="text"
@@ -170,6 +173,7 @@ function DocumentRow({ base, document }: { base: string; document: KnowledgeDocu
               onClick={confirmDelete}
             />
           </Tooltip>
+)}
         </>
       }
     />

@@ -82,6 +82,7 @@ function UploadStep({ base, onDone }: { base: string; onDone: () => void }) {
       <Dropzone onFiles={uploads.add} />
       {(documents.length > 0 || uploads.items.length > 0) && (
         <DocumentList
+          editable
           base={base}
           uploads={uploads.items}
           onRetryUpload={uploads.retry}

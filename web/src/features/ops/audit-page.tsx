@@ -1,36 +1,30 @@
-import { AuditOutlined } from '@ant-design/icons';
+import { AuditOutlined, DownloadOutlined } from '@ant-design/icons';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { DatePicker, Input, Select, type TableColumnsType } from 'antd';
+import { Button, Dropdown, type TableColumnsType } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { auditQuery, type AuditFilter } from '@/api/ops';
+import { auditExportUrl, auditQuery, type AuditFilter } from '@/api/ops';
 import type { AuditEntry } from '@/api/types';
 import { DataTable } from '@/components/data-table';
 import { Page } from '@/components/page';
 import { EmptyState, LoadMore, QueryState } from '@/components/states';
+import { usePermits } from '@/components/use-permits';
 import { useFormat } from '@/lib/use-format';
+import { AuditFilters } from './audit-filters';
+import { ChainCard } from './chain-card';
 import styles from './ops.module.css';
 import { ValueDiff } from './value-diff';
-
-const RESOURCES = [
-  'user',
-  'session',
-  'api_key',
-  'provider',
-  'model',
-  'conversation',
-  'knowledge_base',
-  'document',
-];
 
 export function AuditPage() {
   const { t } = useTranslation();
   const [filter, setFilter] = useState<AuditFilter>({});
+  const may = usePermits();
   const query = useInfiniteQuery(auditQuery(filter));
   const entries = query.data?.pages.flatMap((page) => page.items) ?? [];
   return (
-    <Page title={t('audit.title')} description={t('audit.intro')}>
-      <Filters filter={filter} onChange={setFilter} />
+    <Page title={t('audit.title')} description={t('audit.intro')} actions={may('audit:export') && <Export filter={filter} />}>
+      <ChainCard />
+      <AuditFilters filter={filter} onChange={setFilter} />
       <QueryState query={query}>
         {() =>
           entries.length === 0 ? (
@@ -47,35 +41,21 @@ export function AuditPage() {
   );
 }
 
-function Filters({ filter, onChange }: { filter: AuditFilter; onChange: (filter: AuditFilter) => void }) {
+/** Downloads everything that fits the filters. */
+function Export({ filter }: { filter: AuditFilter }) {
   const { t } = useTranslation();
+  const link = (format: 'csv' | 'jsonl') => ({
+    key: format,
+    label: (
+      <a href={auditExportUrl(filter, format)} download>
+        {t(`auditMore.formats.${format}`)}
+      </a>
+    ),
+  });
   return (
-    <div className={styles.filters} role="search">
-      <Select
-        allowClear
-        aria-label={t('audit.resource')}
-        placeholder={t('audit.resource')}
-        value={filter.resource_type ?? null}
-        onChange={(value: string | null) => onChange({ ...filter, resource_type: value ?? undefined })}
-        options={RESOURCES.map((value) => ({ value, label: value }))}
-      />
-      <Input.Search
-        allowClear
-        aria-label={t('audit.action')}
-        placeholder={t('audit.action')}
-        onSearch={(value) => onChange({ ...filter, action: value.trim() || undefined })}
-      />
-      <DatePicker.RangePicker
-        aria-label={t('audit.period')}
-        onChange={(dates) =>
-          onChange({
-            ...filter,
-            from: dates?.[0]?.startOf('day').toISOString(),
-            to: dates?.[1]?.endOf('day').toISOString(),
-          })
-        }
-      />
-    </div>
+    <Dropdown trigger={['click']} menu={{ items: [link('csv'), link('jsonl')] }}>
+      <Button icon={<DownloadOutlined />}>{t('auditMore.export')}</Button>
+    </Dropdown>
   );
 }
 

@@ -1,0 +1,121 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Alert, Button, DatePicker, Drawer, Form, InputNumber, Tag, type TableColumnsType } from 'antd';
+import type { Dayjs } from 'dayjs';
+import { useTranslation } from 'react-i18next';
+import { pricesQuery, useAddPrice } from '@/api/gateway';
+import type { Model, ModelPrice } from '@/api/types';
+import { DataTable } from '@/components/data-table';
+import { LoadMore, QueryState } from '@/components/states';
+import { useFormErrors } from '@/lib/use-form-errors';
+import { useFormat } from '@/lib/use-format';
+import styles from './gateway.module.css';
+
+const PRICES = {
+  chat: ['input_price', 'cached_input_price', 'output_price'],
+  embedding: ['embedding_price'],
+} as const;
+
+/** What a model costs and cost, and what it will. */
+export function PricesDrawer({ model, onClose }: { model: Model | undefined; onClose: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Drawer
+      open={model !== undefined}
+      onClose={onClose}
+      size={640}
+      title={model && t('prices.of', { name: model.name })}
+      destroyOnHidden
+      styles={{ wrapper: { maxWidth: '100vw' } }}
+    >
+      {model && (
+        <>
+          <p className={styles.muted}>{t('prices.hint')}</p>
+          <Versions model={model} />
+          {model.editable && <AddPrice model={model} />}
+        </>
+      )}
+    </Drawer>
+  );
+}
+
+function Versions({ model }: { model: Model }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const query = useInfiniteQuery(pricesQuery(model.id));
+  const rows = query.data?.pages.flatMap((page) => page.items) ?? [];
+  const columns: TableColumnsType<ModelPrice> = [
+    {
+      title: t('prices.from'),
+      dataIndex: 'valid_from',
+      render: (from: string, row) => (
+        <>
+          {format.dateTime(from)} {row.in_force && <Tag color="success">{t('prices.now')}</Tag>}
+          {new Date(from).getTime() > Date.now() && <Tag>{t('prices.later')}</Tag>}
+        </>
+      ),
+    },
+    ...PRICES[model.kind].map((name) => ({
+      title: t(`prices.${name}`),
+      dataIndex: name,
+      align: 'end' as const,
+      render: (price?: string | null) => (price == null ? t('prices.unknown') : format.cost(price)),
+    })),
+  ];
+  return (
+    <QueryState query={query}>
+      {() =>
+        rows.length === 0 ? (
+          <Alert type="warning" showIcon title={t('prices.none')} description={t('prices.noneHint')} />
+        ) : (
+          <>
+            <DataTable rowKey="id" size="small" columns={columns} dataSource={rows} />
+            <LoadMore query={query} />
+          </>
+        )
+      }
+    </QueryState>
+  );
+}
+
+type Values = { valid_from?: Dayjs | null } & Partial<Record<(typeof PRICES)['chat' | 'embedding'][number], string | null>>;
+
+function AddPrice({ model }: { model: Model }) {
+  const { t } = useTranslation();
+  const [form] = Form.useForm<Values>();
+  const errors = useFormErrors(form);
+  const add = useAddPrice(model.id);
+  const submit = ({ valid_from, ...prices }: Values) => {
+    const given = Object.fromEntries(Object.entries(prices).filter(([, price]) => price));
+    add.mutate(
+      { ...given, ...(valid_from ? { valid_from: valid_from.toISOString() } : {}) },
+      {
+        onSuccess: () => {
+          errors.clear();
+          form.resetFields();
+        },
+        onError: errors.show,
+      },
+    );
+  };
+  return (
+    <>
+      <h3 className={styles.partTitle}>{t('prices.add')}</h3>
+      {errors.general && <Alert type="error" showIcon title={errors.general} />}
+      <Form form={form} layout="vertical" onFinish={submit}>
+        <div className={styles.pair}>
+          {PRICES[model.kind].map((name) => (
+            <Form.Item key={name} name={name} label={t(`prices.${name}`)}>
+              <InputNumber<string> stringMode min="0" max="1000000" prefix="$" style={{ width: '100%' }} />
+            </Form.Item>
+          ))}
+          <Form.Item name="valid_from" label={t('prices.from')} extra={t('prices.fromHint')}>
+            <DatePicker showTime={{ format: 'HH:mm' }} format="YYYY-MM-DD HH:mm" style={{ width: '100%' }} />
+          </Form.Item>
+        </div>
+        <Button type="primary" htmlType="submit" loading={add.isPending}>
+          {t('prices.addButton')}
+        </Button>
+      </Form>
+    </>
+  );
+}

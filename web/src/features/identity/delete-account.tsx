@@ -1,0 +1,62 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { Alert, Button, Form, Input, Modal } from 'antd';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useDeleteAccount } from '@/api/account';
+import { useDescribe } from '@/lib/use-describe';
+import styles from './profile.module.css';
+
+const POINTS = ['ends', 'gone', 'restore', 'save'] as const;
+
+/** Leaving the platform, with what follows from it said first. */
+export function DeleteAccount() {
+  const { t } = useTranslation();
+  const describe = useDescribe();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [open, setOpen] = useState(false);
+  const [form] = Form.useForm<{ password: string }>();
+  const remove = useDeleteAccount();
+  const close = () => {
+    remove.reset();
+    setOpen(false);
+  };
+  const submit = ({ password }: { password: string }) =>
+    remove.mutate(password, {
+      onSuccess: () => {
+        client.clear();
+        void navigate({ to: '/sign-in', search: {}, replace: true });
+      },
+    });
+  return (
+    <>
+      <Button danger onClick={() => setOpen(true)}>
+        {t('myData.delete')}
+      </Button>
+      <Modal
+        open={open}
+        title={t('myData.deleteConfirm')}
+        okText={t('myData.delete')}
+        okButtonProps={{ danger: true }}
+        cancelText={t('common.cancel')}
+        confirmLoading={remove.isPending}
+        onOk={() => form.submit()}
+        onCancel={close}
+        destroyOnHidden
+      >
+        <ul className={styles.points}>
+          {POINTS.map((point) => (
+            <li key={point}>{t(`myData.deletePoints.${point}`)}</li>
+          ))}
+        </ul>
+        <Form form={form} layout="vertical" requiredMark={false} preserve={false} onFinish={submit}>
+          {remove.isError && <Alert className={styles.alert} type="error" showIcon title={describe(remove.error)} />}
+          <Form.Item name="password" label={t('myData.password')} rules={[{ required: true, message: t('common.required') }]}>
+            <Input.Password autoComplete="current-password" />
+          </Form.Item>
+        </Form>
+      </Modal>
+    </>
+  );
+}
