@@ -87,7 +87,7 @@ export async function makeRole(plan) {
   const { page, t, name } = plan;
   const { role } = cast(plan);
   await page.goto('/admin/roles');
-  await page.getByRole('button', { name: t('roles.create') }).click();
+  await page.getByRole('button', { name: t('roles.create') }).first().click();
   const form = page.getByRole('dialog', { name: t('roles.create') });
   const roleName = form.getByLabel(t('roles.name'), { exact: true });
   await roleName.fill('user');
