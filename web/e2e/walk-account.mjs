@@ -190,6 +190,9 @@ export async function registerAndLeave({ page, t, origin, look, name }) {
   try {
     await other.goto('/sign-in');
     await other.getByRole('link', { name: t('entry.createAccount') }).click();
+    // The page before has a field of nearly the same name.
+    await other.getByRole('heading', { name: t('signUp.title') }).waitFor();
+    await other.getByLabel(t('identity.repeat')).waitFor();
     await other.getByLabel(t('identity.username')).fill(guest);
     await other.getByLabel(t('identity.email')).fill(`${guest}@example.org`);
     await other.getByLabel(t('identity.password'), { exact: true }).fill(ACCOUNT.password);
