@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use lyceum_core::PermissionSet;
+use lyceum_core::{ErrorKind, PermissionSet, Problem};
 use uuid::Uuid;
 
 use crate::ApiError;
@@ -45,6 +45,38 @@ impl Caller {
     /// Whether the caller has the right `resource:action`.
     pub fn may(&self, resource: &str, action: &str) -> bool {
         self.permissions.allows(resource, action)
+    }
+
+    /// The session of somebody who signed in; an API key has none.
+    pub fn session(&self) -> Option<Uuid> {
+        match self.credential {
+            Credential::Session(id) => Some(id),
+            Credential::ApiKey(_) => None,
+        }
+    }
+
+    /// The session, where an act is refused to API keys.
+    pub fn require_session(&self) -> Result<Uuid, SessionRequired> {
+        self.session().ok_or(SessionRequired)
+    }
+}
+
+/// Only a person who signed in may do this, not an API key.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("an API key may not do this")]
+pub struct SessionRequired;
+
+impl Problem for SessionRequired {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Forbidden
+    }
+
+    fn code(&self) -> &'static str {
+        "session_required"
+    }
+
+    fn detail(&self) -> String {
+        "An API key may not do this; sign in for it.".to_owned()
     }
 }
 

@@ -8,7 +8,7 @@ mod paging;
 mod patch;
 mod problem;
 
-pub use auth::{Allow, Authenticator, Caller, ClientInfo, Credential, Right};
+pub use auth::{Allow, Authenticator, Caller, ClientInfo, Credential, Right, SessionRequired};
 pub use extract::{ApiPath, ApiQuery};
 pub use outgoing::{Outgoing, OutgoingError, OutgoingPolicy};
 pub use paging::PageQuery;

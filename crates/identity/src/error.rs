@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lyceum_core::{ErrorKind, Problem};
-use lyceum_http::OutgoingError;
+use lyceum_http::{OutgoingError, SessionRequired};
 use lyceum_store::{CryptoError, StoreError};
 use serde_json::{Map, Value};
 
@@ -86,8 +86,8 @@ pub enum IdentityError {
     #[error("only an administrator may do this")]
     AdministratorsOnly,
     /// Only a person who signed in may do this, not an API key.
-    #[error("an API key may not do this")]
-    SessionRequired,
+    #[error(transparent)]
+    SessionRequired(#[from] SessionRequired),
     /// The API key may be used from other addresses only.
     #[error("the API key may not be used from this address")]
     AddressNotAllowed,
@@ -220,6 +220,7 @@ impl Problem for IdentityError {
         match self {
             IdentityError::Store(error) => error.kind(),
             IdentityError::People(error) => error.kind(),
+            IdentityError::SessionRequired(error) => error.kind(),
             IdentityError::Internal(_) => ErrorKind::Internal,
             IdentityError::Busy => ErrorKind::Unavailable,
             IdentityError::Oidc(error) => error.kind(),
@@ -246,8 +247,7 @@ impl Problem for IdentityError {
             | IdentityError::ClientHeaderMissing
             | IdentityError::PermissionNotHeld(_)
             | IdentityError::AdministratorsOnly
-            | IdentityError::AddressNotAllowed
-            | IdentityError::SessionRequired => ErrorKind::Forbidden,
+            | IdentityError::AddressNotAllowed => ErrorKind::Forbidden,
             IdentityError::SetupDone | IdentityError::SetupTokenExpired => ErrorKind::Gone,
             IdentityError::Field { .. }
             | IdentityError::UnknownRight { .. }
@@ -284,7 +284,7 @@ impl Problem for IdentityError {
             IdentityError::LastAdministrator => "last_administrator",
             IdentityError::PermissionNotHeld(_) => "permission_not_held",
             IdentityError::AdministratorsOnly => "administrators_only",
-            IdentityError::SessionRequired => "session_required",
+            IdentityError::SessionRequired(error) => error.code(),
             IdentityError::AddressNotAllowed => "address_not_allowed",
             IdentityError::UnknownRight { .. } => "unknown_right",
             IdentityError::PresetRole => "preset_role",
@@ -390,9 +390,7 @@ impl Problem for IdentityError {
                 format!("You do not have the right {permission}, so you cannot give it.")
             }
             IdentityError::AdministratorsOnly => "Only an administrator may do this.".to_owned(),
-            IdentityError::SessionRequired => {
-                "An API key may not do this; sign in for it.".to_owned()
-            }
+            IdentityError::SessionRequired(error) => error.detail(),
             IdentityError::AddressNotAllowed => {
                 "This API key may not be used from this address; its owner lists from where."
                     .to_owned()

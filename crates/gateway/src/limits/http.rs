@@ -2,10 +2,8 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
-use lyceum_core::{Cursor, ErrorKind, Page};
-use lyceum_http::{
-    Allow, ApiError, ApiJson, ApiPath, ApiQuery, Caller, Credential, PageQuery, ProblemDocument,
-};
+use lyceum_core::{Cursor, Page};
+use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ApiQuery, PageQuery, ProblemDocument};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -249,7 +247,8 @@ async fn set_own_rate_limit(
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(body): ApiJson<SetRateLimit>,
 ) -> Result<Json<RateLimit>, ApiError> {
-    require_session(&allow.caller)?;
+    // A key does not free itself of its own limit.
+    allow.caller.require_session()?;
     Ok(Json(gateway.set_rate(allow.caller.user_id, Subject::own(id), body).await?))
 }
 
@@ -262,19 +261,8 @@ async fn delete_own_rate_limit(
     allow: Allow<ApiKeyWrite>,
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<StatusCode, ApiError> {
-    require_session(&allow.caller)?;
+    // A key does not free itself of its own limit.
+    allow.caller.require_session()?;
     gateway.delete_rate(allow.caller.user_id, Subject::own(id)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// A key does not free itself of its own limit.
-fn require_session(caller: &Caller) -> Result<(), ApiError> {
-    match caller.credential {
-        Credential::Session(_) => Ok(()),
-        _ => Err(ApiError::new(
-            ErrorKind::Forbidden,
-            "session_required",
-            "Only a person who signed in may do this, not an API key.",
-        )),
-    }
 }

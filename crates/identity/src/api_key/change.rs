@@ -6,7 +6,6 @@ use lyceum_http::Caller;
 use uuid::Uuid;
 
 use super::{ApiKeyRow, OVERLAP, OVERLAP_MAX, store};
-use crate::session::session_of;
 use crate::token::{new_api_key, sha256};
 use crate::{Identity, IdentityError, rules};
 
@@ -25,7 +24,7 @@ impl Identity {
         id: Uuid,
         change: KeyChange,
     ) -> Result<ApiKeyRow, IdentityError> {
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         if !matches!(change.status.as_deref(), None | Some("active" | "inactive")) {
             return Err(IdentityError::field("status", "The status is active or inactive."));
         }
@@ -48,7 +47,7 @@ impl Identity {
         id: Uuid,
         overlap_seconds: Option<i64>,
     ) -> Result<(ApiKeyRow, Secret), IdentityError> {
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         let overlap = overlap_seconds.map_or(Some(OVERLAP), TimeDelta::try_seconds);
         let Some(overlap) = overlap.filter(|time| (TimeDelta::zero()..=OVERLAP_MAX).contains(time))
         else {

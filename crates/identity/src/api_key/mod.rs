@@ -10,7 +10,6 @@ use lyceum_http::Caller;
 use uuid::Uuid;
 
 use crate::authenticate::holds;
-use crate::session::session_of;
 use crate::token::{new_api_key, sha256};
 use crate::{Identity, IdentityError, rules};
 
@@ -44,7 +43,7 @@ impl Identity {
         new: NewKey,
     ) -> Result<(ApiKeyRow, Secret), IdentityError> {
         // A leaked key must not be able to make others that outlive it.
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         let now = self.clock().now();
         let name = rules::key_name(&new.name)?;
         let allowed_addresses = rules::networks(&new.allowed_addresses)?;

@@ -8,7 +8,6 @@ use lyceum_core::Secret;
 use lyceum_http::Caller;
 use uuid::Uuid;
 
-use crate::session::session_of;
 use crate::user::{self, UserRow};
 use crate::{Identity, IdentityError};
 
@@ -19,7 +18,7 @@ impl Identity {
         caller: &Caller,
         password: &Secret,
     ) -> Result<(), IdentityError> {
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         self.confirm_password(caller.user_id, password, &caller.client).await?;
         self.delete_account(caller, caller.user_id).await
     }

@@ -17,7 +17,6 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::people::PeopleError;
-use crate::session::session_of;
 use crate::{Identity, IdentityError};
 
 pub(crate) use job::ExportData;
@@ -40,7 +39,7 @@ pub(crate) type ExportFile =
 impl Identity {
     /// Has the caller's data put together.
     pub(crate) async fn request_export(&self, caller: &Caller) -> Result<ExportRow, IdentityError> {
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         let (id, now) = (new_id(), self.clock().now());
         let mut tx = self.db().begin_as(caller.user_id).await?;
         if !store::insert(&mut tx, id, caller.user_id, now, EXPORTS_MAX).await? {
@@ -80,7 +79,7 @@ impl Identity {
         caller: &Caller,
         id: Uuid,
     ) -> Result<ExportFile, IdentityError> {
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         let now = self.clock().now();
         let found = self.export(caller, id).await?;
         if !found.expires_at.is_some_and(|end| found.status == "ready" && now < end) {

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::authenticate::permission_set;
-use crate::session::{self, session_of};
+use crate::session;
 use crate::user::{self, Profile};
 use crate::{Identity, IdentityError, rules};
 
@@ -134,7 +134,7 @@ impl Identity {
         current: &Secret,
         new: &Secret,
     ) -> Result<(), IdentityError> {
-        let session = session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        let session = caller.require_session()?;
         let mut tx = self.db().begin_as(caller.user_id).await?;
         let account = store::account(&mut tx, caller.user_id, self.clock().now())
             .await?

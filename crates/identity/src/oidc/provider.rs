@@ -10,7 +10,6 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use super::store::{self, ProviderRow};
-use crate::session::session_of;
 use crate::{Identity, IdentityError, rules, user};
 
 pub(super) const SEALED_IN: &str = "identity.oidc_providers";
@@ -134,7 +133,7 @@ impl Identity {
         row: &mut ProviderRow,
         change: ProviderChange,
     ) -> Result<(), IdentityError> {
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         if let Some(name) = change.name {
             row.name = rules::key_name(&name)?;
         }

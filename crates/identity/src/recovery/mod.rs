@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::link::{self, LinkKind, Purpose};
 use crate::mail::Letter;
 use crate::people::PeopleError;
-use crate::session::{self, session_of};
+use crate::session;
 use crate::sign_in::attempts;
 use crate::{Identity, IdentityError, rules, user};
 
@@ -131,7 +131,7 @@ impl Identity {
 
     /// Sends the caller a link that proves their address.
     pub(crate) async fn request_verification(&self, caller: &Caller) -> Result<(), IdentityError> {
-        session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        caller.require_session()?;
         if !self.can_mail() {
             return Err(PeopleError::MailNotConfigured.into());
         }

@@ -13,7 +13,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::session::{self, session_of};
+use crate::session;
 use crate::token::sha256;
 use crate::{Identity, IdentityError, user};
 
@@ -44,7 +44,7 @@ impl Identity {
 
     /// Refuses where the caller's session has not lately seen a proof of who they are.
     pub(crate) async fn require_recent(&self, caller: &Caller) -> Result<Uuid, IdentityError> {
-        let session = session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        let session = caller.require_session()?;
         let mut tx = self.db().begin_as(caller.user_id).await?;
         let at = session::store::authenticated_at(&mut tx, caller.user_id, session).await?;
         match at {
@@ -59,7 +59,7 @@ impl Identity {
         caller: &Caller,
         confirmation: &Confirmation,
     ) -> Result<(), IdentityError> {
-        let session = session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        let session = caller.require_session()?;
         let user = caller.user_id;
         match confirmation {
             Confirmation::Password(password) => {

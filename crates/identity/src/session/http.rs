@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{session_of, store};
+use super::store;
 use crate::client::{ACCESS_COOKIE, REFRESH_COOKIE, Sender};
 use crate::{Identity, IdentityError, SessionDelete, SessionRead};
 
@@ -110,7 +110,7 @@ pub(crate) async fn list_sessions(
     let mut tx = identity.db().begin_as(caller.user_id).await?;
     let now = identity.clock().now();
     let rows = store::list(&mut tx, caller.user_id, now, PageRequest::MAX_LIMIT).await?;
-    let current = session_of(&caller);
+    let current = caller.session();
     let items = rows.into_iter().map(|row| Session {
         current: Some(row.id) == current,
         id: row.id,

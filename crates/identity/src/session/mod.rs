@@ -5,7 +5,7 @@ pub(crate) mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lyceum_core::{Secret, new_id};
-use lyceum_http::{Caller, ClientInfo, Credential};
+use lyceum_http::{Caller, ClientInfo};
 use lyceum_store::audit::{self, AuditEntry};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -174,7 +174,7 @@ impl Identity {
 
     /// Ends all of the caller's sessions but the one that asks.
     pub(crate) async fn revoke_other_sessions(&self, caller: &Caller) -> Result<(), IdentityError> {
-        let keep = session_of(caller).ok_or(IdentityError::SessionRequired)?;
+        let keep = caller.require_session()?;
         let now = self.clock().now();
         let mut tx = self.db().begin_as(caller.user_id).await?;
         store::revoke_others(&mut tx, caller.user_id, Some(keep), "revoked", now).await?;
@@ -198,13 +198,5 @@ impl Identity {
         tx.commit().await.map_err(IdentityError::from)?;
         self.credentials().forget_session(session).await;
         Ok(())
-    }
-}
-
-/// The session of a caller who signed in; an API key has none.
-pub(crate) fn session_of(caller: &Caller) -> Option<Uuid> {
-    match caller.credential {
-        Credential::Session(id) => Some(id),
-        Credential::ApiKey(_) => None,
     }
 }
