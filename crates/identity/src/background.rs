@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use lyceum_store::StoreError;
-use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -13,23 +13,11 @@ use crate::Identity;
 const CHANNEL: &str = "lyceum_identity";
 /// How often uses of sessions and keys are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(15);
-/// Pause before listening again after the connection failed.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Identity {
     /// Listens for changes made by other nodes and writes when credentials were last used, until
     /// `shutdown`. Run it once on each node.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let listening = async {
-            loop {
-                if let Err(error) = self.listen().await {
-                    tracing::warn!(%error, "listening for changes of identities failed");
-                }
-                self.credentials().forget_all();
-                self.note_change();
-                tokio::time::sleep(RETRY_AFTER).await;
-            }
-        };
         let writing = async {
             loop {
                 tokio::time::sleep(FLUSH_EVERY).await;
@@ -37,20 +25,16 @@ impl Identity {
             }
         };
         tokio::select! {
-            () = listening => {}
+            () = self.listen() => {}
             () = writing => {}
             () = shutdown.cancelled() => self.flush_or_warn().await,
         }
     }
 
-    async fn listen(&self) -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(self.db().pool()).await?;
-        listener.listen(CHANNEL).await?;
-        // What changed before the listening began was not heard.
-        self.credentials().forget_all();
-        self.note_change();
-        while let Some(notification) = listener.try_recv().await? {
-            match notification.payload().split_once(':') {
+    async fn listen(&self) {
+        let mut changes = std::pin::pin!(self.db().notifications(CHANNEL));
+        while let Some(changed) = changes.next().await {
+            match changed.as_deref().and_then(|payload| payload.split_once(':')) {
                 Some(("session", id)) if let Ok(id) = id.parse::<Uuid>() => {
                     self.credentials().forget_session(id).await;
                 }
@@ -62,7 +46,6 @@ impl Identity {
                 }
             }
         }
-        Ok(())
     }
 
     async fn flush_or_warn(&self) {

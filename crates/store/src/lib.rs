@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod crypto;
 mod db;
 mod error;
+mod listen;
 mod migrate;
 mod objects;
 mod segmenter;
