@@ -369,6 +369,11 @@ END
 $$;
 ALTER FUNCTION app.my_paths(text) OWNER TO lyceum_maintenance;
 
+-- Limits are managed by the same decision.
+CREATE OR REPLACE FUNCTION gateway.may_limit(action text) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN app.may('quota', action);
+
 -- Knowledge bases ------------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION knowledge.bases_for(action text) RETURNS uuid[]
