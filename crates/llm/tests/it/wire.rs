@@ -16,6 +16,10 @@ use lyceum_llm::{ChatEvent, ChatModel, ChatRequest, Endpoint, HttpSend, LlmError
 use serde_json::{Value, json};
 use url::Url;
 
+/// From the crate's folder, in which tests run: the checkout that this was compiled in may be gone,
+/// since build products are shared.
+const GOLDEN: &str = "tests/golden";
+
 pub const KEY: &str = "sk-secret-0123456789";
 
 /// A request as it arrived.
@@ -231,7 +235,7 @@ pub async fn ask(client: &dyn ChatModel, request: ChatRequest) -> (String, Optio
 
 /// Compares with a golden file.
 pub fn golden(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(GOLDEN).join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, format!("{}\n", actual.trim_end())).unwrap();
     }
@@ -246,7 +250,7 @@ pub fn golden_json(name: &str, actual: &Value) {
 
 /// Reads a golden stream whole, byte by byte, and cut off at every place; the events are golden, too.
 pub async fn golden_stream(wire: &Wire, client: &dyn ChatModel, name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(GOLDEN).join(name);
     let stream = std::fs::read_to_string(format!("{}.stream", path.display())).unwrap();
     wire.will(Reply::of(stream.clone()));
     let (whole, failure) = ask(client, question("m")).await;
