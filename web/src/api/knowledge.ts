@@ -131,12 +131,6 @@ export function useRetryDocument(base: string) {
   });
 }
 
-export const documentQuery = (id: string) =>
-  queryOptions({
-    queryKey: ['document', id],
-    queryFn: ({ signal }) => request<KnowledgeDocument>(`/documents/${id}`, { signal }),
-  });
-
 export const documentTextQuery = (id: string, page: number) =>
   queryOptions({
     queryKey: ['document', id, 'text', page],

@@ -129,14 +129,12 @@ export const en = {
     title: 'API keys',
   },
   users: {
-    activate: 'Reactivate',
     active: 'Active',
     create: 'Add a person',
     initialPassword: 'First password',
     intro: 'Who may use Lyceum, and in which role.',
     name: 'Name',
     roles: 'Roles',
-    rolesOf: 'Roles of {{name}}',
     since: 'Since',
     suspend: 'Suspend',
     suspended: 'Suspended',
@@ -353,7 +351,6 @@ export const en = {
   models: {
     context: 'Context',
     create: 'Add a model',
-    default: 'Default',
     delete: 'Delete this model?',
     deleteHint: `"{{name}}" can't be chosen any more. Its usage stays in the ledger.`,
     edit: 'Edit the model',

@@ -127,14 +127,12 @@ export const zh = {
     title: 'API 密钥',
   },
   users: {
-    activate: '恢复',
     active: '正常',
     create: '添加成员',
     initialPassword: '初始密码',
     intro: '管理可以使用 Lyceum 的成员及其角色。',
     name: '姓名',
     roles: '角色',
-    rolesOf: '{{name}} 的角色',
     since: '加入时间',
     suspend: '停用',
     suspended: '已停用',
@@ -346,7 +344,6 @@ export const zh = {
   models: {
     context: '上下文',
     create: '添加模型',
-    default: '默认',
     delete: '删除此模型？',
     deleteHint: '“{{name}}”将无法再选择，其用量仍保留在账本中。',
     edit: '编辑模型',

@@ -211,7 +211,6 @@ export const account = {
       tokens: 'Tokens',
     },
     scopes: { api_key: 'API key {{name}}', group: 'Group {{name}}', user: 'Your own' },
-    unlimited: '{{used}}, unlimited',
   },
   myData: {
     delete: 'Delete my account',

@@ -210,7 +210,6 @@ export const account = {
       tokens: 'Token',
     },
     scopes: { api_key: 'API 密钥 {{name}}', group: '用户组 {{name}}', user: '你本人' },
-    unlimited: '{{used}}，不限量',
   },
   myData: {
     delete: '注销我的账号',
