@@ -29,6 +29,8 @@ pub async fn listen(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
+    // Makes routes of the handlers now instead of at each request, as `axum::serve` does.
+    let app = app.with_state(());
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {

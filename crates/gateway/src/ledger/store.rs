@@ -7,6 +7,8 @@ use super::{CallRecord, LedgerRow};
 /// Makes a connection the writer's: in the maintenance role, holding the lock `key`.
 pub(super) async fn prepare(connection: &mut PgConnection, key: i64) -> Result<(), sqlx::Error> {
     sqlx::query("SET ROLE lyceum_maintenance").execute(&mut *connection).await?;
+    // The statement below takes longer to plan than to run, and its best plan is always the same.
+    sqlx::query("SET plan_cache_mode = force_generic_plan").execute(&mut *connection).await?;
     sqlx::query_scalar!("SELECT pg_advisory_lock($1)", key).fetch_one(connection).await?;
     Ok(())
 }
