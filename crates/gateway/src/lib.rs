@@ -36,6 +36,7 @@ pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
 pub use limits::RateRefusal;
 pub use models::ModelConfig;
+use quotas::Accounts;
 pub use quotas::QuotaRefusal;
 
 use calls::Http;
@@ -97,6 +98,7 @@ struct Inner {
     ledger: Ledger,
     catalogues: Catalogues,
     limits: Limits,
+    accounts: Accounts,
     settings: GatewaySettings,
 }
 
@@ -137,11 +139,13 @@ impl Gateway {
         clock: Clock,
         settings: GatewaySettings,
     ) -> Self {
+        let accounts = Accounts::default();
         let inner = Inner {
             http: Arc::new(Http::new(outgoing.clone())),
-            ledger: Ledger::start(db.clone()),
+            ledger: Ledger::start(db.clone(), accounts.clone()),
             catalogues: Catalogues::new(),
-            limits: Limits::new(settings.requests_per_minute),
+            limits: Limits::new(settings.requests_per_minute, accounts.clone()),
+            accounts,
             db,
             keyring,
             outgoing,
@@ -155,7 +159,7 @@ impl Gateway {
     /// Writes the built-in models into the database, so that conversations can refer to them, and
     /// listens for changes of limits.
     pub async fn register_local_models(&self) -> Result<(), GatewayError> {
-        self.inner.limits.watch(&self.inner.db).await;
+        self.inner.limits.watch(&self.inner.db, &self.inner.ledger).await;
         models::register_local(&self.inner.db, &self.inner.local, self.inner.clock.now()).await
     }
 
@@ -165,9 +169,13 @@ impl Gateway {
         self.inner.catalogues.forget();
     }
 
-    /// Waits until every call made so far is in the ledger. Call it last when the program stops.
+    /// Waits until every call made so far is in the ledger, and gives back what is leased of
+    /// quotas. Call it last when the program stops.
     pub async fn flush(&self) {
         self.inner.ledger.flush().await;
+        if let Some(holder) = self.inner.ledger.current_holder() {
+            self.inner.accounts.give_back(&self.inner.db, holder, false).await;
+        }
     }
 
     /// What the ledger says of the call that answered a request of `user`.

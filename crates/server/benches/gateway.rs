@@ -1,5 +1,6 @@
-//! What a call through `/v1` costs over the same call straight to the upstream, with everything
-//! on: key check, model resolution, ledger row committed before the answer ends, audit.
+//! What a call through `/v1` costs over the same call straight to the upstream: key check, model
+//! resolution, ledger row committed before the answer ends, audit; once for a caller whom nothing
+//! limits, and once with everything on, a quota and rate limits of three levels too.
 //!
 //! `cargo xtask bench gateway`. The upstream is a mock on the same machine that
 //! answers at once, so the difference is the gateway's own. Direct and through are interleaved.
@@ -15,6 +16,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use http::Method;
 use lyceum_testkit::{MockUpstream, ServerProcess, Session, http_client};
 use serde_json::json;
 use support::{print_machine, spread};
@@ -39,23 +41,52 @@ async fn main() -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let settings = [("LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS", "[\"127.0.0.1\"]")];
     let server = ServerProcess::start(support::program(), data.path(), &settings).await?;
-    let through = provision(&server, &upstream).await?;
     let direct = Target {
         client: http_client()?,
         url: format!("{}/chat/completions", upstream.base_url),
         key: "upstream".to_owned(),
         model: "ok".to_owned(),
     };
-    for concurrency in [1, 16, 64] {
-        let rate = measure(&direct, &through, concurrency, server.pid()).await?;
-        measure_paced(&direct, &through, concurrency, rate * PACE, server.pid()).await?;
+    let admin: Session = server.set_up().await?;
+    let through = provision(&server, &admin, &upstream).await?;
+    for limited in [false, true] {
+        if limited {
+            limit(&admin).await?;
+        }
+        println!("{}", if limited { "a quota and rate limits" } else { "nothing limits" });
+        for concurrency in [1, 16, 64] {
+            let rate = measure(&direct, &through, concurrency, server.pid()).await?;
+            measure_paced(&direct, &through, concurrency, rate * PACE, server.pid()).await?;
+        }
     }
     server.stop().await?;
     Ok(())
 }
 
-async fn provision(server: &ServerProcess, upstream: &MockUpstream) -> anyhow::Result<Target> {
-    let admin: Session = server.set_up().await?;
+/// Limits the caller as person, as key and as one of all, far above what the bench asks for.
+async fn limit(admin: &Session) -> anyhow::Result<()> {
+    let quota = json!({ "max_api_calls": 1_000_000_000, "max_tokens": 1_000_000_000_000_u64,
+                        "max_cost": "1000000" });
+    let rates = json!({ "requests_per_minute": 100_000_000, "tokens_per_minute": 1_000_000_000 });
+    let me = admin.get("/api/v1/me").await?;
+    let keys = admin.get("/api/v1/api-keys").await?;
+    let (person, key) = (text(&me["id"]), text(&keys["items"][0]["id"]));
+    admin.send(Method::PUT, &format!("/api/v1/quotas/users/{person}"), quota).await?;
+    admin.send(Method::PUT, "/api/v1/rate-limits/organization", rates.clone()).await?;
+    admin.send(Method::PUT, &format!("/api/v1/rate-limits/users/{person}"), rates.clone()).await?;
+    admin.send(Method::PUT, &format!("/api/v1/rate-limits/api-keys/{key}"), rates).await?;
+    Ok(())
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+async fn provision(
+    server: &ServerProcess,
+    admin: &Session,
+    upstream: &MockUpstream,
+) -> anyhow::Result<Target> {
     let provider = admin
         .post(
             "/api/v1/providers",
@@ -70,7 +101,7 @@ async fn provision(server: &ServerProcess, upstream: &MockUpstream) -> anyhow::R
     Ok(Target {
         client: http_client()?,
         url: format!("{}/v1/chat/completions", server.base_url),
-        key: key["key"].as_str().unwrap_or_default().to_owned(),
+        key: text(&key["key"]),
         model: "mock-ok".to_owned(),
     })
 }

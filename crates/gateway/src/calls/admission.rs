@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
@@ -14,23 +15,22 @@ use crate::{Gateway, GatewayError, ModelConfig};
 pub(crate) struct Admission {
     /// The id of the ledger row to come.
     pub(crate) call: Uuid,
+    pub(crate) began_at: DateTime<Utc>,
     pub(crate) groups: Arc<[Uuid]>,
     taken: Taken,
     reserved: Option<Reserved>,
 }
 
 impl Admission {
-    /// The call was made; its row ends the reservation.
-    pub(crate) fn settle(self, tokens: u64) {
+    /// The call was made; what is reserved goes with its row.
+    pub(crate) fn settle(self, tokens: u64) -> Option<Reserved> {
         self.taken.settle(tokens as f64);
-        if let Some(reserved) = self.reserved {
-            reserved.hand_over();
-        }
+        self.reserved
     }
 
     pub(crate) fn notice(&self) -> Notice {
-        let warnings = self.reserved.as_ref().map(|reserved| reserved.warnings.join(", "));
-        Notice { rates: self.taken.standing, warnings: warnings.unwrap_or_default() }
+        let warnings = self.reserved.as_ref().map(|reserved| reserved.warnings(self.began_at));
+        Notice { rates: self.taken.standing, warnings: warnings.unwrap_or_default().join(", ") }
     }
 }
 
@@ -62,21 +62,18 @@ impl Gateway {
         forecast: impl FnOnce() -> Forecast,
     ) -> Result<Meter, GatewayError> {
         let inner = &self.inner;
-        let terms = inner.limits.terms(&inner.db, &context).await?;
+        let (call, now) = (lyceum_core::new_id(), inner.clock.now());
+        let terms = inner.limits.terms(&inner.db, &context, now).await?;
         let usage = terms.want_forecast(model.id).then(|| forecast().usage(model));
         let usage = usage.unwrap_or_default();
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         let taken = inner.limits.take(&terms, &context, model.id, tokens, Instant::now())?;
-        let (call, now) = (lyceum_core::new_id(), inner.clock.now());
-        let reserved = match terms.metered {
-            false => None,
-            true => {
-                let asked = (model, usage);
-                let (db, ledger) = (&inner.db, &inner.ledger);
-                Some(reserve(db, ledger, &context, &terms, call, now, asked).await?)
-            }
+        let reserved = match terms.quotas.is_empty() {
+            true => None,
+            false => Some(reserve(&inner.db, &inner.ledger, &terms, now, model, &usage).await?),
         };
-        let admission = Admission { call, groups: terms.groups.clone(), taken, reserved };
-        Ok(Meter::start(inner.ledger.clone(), context, model, now, admission))
+        let admission =
+            Admission { call, began_at: now, groups: terms.groups.clone(), taken, reserved };
+        Ok(Meter::start(inner.ledger.clone(), context, model, admission))
     }
 }

@@ -1,7 +1,6 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use lyceum_core::Problem as _;
 use lyceum_llm::{LlmError, ModelKind, Usage};
 use rust_decimal::Decimal;
@@ -31,12 +30,11 @@ impl Meter {
         ledger: Ledger,
         context: CallContext,
         model: &ModelConfig,
-        now: DateTime<Utc>,
         admission: Admission,
     ) -> Self {
         let row = LedgerRow {
             id: admission.call,
-            created_at: now,
+            created_at: admission.began_at,
             user_id: context.user_id,
             api_key_id: context.api_key_id,
             provider_config_id: model.provider_config_id,
@@ -174,10 +172,9 @@ impl Meter {
         row.cost = self.price.cost(self.kind, &usage).filter(|cost| *cost < max_cost());
         row.latency_ms = millis(self.started);
         row.first_token_ms = self.first_token_ms;
-        if let Some(admission) = self.admission.take() {
-            admission.settle(usage.prompt_tokens.saturating_add(usage.completion_tokens));
-        }
-        Some(self.ledger.record(row))
+        let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+        let reserved = self.admission.take().and_then(|admission| admission.settle(tokens));
+        Some(self.ledger.record(row, reserved))
     }
 }
 

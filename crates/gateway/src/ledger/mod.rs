@@ -19,6 +19,7 @@ pub use price::Price;
 pub(crate) use store::record_of;
 
 use crate::GatewayError;
+use crate::quotas::{Accounts, Amounts, Reserved};
 
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -135,10 +136,23 @@ pub(crate) struct LedgerFailure {
 
 type Answer = oneshot::Sender<Result<(), LedgerFailure>>;
 
+/// A row and what its call reserved.
+struct Entry {
+    row: LedgerRow,
+    reserved: Option<Reserved>,
+}
+
+impl Entry {
+    /// The row is committed.
+    fn settle(self) {
+        if let Some(reserved) = self.reserved {
+            reserved.settle(Amounts::of_row(&self.row));
+        }
+    }
+}
+
 enum Message {
-    Row(Box<LedgerRow>, Answer),
-    /// A call that reserved and was not made.
-    Release(Uuid),
+    Row(Box<Entry>, Answer),
     /// Somebody is about to reserve: the connection has to be there.
     Connect(oneshot::Sender<()>),
     Flush(oneshot::Sender<()>),
@@ -182,11 +196,16 @@ impl Receipt {
 
 impl Ledger {
     /// Starts the writer.
-    pub(crate) fn start(db: lyceum_store::Db) -> Self {
+    pub(crate) fn start(db: lyceum_store::Db, accounts: Accounts) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let holder = Holder::default();
-        tokio::spawn(writer::run(db, receiver, holder.clone()));
+        tokio::spawn(writer::run(db, accounts, receiver, holder.clone()));
         Self { sender, holder }
+    }
+
+    /// The key under which calls reserve, if there is one at the moment.
+    pub(crate) fn current_holder(&self) -> Option<i64> {
+        self.holder.get()
     }
 
     /// The key under which calls reserve as long as this process lives.
@@ -200,19 +219,13 @@ impl Ledger {
         self.holder.get().ok_or(GatewayError::Ledger { storage_full: false })
     }
 
-    /// Gives back what a call reserved that was not made.
-    pub(crate) fn release(&self, call: Uuid) {
-        // With the writer gone its lock is, too, and with it the reservation.
-        drop(self.sender.send(Message::Release(call)));
-    }
-
-    /// Hands a row to the writer. Never blocks; memory is bounded by the calls in flight, since
+    /// Hands a row to the writer, with what its call reserved. Never blocks; memory is bounded by the calls in flight, since
     /// each waits for its receipt.
-    pub(crate) fn record(&self, row: LedgerRow) -> Receipt {
+    pub(crate) fn record(&self, row: LedgerRow, reserved: Option<Reserved>) -> Receipt {
         figures::count(&row);
         let (answer, receipt) = oneshot::channel();
         // With the writer gone the answer is dropped, which the receipt reports.
-        drop(self.sender.send(Message::Row(Box::new(row), answer)));
+        drop(self.sender.send(Message::Row(Box::new(Entry { row, reserved }), answer)));
         Receipt(receipt)
     }
 

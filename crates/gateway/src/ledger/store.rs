@@ -1,8 +1,11 @@
+use chrono::{DateTime, NaiveDate, Utc};
 use lyceum_store::StoreError;
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{CallRecord, LedgerRow};
+use crate::quotas::{Tally, Warning};
 
 /// Makes a connection the writer's: in the maintenance role, holding the lock `key`.
 pub(super) async fn prepare(connection: &mut PgConnection, key: i64) -> Result<(), sqlx::Error> {
@@ -13,18 +16,26 @@ pub(super) async fn prepare(connection: &mut PgConnection, key: i64) -> Result<(
     Ok(())
 }
 
-/// Adds the rows and settles the quotas that they count for, in one statement. A row that is there
-/// already stays as it is and counts no second time, so that a batch whose commit was not confirmed
-/// can be sent again. The quotas are locked in the order in which calls lock them to reserve.
+/// Adds the rows and counts them for the quotas of `tally`, in one statement. Returns `false`,
+/// having done nothing, where a quota counts one of them that the tally does not know: it may have
+/// been set since the call began. The quotas are locked in the order in which leases lock them.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     rows: &[&LedgerRow],
-) -> Result<(), sqlx::Error> {
-    fn column<T>(rows: &[&LedgerRow], pick: impl Fn(&LedgerRow) -> T) -> Vec<T> {
-        rows.iter().map(|row| pick(row)).collect()
+    tally: &Tally,
+) -> Result<bool, sqlx::Error> {
+    let groups: Vec<Uuid> = rows.iter().flat_map(|row| row.group_ids.iter().copied()).collect();
+    let (mut quotas, mut months, mut amounts) = (Vec::new(), Vec::new(), Vec::new());
+    for (quota, month, added) in tally.iter() {
+        quotas.push(quota);
+        months.push(month);
+        amounts.push(added.to_decimals());
     }
-    sqlx::query!(
-        "WITH inserted AS (
+    let amounts: [Vec<Decimal>; 4] =
+        std::array::from_fn(|place| amounts.iter().map(|amounts| amounts[place]).collect());
+    let [calls, tokens, cost, seconds] = amounts;
+    let inserted = sqlx::query_scalar!(
+        r#"WITH inserted AS (
              INSERT INTO gateway.usage_statistics
                (id, created_at, user_id, api_key_id, provider_config_id, model_config_id, provider,
                 requested_model, served_model, purpose, prompt_tokens, completion_tokens,
@@ -43,29 +54,18 @@ pub(super) async fn insert(
                 provider, requested_model, served_model, purpose, prompt_tokens, completion_tokens,
                 cached_tokens, reasoning_tokens, cost, estimated, status, error_code, latency_ms,
                 first_token_ms, conversation_id, message_id, request_id, groups)
-             ON CONFLICT (id, created_at) DO NOTHING
-             RETURNING created_at, user_id, api_key_id, group_ids, cost,
-                prompt_tokens::numeric + completion_tokens AS tokens,
-                gateway.compute_seconds(provider_config_id, latency_ms) AS seconds
-         ), hits AS (
-             SELECT q.id, q.timezone, i.* FROM inserted i
-             JOIN identity.user_quotas q ON q.user_id = i.user_id
-             UNION ALL
-             SELECT q.id, q.timezone, i.* FROM inserted i
-             JOIN identity.user_quotas q ON q.api_key_id = i.api_key_id
-             UNION ALL
-             SELECT q.id, q.timezone, i.* FROM inserted i
-             CROSS JOIN LATERAL unnest(i.group_ids) AS member (group_id)
-             JOIN identity.user_quotas q ON q.group_id = member.group_id
-         ), sums AS (
-             SELECT id, gateway.month_of(created_at, timezone) AS month, count(*) AS calls,
-                sum(tokens) AS tokens, coalesce(sum(cost), 0) AS cost, sum(seconds) AS seconds
-             FROM hits GROUP BY 1, 2
-         ), latest AS (
-             SELECT DISTINCT ON (id) * FROM sums ORDER BY id, month DESC
+             -- The lock waits for a quota that is being set, so that it either is seen here or
+             -- counts these rows.
+             WHERE NOT EXISTS (
+                SELECT FROM identity.user_quotas q
+                WHERE (q.user_id = ANY ($3) OR q.api_key_id = ANY ($4) OR q.group_id = ANY ($25))
+                  AND q.id <> ALL ($26)
+                FOR KEY SHARE)
+             RETURNING id
          ), locked AS MATERIALIZED (
-             SELECT q.id FROM identity.user_quotas q JOIN latest USING (id)
-             ORDER BY q.id FOR UPDATE OF q
+             SELECT q.id FROM identity.user_quotas q
+             WHERE q.id = ANY ($26) AND EXISTS (SELECT FROM inserted)
+             ORDER BY q.id FOR UPDATE
          ), settled AS (
              -- A month that is over is not counted any more; a new one starts at nothing.
              UPDATE identity.user_quotas q
@@ -81,23 +81,12 @@ pub(super) async fn insert(
                  used_compute_seconds =
                      CASE WHEN q.period_start >= s.month THEN q.used_compute_seconds ELSE 0 END
                      + CASE WHEN q.period_start <= s.month THEN s.seconds ELSE 0 END
-             FROM latest s JOIN locked USING (id)
+             FROM unnest($26, $27::date[], $28::numeric[], $29::numeric[], $30::numeric[],
+                         $31::numeric[]) AS s (id, month, calls, tokens, cost, seconds)
+             JOIN locked USING (id)
              WHERE q.id = s.id
-             RETURNING q.*
-         ), warned AS (
-             INSERT INTO gateway.quota_warnings (id, quota_id, resource, period_start)
-             SELECT app.new_id(), q.id, r.resource, q.period_start
-             FROM settled q
-             CROSS JOIN LATERAL (VALUES
-                 ('api_calls', q.max_api_calls::numeric, q.used_api_calls::numeric),
-                 ('tokens', q.max_tokens, q.used_tokens),
-                 ('cost', q.max_cost, q.used_cost),
-                 ('compute_seconds', q.max_compute_seconds, q.used_compute_seconds)
-             ) r (resource, maximum, used)
-             WHERE r.maximum > 0 AND r.used >= 0.8 * r.maximum
-             ON CONFLICT (quota_id, resource, period_start) DO NOTHING
          )
-         DELETE FROM gateway.quota_reservations WHERE call_id = ANY ($1)",
+         SELECT EXISTS (SELECT FROM inserted) AS "inserted!""#,
         &column(rows, |row| row.id),
         &column(rows, |row| row.created_at),
         &column(rows, |row| row.user_id),
@@ -122,10 +111,21 @@ pub(super) async fn insert(
         &column(rows, |row| row.message_id) as _,
         &column(rows, |row| row.request_id),
         &column(rows, |row| array_of(&row.group_ids)),
+        &groups,
+        &quotas,
+        &months,
+        &calls,
+        &tokens,
+        &cost,
+        &seconds,
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(())
+    Ok(inserted)
+}
+
+fn column<T>(rows: &[&LedgerRow], pick: impl Fn(&LedgerRow) -> T) -> Vec<T> {
+    rows.iter().map(|row| pick(row)).collect()
 }
 
 /// An array as a literal: arrays of arrays of different lengths are no parameter.
@@ -134,14 +134,54 @@ fn array_of(ids: &[Uuid]) -> String {
     format!("{{{}}}", ids.join(","))
 }
 
-/// Gives back what calls without a row reserved.
-pub(super) async fn release(
+/// Which of the rows are there already: a batch whose commit was not confirmed may be.
+pub(super) async fn present(
     connection: &mut PgConnection,
-    calls: &[Uuid],
+    rows: &[&LedgerRow],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT id FROM gateway.usage_statistics
+         WHERE (id, created_at) IN (SELECT * FROM unnest($1::uuid[], $2::timestamptz[]))",
+        &column(rows, |row| row.id),
+        &column(rows, |row| row.created_at),
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The month of each moment where its quota counts.
+pub(super) async fn months(
+    connection: &mut PgConnection,
+    quotas: &[Uuid],
+    moments: &[DateTime<Utc>],
+) -> Result<Vec<Option<NaiveDate>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT gateway.month_of(t.moment, q.timezone)
+         FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS t (quota, moment, place)
+         LEFT JOIN identity.user_quotas q ON q.id = t.quota ORDER BY t.place",
+        quotas,
+        moments,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Notes that four fifths of a quota are used.
+pub(super) async fn warn(
+    connection: &mut PgConnection,
+    warning: &Warning,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM gateway.quota_reservations WHERE call_id = ANY ($1)", calls)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "INSERT INTO gateway.quota_warnings (id, quota_id, resource, period_start)
+         SELECT $1, q.id, $3, $4 FROM identity.user_quotas q WHERE q.id = $2
+         ON CONFLICT (quota_id, resource, period_start) DO NOTHING",
+        lyceum_core::new_id(),
+        warning.quota,
+        warning.resource,
+        warning.month,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use uuid::Uuid;
 
-use super::{Answer, CallStatus, Holder, LedgerFailure, LedgerRow, Message, store};
+use super::{Answer, CallStatus, Entry, Holder, LedgerFailure, LedgerRow, Message, store};
+use crate::quotas::{Accounts, Tally};
 
 /// The most rows of one commit.
 const MAX_BATCH: usize = 512;
@@ -23,20 +24,30 @@ const MAX_BACKLOG: usize = 100_000;
 
 struct Writer {
     db: Db,
+    accounts: Accounts,
     connection: Option<PgConnection>,
-    backlog: Vec<LedgerRow>,
+    backlog: Vec<Entry>,
     retry_at: Instant,
     holder: Holder,
-    /// Calls that reserved and have no row.
-    released: Vec<Uuid>,
+}
+
+/// Whether rows may be in the table already, because a commit of them was not confirmed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Try {
+    First,
+    Again,
 }
 
 /// Commits rows in batches: whatever came in while the last batch was being committed makes the
 /// next. Ends when every [`Ledger`](super::Ledger) is gone and all is written.
-pub(super) async fn run(db: Db, mut receiver: UnboundedReceiver<Message>, holder: Holder) {
-    let (backlog, released) = (Vec::new(), Vec::new());
-    let retry_at = Instant::now();
-    let mut writer = Writer { db, connection: None, backlog, retry_at, holder, released };
+pub(super) async fn run(
+    db: Db,
+    accounts: Accounts,
+    mut receiver: UnboundedReceiver<Message>,
+    holder: Holder,
+) {
+    let (connection, backlog, retry_at) = (None, Vec::new(), Instant::now());
+    let mut writer = Writer { db, accounts, connection, backlog, retry_at, holder };
     loop {
         let first = if writer.backlog.is_empty() {
             receiver.recv().await
@@ -55,9 +66,8 @@ pub(super) async fn run(db: Db, mut receiver: UnboundedReceiver<Message>, holder
         let mut next = Some(first);
         while let Some(message) = next.take() {
             match message {
-                Message::Row(row, answer) => rows.push((*row, answer)),
+                Message::Row(entry, answer) => rows.push((*entry, answer)),
                 Message::Flush(done) => flushes.push(done),
-                Message::Release(call) => writer.released.push(call),
                 Message::Connect(done) => {
                     writer.connect().await;
                     let _ = done.send(());
@@ -73,12 +83,13 @@ pub(super) async fn run(db: Db, mut receiver: UnboundedReceiver<Message>, holder
 }
 
 impl Writer {
-    async fn write(&mut self, rows: Vec<(LedgerRow, Answer)>, flushes: Vec<oneshot::Sender<()>>) {
+    async fn write(&mut self, rows: Vec<(Entry, Answer)>, flushes: Vec<oneshot::Sender<()>>) {
         if !rows.is_empty() {
-            let batch: Vec<&LedgerRow> = rows.iter().map(|(row, _)| row).collect();
-            match self.commit(&batch).await {
+            let batch: Vec<&LedgerRow> = rows.iter().map(|(entry, _)| &entry.row).collect();
+            match self.commit(&batch, Try::First).await {
                 Ok(()) => {
-                    for (_, answer) in rows {
+                    for (entry, answer) in rows {
+                        entry.settle();
                         // A caller that went away does not wait for it.
                         let _ = answer.send(Ok(()));
                     }
@@ -90,28 +101,28 @@ impl Writer {
         if !flushes.is_empty() && !self.backlog.is_empty() {
             self.retry_backlog().await;
         }
-        self.release().await;
         for done in flushes {
             let _ = done.send(());
         }
     }
 
     /// One try, and a second on a new connection: the old one may have died while it was idle.
-    async fn commit(&mut self, rows: &[&LedgerRow]) -> Result<(), sqlx::Error> {
-        match self.attempt(rows).await {
-            Err(error) if is_connection_lost(&error) => self.attempt(rows).await,
+    async fn commit(&mut self, rows: &[&LedgerRow], attempt: Try) -> Result<(), sqlx::Error> {
+        match self.attempt(rows, attempt).await {
+            Err(error) if is_connection_lost(&error) => self.attempt(rows, Try::Again).await,
             result => result,
         }
     }
 
-    async fn attempt(&mut self, rows: &[&LedgerRow]) -> Result<(), sqlx::Error> {
+    async fn attempt(&mut self, rows: &[&LedgerRow], attempt: Try) -> Result<(), sqlx::Error> {
         // Taken out, so that a connection in an unknown state is never used again.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => connect(&self.db, &self.holder).await?,
         };
-        let written = tokio::time::timeout(COMMIT_TIMEOUT, store::insert(&mut connection, rows));
-        let written = written.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let written = add(&mut connection, &self.accounts, rows, attempt);
+        let written = tokio::time::timeout(COMMIT_TIMEOUT, written).await;
+        let written = written.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match &written {
             Err(error) if is_connection_lost(error) => self.holder.set(0),
             _ => self.connection = Some(connection),
@@ -129,54 +140,38 @@ impl Writer {
         }
     }
 
-    /// Gives back what calls without a row reserved. One try: where the connection is lost, so is
-    /// the lock that the reservations stand on.
-    async fn release(&mut self) {
-        let calls = std::mem::take(&mut self.released);
-        let Some(connection) = self.connection.as_mut().filter(|_| !calls.is_empty()) else {
-            return;
-        };
-        if let Err(error) = store::release(connection, &calls).await {
-            tracing::warn!(%error, "reservations were not given back");
-            if is_connection_lost(&error) {
-                self.connection = None;
-                self.holder.set(0);
-            }
-        }
-    }
-
     /// A row that the table refuses must not take the others with it.
-    async fn write_singly(&mut self, rows: Vec<(LedgerRow, Answer)>) {
-        for (row, answer) in rows {
-            match self.commit(&[&row]).await {
+    async fn write_singly(&mut self, rows: Vec<(Entry, Answer)>) {
+        for (entry, answer) in rows {
+            match self.commit(&[&entry.row], Try::First).await {
                 Ok(()) => {
+                    entry.settle();
                     let _ = answer.send(Ok(()));
                 }
                 Err(error) if is_data_error(&error) => {
-                    tracing::error!(%error, ?row, "a ledger row was refused");
-                    self.released.push(row.id);
+                    tracing::error!(%error, row = ?entry.row, "a ledger row was refused");
                     let _ = answer.send(Err(LedgerFailure { storage_full: false }));
                 }
-                Err(error) => self.postpone(vec![(row, answer)], &error),
+                Err(error) => self.postpone(vec![(entry, answer)], &error),
             }
         }
     }
 
     /// Tells the callers that their calls are not recorded, and keeps the rows, as failed ones,
     /// until they can be written: their tokens were spent all the same.
-    fn postpone(&mut self, rows: Vec<(LedgerRow, Answer)>, error: &sqlx::Error) {
+    fn postpone(&mut self, rows: Vec<(Entry, Answer)>, error: &sqlx::Error) {
         let code = error.as_database_error().and_then(|error| error.code());
         let failure = LedgerFailure { storage_full: code.as_deref() == Some("53100") };
         let waiting = self.backlog.len() + rows.len();
         tracing::error!(%error, rows = rows.len(), waiting, "the ledger cannot be written");
-        for (mut row, answer) in rows {
+        for (mut entry, answer) in rows {
             if answer.send(Err(failure)).is_ok() {
-                row.status = CallStatus::Failed;
-                row.error_code = Some("ledger_unavailable".to_owned());
+                entry.row.status = CallStatus::Failed;
+                entry.row.error_code = Some("ledger_unavailable".to_owned());
             }
             match self.backlog.len() < MAX_BACKLOG {
-                true => self.backlog.push(row),
-                false => tracing::error!(?row, "a ledger row is given up"),
+                true => self.backlog.push(entry),
+                false => tracing::error!(row = ?entry.row, "a ledger row is given up"),
             }
         }
         self.retry_at = Instant::now() + RETRY;
@@ -185,14 +180,15 @@ impl Writer {
     async fn retry_backlog(&mut self) {
         self.retry_at = Instant::now() + RETRY;
         while !self.backlog.is_empty() {
-            let batch: Vec<LedgerRow> = self.backlog.iter().take(MAX_BATCH).cloned().collect();
+            let waiting = self.backlog.iter().take(MAX_BATCH);
+            let batch: Vec<LedgerRow> = waiting.map(|entry| entry.row.clone()).collect();
             let references: Vec<&LedgerRow> = batch.iter().collect();
-            let (done, failure) = match self.commit(&references).await {
+            let (done, failure) = match self.commit(&references, Try::Again).await {
                 Ok(()) => (batch.len(), None),
                 Err(error) if is_data_error(&error) => self.retry_singly(&batch).await,
                 Err(error) => (0, Some(error)),
             };
-            self.backlog.drain(..done);
+            self.backlog.drain(..done).for_each(Entry::settle);
             if let Some(error) = failure {
                 tracing::warn!(%error, waiting = self.backlog.len(), "the ledger is still away");
                 return;
@@ -204,17 +200,66 @@ impl Writer {
     /// further try, and why it stopped before the others.
     async fn retry_singly(&mut self, rows: &[LedgerRow]) -> (usize, Option<sqlx::Error>) {
         for (done, row) in rows.iter().enumerate() {
-            match self.commit(&[row]).await {
+            match self.commit(&[row], Try::Again).await {
                 Ok(()) => {}
                 Err(error) if is_data_error(&error) => {
                     tracing::error!(%error, ?row, "a ledger row is given up");
-                    self.released.push(row.id);
                 }
                 Err(error) => return (done, Some(error)),
             }
         }
         (rows.len(), None)
     }
+}
+
+/// Adds the rows and counts them for the quotas that bind their callers.
+async fn add(
+    connection: &mut PgConnection,
+    accounts: &Accounts,
+    rows: &[&LedgerRow],
+    attempt: Try,
+) -> Result<(), sqlx::Error> {
+    let mut rows = rows.to_vec();
+    if attempt == Try::Again {
+        let present = store::present(connection, &rows).await?;
+        rows.retain(|row| !present.contains(&row.id));
+    }
+    let Some(latest) = rows.iter().map(|row| row.created_at).max() else { return Ok(()) };
+    loop {
+        let mut tally = accounts.tally(&rows);
+        sort_in(connection, &mut tally).await?;
+        if store::insert(connection, &rows, &tally).await? {
+            for warning in tally.commit() {
+                // The rows are in; at the next one it is tried again.
+                if let Err(error) = store::warn(connection, &warning).await {
+                    tracing::warn!(%error, "a warning of a quota was not noted");
+                }
+            }
+            return Ok(());
+        }
+        let users: Vec<Uuid> = rows.iter().map(|row| row.user_id).collect();
+        let keys: Vec<Uuid> = rows.iter().filter_map(|row| row.api_key_id).collect();
+        let groups: Vec<Uuid> = rows.iter().flat_map(|r| r.group_ids.iter().copied()).collect();
+        accounts.load(connection, &users, &keys, &groups, latest).await?;
+    }
+}
+
+/// Finds the months of the rows that are of others than the accounts know.
+async fn sort_in(connection: &mut PgConnection, tally: &mut Tally) -> Result<(), sqlx::Error> {
+    let strays = std::mem::take(&mut tally.strays);
+    if strays.is_empty() {
+        return Ok(());
+    }
+    let quotas: Vec<Uuid> = strays.iter().map(|(account, ..)| account.id).collect();
+    let moments: Vec<_> = strays.iter().map(|(_, moment, _)| *moment).collect();
+    let months = store::months(connection, &quotas, &moments).await?;
+    for ((account, _, amounts), month) in strays.into_iter().zip(months) {
+        // Without one the quota is gone.
+        if let Some(month) = month {
+            tally.add(account, month, amounts);
+        }
+    }
+    Ok(())
 }
 
 /// A connection of the writer's own that stays in the maintenance role, so that a batch is one

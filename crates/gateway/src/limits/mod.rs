@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use lyceum_store::{Db, StoreError};
 use moka::future::Cache;
 use tokio::sync::Notify;
@@ -23,6 +24,8 @@ pub(crate) use http::router;
 use bucket::{Buckets, Demand};
 use watch::Watch;
 
+use crate::ledger::Ledger;
+use crate::quotas::{Account, Accounts};
 use crate::{CallContext, GatewayError};
 
 /// Changes are told at once; this bound holds where one was lost.
@@ -40,10 +43,9 @@ pub(crate) struct Rule {
 }
 
 /// What binds the calls of one user with one key.
-#[derive(Debug)]
 pub(crate) struct Terms {
-    /// Whether a quota may apply; the database judges which.
-    pub(crate) metered: bool,
+    /// Of the quotas that bind the caller, in the order of their ids.
+    pub(crate) quotas: Arc<[Arc<Account>]>,
     pub(crate) groups: Arc<[Uuid]>,
     rules: Vec<Rule>,
 }
@@ -55,7 +57,7 @@ impl Terms {
 
     /// Whether it matters how many tokens a call may take.
     pub(crate) fn want_forecast(&self, model: Uuid) -> bool {
-        self.metered || self.rules_for(model).any(|rule| rule.tokens.is_some())
+        !self.quotas.is_empty() || self.rules_for(model).any(|rule| rule.tokens.is_some())
     }
 }
 
@@ -83,6 +85,7 @@ pub(crate) struct Limits {
 /// Terms that are remembered.
 struct Kept {
     terms: Cache<Caller, Arc<Terms>>,
+    accounts: Accounts,
     changes: AtomicU64,
 }
 
@@ -90,12 +93,18 @@ impl Kept {
     fn forget(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.terms.invalidate_all();
+        self.accounts.forget();
     }
 
-    async fn load(&self, db: &Db, caller: Caller) -> Result<Arc<Terms>, StoreError> {
+    async fn load(
+        &self,
+        db: &Db,
+        caller: Caller,
+        at: DateTime<Utc>,
+    ) -> Result<Arc<Terms>, StoreError> {
         let changes = self.changes.load(Ordering::SeqCst);
         let mut tx = db.begin_maintenance().await?;
-        let terms = Arc::new(store::terms(&mut tx, caller.0, caller.1).await?);
+        let terms = Arc::new(store::terms(&mut tx, &self.accounts, caller.0, caller.1, at).await?);
         tx.commit().await?;
         // What was read before a change must not be kept after it.
         if self.changes.load(Ordering::SeqCst) == changes {
@@ -106,11 +115,11 @@ impl Kept {
 }
 
 impl Limits {
-    pub(crate) fn new(per_minute: Option<u32>) -> Self {
+    pub(crate) fn new(per_minute: Option<u32>, accounts: Accounts) -> Self {
         let terms = Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build();
         Self {
             per_minute: per_minute.filter(|limit| *limit > 0).map(f64::from),
-            kept: Arc::new(Kept { terms, changes: AtomicU64::new(0) }),
+            kept: Arc::new(Kept { terms, accounts, changes: AtomicU64::new(0) }),
             buckets: Arc::default(),
             watch: OnceLock::new(),
         }
@@ -126,6 +135,7 @@ impl Limits {
         &self,
         db: &Db,
         context: &CallContext,
+        at: DateTime<Utc>,
     ) -> Result<Arc<Terms>, GatewayError> {
         let caller = (context.user_id, context.api_key_id);
         if let Some(terms) = self.kept.terms.get(&caller).await {
@@ -134,15 +144,16 @@ impl Limits {
         // In a task, so that a call which nobody polls for a while keeps no connection from those
         // that it waits for.
         let (db, kept) = (db.clone(), self.kept.clone());
-        let loading = tokio::spawn(async move { kept.load(&db, caller).await });
+        let loading = tokio::spawn(async move { kept.load(&db, caller, at).await });
         Ok(loading.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
     }
 
     /// Listens for changes from now on, before the first call.
-    pub(crate) async fn watch(&self, db: &Db) {
+    pub(crate) async fn watch(&self, db: &Db, ledger: &Ledger) {
         let listening = Arc::new(Notify::new());
-        let (db, kept) = (db.clone(), self.kept.clone());
-        if self.watch.set(Watch::start(db, kept, listening.clone())).is_ok() {
+        let kept = self.kept.clone();
+        let watch = Watch::start(db.clone(), ledger.clone(), kept, listening.clone());
+        if self.watch.set(watch).is_ok() {
             listening.notified().await;
         }
     }

@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use lyceum_core::PageRequest;
 use lyceum_store::StoreError;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
@@ -5,13 +6,16 @@ use uuid::Uuid;
 
 use super::bucket::Level;
 use super::{Rule, Subject, Terms};
+use crate::quotas::Accounts;
 
-/// What binds the calls of a user with a key: their groups, whether any quota may apply, and the
+/// What binds the calls of a user with a key: their groups, their quotas, and the
 /// rate limits, those of models included.
 pub(super) async fn terms(
     connection: &mut PgConnection,
+    accounts: &Accounts,
     user: Uuid,
     api_key: Option<Uuid>,
+    at: DateTime<Utc>,
 ) -> Result<Terms, StoreError> {
     let groups = sqlx::query_scalar!(
         "SELECT m.group_id FROM identity.group_members m JOIN identity.groups g ON g.id = m.group_id
@@ -20,15 +24,8 @@ pub(super) async fn terms(
     )
     .fetch_all(&mut *connection)
     .await?;
-    let metered = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM identity.user_quotas
-                          WHERE user_id = $1 OR api_key_id = $2 OR group_id = ANY ($3)) AS "any!""#,
-        user,
-        api_key,
-        &groups,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
+    let keys: Vec<Uuid> = api_key.into_iter().collect();
+    let quotas = accounts.load(&mut *connection, &[user], &keys, &groups, at).await?;
     let rows = sqlx::query!(
         "SELECT user_id, group_id, api_key_id, model_config_id, set_by_owner, requests_per_minute,
                 tokens_per_minute
@@ -60,7 +57,7 @@ pub(super) async fn terms(
         }
     });
     let rules = rules.collect();
-    Ok(Terms { metered, rules, groups: groups.into() })
+    Ok(Terms { quotas: quotas.into(), rules, groups: groups.into() })
 }
 
 /// A rate limit as it is listed.
@@ -75,8 +72,8 @@ pub(super) struct RateRow {
     pub(super) requests_per_minute: Option<i32>,
     pub(super) tokens_per_minute: Option<i32>,
     pub(super) label: Option<String>,
-    pub(super) created_at: chrono::DateTime<chrono::Utc>,
-    pub(super) updated_at: chrono::DateTime<chrono::Utc>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
 }
 
 const RATE: &str = "SELECT r.*,
@@ -117,7 +114,7 @@ pub(super) async fn set(
     subject: &Subject,
     requests: Option<i32>,
     tokens: Option<i32>,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO gateway.rate_limits

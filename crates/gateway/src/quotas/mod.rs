@@ -1,8 +1,9 @@
 //! Quotas: how much a user, a group or a key may use in a month. A call reserves before it is made
-//! and is settled in the statement that writes its ledger row, so that what a quota counts is
-//! always the ledger's sum, also after a crash.
+//! (in memory, of what this process leased) and is counted in the statement that writes its ledger
+//! row, so that what a quota counts is always the ledger's sum, also after a crash.
 
 mod http;
+mod leases;
 mod refusal;
 mod reserve;
 mod store;
@@ -12,8 +13,9 @@ use lyceum_http::Caller;
 use uuid::Uuid;
 
 pub(crate) use http::router;
+pub(crate) use leases::{Account, Accounts, Amounts, Reserved, Tally, Warning};
 pub use refusal::QuotaRefusal;
-pub(crate) use reserve::{Forecast, Reserved, reserve};
+pub(crate) use reserve::{Forecast, reserve};
 
 use http::{Quota, QuotaScope, SetQuota};
 
@@ -24,7 +26,9 @@ impl Gateway {
     async fn own_quotas(&self, user: Uuid) -> Result<Vec<Quota>, GatewayError> {
         let mut tx = self.inner.db.begin_as(user).await?;
         let quotas = store::of_person(&mut tx, user).await?;
-        let quotas = store::with_figures(&mut tx, quotas, self.inner.clock.now()).await?;
+        let quotas =
+            store::with_figures(&mut tx, &self.inner.accounts, quotas, self.inner.clock.now())
+                .await?;
         tx.commit().await?;
         Ok(quotas)
     }
@@ -37,7 +41,9 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         let rows = store::list(&mut tx, page).await?;
         let page = Page::from_rows(rows, page.limit, store::QuotaRow::cursor);
-        let items = store::with_figures(&mut tx, page.items, self.inner.clock.now()).await?;
+        let items =
+            store::with_figures(&mut tx, &self.inner.accounts, page.items, self.inner.clock.now())
+                .await?;
         tx.commit().await?;
         Ok(Page { items, next_cursor: page.next_cursor })
     }
@@ -51,7 +57,9 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         let row = store::of_subject(&mut tx, scope, subject).await?;
         let rows = row.into_iter().collect();
-        let quotas = store::with_figures(&mut tx, rows, self.inner.clock.now()).await?;
+        let quotas =
+            store::with_figures(&mut tx, &self.inner.accounts, rows, self.inner.clock.now())
+                .await?;
         tx.commit().await?;
         quotas.into_iter().next().ok_or(GatewayError::NotFound("quota"))
     }

@@ -29,7 +29,7 @@ pub struct QuotaRefusal {
 
 impl QuotaRefusal {
     /// Whether only running calls are in the way, which may take less than they reserved.
-    fn is_passing(&self) -> bool {
+    pub(super) fn is_passing(&self) -> bool {
         self.used + self.wanted <= self.maximum
     }
 

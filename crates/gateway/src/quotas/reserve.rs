@@ -2,12 +2,11 @@ use chrono::{DateTime, Utc};
 use lyceum_llm::{ModelKind, Usage};
 use lyceum_store::Db;
 use rust_decimal::Decimal;
-use uuid::Uuid;
 
-use super::store;
+use super::leases::{self, Amounts, Reserved};
 use crate::ledger::Ledger;
 use crate::limits::Terms;
-use crate::{CallContext, GatewayError, ModelConfig};
+use crate::{GatewayError, ModelConfig};
 
 /// Tokens of an answer that are reserved where nothing limits it.
 const USUAL_ANSWER: u64 = 1024;
@@ -32,83 +31,23 @@ impl Forecast {
     }
 }
 
-/// What one call reserves.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    pub(super) tokens: i64,
-    pub(super) cost: Decimal,
-    pub(super) seconds: i64,
+/// What a call may take of quotas.
+fn wanted(model: &ModelConfig, usage: &Usage) -> Amounts {
+    let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+    // Of what an unknown price is one cannot tell: a call passes while anything is left.
+    let cost = model.price.cost(model.kind, usage).unwrap_or(Decimal::new(1, 9));
+    let local = model.provider_config_id.is_none();
+    Amounts::new(1, tokens.max(1), cost.min(Decimal::from(999_999_999)), u64::from(local))
 }
 
-impl Wanted {
-    fn new(model: &ModelConfig, usage: &Usage) -> Self {
-        let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
-        // Of what an unknown price is one cannot tell: a call passes while anything is left.
-        let cost = model.price.cost(model.kind, usage).unwrap_or(Decimal::new(1, 9));
-        let local = model.provider_config_id.is_none();
-        Self {
-            tokens: i64::try_from(tokens).unwrap_or(i64::MAX).max(1),
-            cost: cost.min(Decimal::from(999_999_999)),
-            seconds: i64::from(local),
-        }
-    }
-}
-
-/// A reservation of a call that is not in the ledger yet. Dropped, it is given back.
-pub(crate) struct Reserved {
-    call: Uuid,
-    ledger: Option<Ledger>,
-    /// Quotas of which four fifths are used.
-    pub(crate) warnings: Vec<String>,
-}
-
-impl Reserved {
-    /// From here on the ledger's row ends it.
-    pub(crate) fn hand_over(mut self) {
-        self.ledger = None;
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        if let Some(ledger) = self.ledger.take() {
-            ledger.release(self.call);
-        }
-    }
-}
-
-/// Reserves for the call `call` at every quota that binds it. Runs to its end also where the caller
-/// goes away meanwhile, so that what is reserved is known and given back.
+/// Reserves for a call at every quota that binds it.
 pub(crate) async fn reserve(
     db: &Db,
     ledger: &Ledger,
-    context: &CallContext,
     terms: &Terms,
-    call: Uuid,
     at: DateTime<Utc>,
-    (model, usage): (&ModelConfig, Usage),
+    model: &ModelConfig,
+    usage: &Usage,
 ) -> Result<Reserved, GatewayError> {
-    let wanted = Wanted::new(model, &usage);
-    let (db, ledger, groups) = (db.clone(), ledger.clone(), terms.groups.clone());
-    let (user, api_key) = (context.user_id, context.api_key_id);
-    let reserving = tokio::spawn(async move {
-        let holder = ledger.holder().await?;
-        let mut reserved = Reserved { call, ledger: Some(ledger), warnings: Vec::new() };
-        let caller = store::Bound { user, api_key, groups: &groups };
-        let standings = store::reserve(&db, call, holder, caller, at, wanted).await?;
-        let (refusals, near): (Vec<_>, Vec<_>) =
-            standings.into_iter().partition(|(refused, _)| *refused);
-        match refusals.into_iter().next() {
-            Some((_, refusal)) => {
-                reserved.hand_over();
-                Err(GatewayError::QuotaExceeded(Box::new(refusal)))
-            }
-            None => {
-                let warnings = near.iter().filter_map(|(_, standing)| standing.warning());
-                reserved.warnings = warnings.collect();
-                Ok(reserved)
-            }
-        }
-    });
-    reserving.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+    leases::reserve(db, &terms.quotas, ledger.holder().await?, wanted(model, usage), at).await
 }

@@ -1,67 +1,13 @@
 use chrono::{DateTime, Utc};
 use lyceum_core::{Cursor, PageRequest};
-use lyceum_store::{Db, StoreError};
+use lyceum_store::StoreError;
 use rust_decimal::Decimal;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::QuotaRefusal;
+use super::Accounts;
 use super::http::{Quota, QuotaResource, QuotaScope, SetQuota};
-use super::reserve::Wanted;
-
-/// Whose quotas bind a call.
-pub(super) struct Bound<'a> {
-    pub(super) user: Uuid,
-    pub(super) api_key: Option<Uuid>,
-    pub(super) groups: &'a [Uuid],
-}
-
-/// Reserves, or says who refuses (`true`); else what is nearly used up. One statement that is its
-/// own transaction, for it stands in the way of every call under a quota; its function acts as the
-/// platform.
-pub(super) async fn reserve(
-    db: &Db,
-    call: Uuid,
-    holder: i64,
-    bound: Bound<'_>,
-    at: DateTime<Utc>,
-    wanted: Wanted,
-) -> Result<Vec<(bool, QuotaRefusal)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT scope AS "scope!", resource AS "resource!", maximum AS "maximum!",
-                  used AS "used!", reserved AS "reserved!", wanted AS "wanted!",
-                  ends_at AS "ends_at!", ends_on AS "ends_on!", timezone AS "timezone!",
-                  refused AS "refused!"
-           FROM gateway.reserve_quota($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
-        call,
-        holder,
-        bound.user,
-        bound.api_key,
-        bound.groups,
-        at,
-        wanted.tokens,
-        wanted.cost,
-        wanted.seconds,
-    )
-    .fetch_all(db.pool())
-    .await?;
-    let rows = rows.into_iter().map(|row| {
-        let standing = QuotaRefusal {
-            scope: row.scope,
-            resource: row.resource,
-            maximum: row.maximum,
-            used: row.used,
-            reserved: row.reserved,
-            wanted: row.wanted,
-            ends_at: row.ends_at,
-            ends_on: row.ends_on,
-            timezone: row.timezone,
-            judged_at: at,
-        };
-        (row.refused, standing)
-    });
-    Ok(rows.collect())
-}
+use super::leases::RESOURCES;
 
 /// A quota without its figures.
 #[derive(Debug, FromRow)]
@@ -139,23 +85,26 @@ pub(super) async fn of_subject(
     Ok(query.build_query_as().fetch_optional(connection).await?)
 }
 
-/// How each resource of the quotas stands.
+/// How each resource of the quotas stands. What this process leased for calls to come does not
+/// count as reserved.
 pub(super) async fn with_figures(
     connection: &mut PgConnection,
+    accounts: &Accounts,
     rows: Vec<QuotaRow>,
     at: DateTime<Utc>,
 ) -> Result<Vec<Quota>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let figures = sqlx::query!(
-        r#"SELECT s.quota_id AS "quota_id!", s.resource AS "resource!", s.maximum,
-                  s.used AS "used!", s.reserved AS "reserved!",
-                  gateway.month_end(s.period_start, q.timezone) AS "resets_at!", w.created_at AS "warned_at?"
+        r#"SELECT s.quota_id AS "quota_id!", r.resource AS "resource!", r.place AS "place!", r.maximum, r.used AS "used!",
+                  r.leased AS "leased!", s.ends_at AS "resets_at!", w.created_at AS "warned_at?"
            FROM gateway.quota_standing($1, $2) s
-           JOIN identity.user_quotas q ON q.id = s.quota_id
+           CROSS JOIN LATERAL unnest($3::text[], s.maximum, s.used, s.leased) WITH ORDINALITY
+                AS r (resource, maximum, used, leased, place)
            LEFT JOIN gateway.quota_warnings w ON w.quota_id = s.quota_id
-                AND w.resource = s.resource AND w.period_start = s.period_start"#,
+                AND w.resource = r.resource AND w.period_start = s.month"#,
         &ids,
         at,
+        &RESOURCES.map(str::to_owned),
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -173,13 +122,23 @@ pub(super) async fn with_figures(
     .fetch_all(connection)
     .await?;
     let quota = |row: QuotaRow| {
+        let subjects =
+            [("user", row.user_id), ("group", row.group_id), ("api_key", row.api_key_id)];
+        let subject = subjects.into_iter().find_map(|(scope, id)| Some((scope, id?)));
+        let (scope, subject_id) = subject.unwrap_or(("user", row.id));
+        let unneeded = accounts.free_of(subject_id).to_decimals();
+        let reserved = |place: i64, leased: Decimal| {
+            let place = usize::try_from(place - 1).unwrap_or_default();
+            let unneeded = unneeded.get(place).copied().unwrap_or_default();
+            (leased - unneeded).max(Decimal::ZERO).normalize()
+        };
         let own = figures.iter().filter(|figure| figure.quota_id == row.id);
         let mut resources: Vec<QuotaResource> = own
             .map(|figure| QuotaResource {
                 resource: figure.resource.clone(),
                 limit: figure.maximum.map(|limit| limit.normalize()),
                 used: figure.used.normalize(),
-                reserved: figure.reserved.normalize(),
+                reserved: reserved(figure.place, figure.leased),
                 resets_at: Some(figure.resets_at),
                 warned_at: figure.warned_at,
             })
@@ -194,10 +153,6 @@ pub(super) async fn with_figures(
             warned_at: stored.warned_at,
         }));
         resources.sort_by(|a, b| a.resource.cmp(&b.resource));
-        let subjects =
-            [("user", row.user_id), ("group", row.group_id), ("api_key", row.api_key_id)];
-        let subject = subjects.into_iter().find_map(|(scope, id)| Some((scope, id?)));
-        let (scope, subject_id) = subject.unwrap_or(("user", row.id));
         Quota {
             id: row.id,
             scope: scope.to_owned(),

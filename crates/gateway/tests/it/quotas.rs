@@ -55,7 +55,7 @@ async fn assert_books_agree(world: &World) {
         )
         .await;
     assert_eq!(wrong, 0, "a quota and the ledger differ");
-    let held = world.number("SELECT count(*) FROM gateway.quota_reservations").await;
+    let held = world.number("SELECT count(*) FROM gateway.quota_leases").await;
     assert_eq!(held, 0, "something is still reserved");
 }
 
@@ -88,6 +88,54 @@ async fn of_64_callers_exactly_as_many_pass_as_the_quota_has_calls() {
     assert_books_agree(&world).await;
     let (_, mine) = world.send("ada", "GET", "/api/v1/quotas/me", Value::Null).await;
     assert_eq!(figures(&mine["items"][0], "api_calls"), ("20".into(), "0".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_callers_on_two_nodes_exactly_as_many_pass_as_the_quota_has_calls() {
+    let world = World::new().await;
+    world.admin("root").await;
+    let ada = world.user("ada").await;
+    limit(&world, "users", ada, json!({"max_api_calls": 200, "max_tokens": 1_000_000})).await;
+    let other = world.node().await;
+    // One node alone leases more than it needs; the other still finds all that is left.
+    for _ in 0..20 {
+        ask(&world.gateway, ada).await.unwrap();
+    }
+    let leased = world.number("SELECT api_calls::bigint FROM gateway.quota_leases").await;
+    assert!(leased > 1, "nothing is leased ahead");
+    let calls = join_all((0..64).map(|number| {
+        let node = if number % 2 == 0 { &world.gateway } else { &other };
+        async move {
+            let mut passed = 0;
+            for _ in 0..4 {
+                match ask(node, ada).await {
+                    Ok(()) => passed += 1,
+                    Err(error) => assert_eq!(error.code(), "quota_exceeded"),
+                }
+            }
+            passed
+        }
+    }));
+    assert_eq!(calls.await.iter().sum::<i32>(), 180);
+    other.flush().await;
+    assert_books_agree(&world).await;
+}
+
+#[tokio::test]
+async fn what_nobody_uses_is_given_back_by_itself() {
+    let world = World::new().await;
+    world.admin("root").await;
+    let ada = world.user("ada").await;
+    limit(&world, "users", ada, json!({"max_api_calls": 1000})).await;
+    ask(&world.gateway, ada).await.unwrap();
+    assert_eq!(world.number("SELECT count(*) FROM gateway.quota_leases").await, 1);
+    for _ in 0..1000 {
+        if world.number("SELECT count(*) FROM gateway.quota_leases").await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("still leased after ten seconds");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,7 +60,7 @@ const EXCEPTIONS: &[Exception] = &[
     but("not audited", "identity.account_links", "asking for one and what it does are entries"),
     but("not audited", "identity.recovery_codes", "making and using them are entries"),
     but("not audited", "identity.challenges", "steps of signing in, which is an entry"),
-    but("not audited", "gateway.quota_reservations", "calls that run; the ledger has them"),
+    but("not audited", "gateway.quota_leases", "calls that run; the ledger has them"),
     but("not audited", "gateway.quota_warnings", "follows from the ledger"),
     but("not audited", "identity.login_attempts", "failed sign-ins are entries of their own"),
     but("not audited", "knowledge.document_texts", DERIVED),

@@ -235,12 +235,12 @@ pub const CASES: &[Case] = &[
          VALUES ($1, now(), $1, 'made', 'm', 'chat', 1, 1, 0, 0, false, 'completed', 1, $1)",
     ),
     case(
-        "gateway.quota_reservations",
+        "gateway.quota_leases",
         "quota_id = $1",
         Platform,
-        "INSERT INTO gateway.quota_reservations
-           (call_id, quota_id, holder, tokens, cost, compute_seconds)
-         VALUES ($1, $1, 1, 1, 0, 0)",
+        "INSERT INTO gateway.quota_leases
+           (quota_id, holder, api_calls, tokens, cost, compute_seconds)
+         VALUES ($1, 1, 1, 1, 0, 0)",
     ),
     case(
         "gateway.quota_warnings",
