@@ -6,7 +6,7 @@
 //! answers at once, so the difference is the gateway's own. Direct and through are interleaved.
 //!
 //! Two loads: closed, in which each caller asks again as soon as it is answered, which saturates;
-//! and paced, in which calls arrive at a fixed rate of half of what the closed one reached. There a
+//! and paced, in which calls arrive at a fixed rate, a share of what the closed one reached. There a
 //! call's time counts from when it was due, so that a stall is not hidden by the calls that it keeps
 //! from starting.
 
@@ -23,8 +23,10 @@ use support::{print_machine, spread};
 
 const REPEATS: usize = 5;
 const CALLS: usize = 4_000;
-/// The paced load's share of what the closed one reached.
-const PACE: f64 = 0.5;
+/// The paced loads' shares of what the closed one reached.
+const PACES: [f64; 3] = [0.1, 0.25, 0.5];
+/// How long a paced load lasts, in seconds.
+const PACED_FOR: f64 = 3.0;
 
 #[derive(Clone)]
 struct Target {
@@ -56,7 +58,9 @@ async fn main() -> anyhow::Result<()> {
         println!("{}", if limited { "a quota and rate limits" } else { "nothing limits" });
         for concurrency in [1, 16, 64] {
             let rate = measure(&direct, &through, concurrency, server.pid()).await?;
-            measure_paced(&direct, &through, concurrency, rate * PACE, server.pid()).await?;
+            for pace in PACES {
+                measure_paced(&direct, &through, concurrency, rate * pace, server.pid()).await?;
+            }
         }
     }
     server.stop().await?;
@@ -199,17 +203,18 @@ async fn run_paced(
             anyhow::Ok(samples)
         }));
     }
+    let calls = (rate * PACED_FOR) as usize;
     // A thread, for the timer of the runtime has a grain of a millisecond.
     let started = Instant::now();
     std::thread::spawn(move || {
-        for number in 0..CALLS {
+        for number in 0..calls {
             let due = started + Duration::from_secs_f64(number as f64 / rate);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             // A caller that failed has gone; its error is told below.
             let _ = queues[number % concurrency].send(due);
         }
     });
-    let mut samples = Vec::with_capacity(CALLS);
+    let mut samples = Vec::with_capacity(calls);
     for worker in workers {
         samples.extend(worker.await??);
     }
