@@ -7,10 +7,13 @@ use anyhow::Context as _;
 use axum::Router;
 use lyceum_core::{Clock, Secret};
 use lyceum_identity::Identity;
-use lyceum_ops::Metrics;
+use lyceum_jobs::CancellationToken;
+use lyceum_ops::{Metrics, SystemLogEvents};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::cli::print;
 use crate::config::{Config, LogConfig};
@@ -25,7 +28,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 /// Runs the platform until it is asked to stop.
 pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
-    start_log(&config.log)?;
+    let log = start_log(&config.log)?;
     let metrics = Metrics::install(config.metrics.token.clone().map(Secret::new))
         .map_err(anyhow::Error::from_boxed)?;
     install_crypto();
@@ -36,6 +39,8 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     config.server.listen.set_port(listener.local_addr()?.port());
     let database = Database::open(&config).await?;
     let platform = Platform::start(&config, &database, Clock::system()).await?;
+    let last_word = CancellationToken::new();
+    let log = platform.keep_log(log, config.server.node.clone(), last_word.clone());
     let address = config.public_url()?.map(String::from).unwrap_or_default();
     let address = address.trim_end_matches('/');
     announce(&platform.identity, address).await?;
@@ -61,6 +66,11 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
         () = ending => {}
     }
     platform.stop().await;
+    // What went wrong at the end is kept, too.
+    last_word.cancel();
+    if tokio::time::timeout(LAST_REQUESTS, log).await.is_err() {
+        tracing::warn!("the last warnings were not kept in time");
+    }
     database.close().await;
     Ok(())
 }
@@ -103,14 +113,17 @@ async fn announce(identity: &Identity, address: &str) -> anyhow::Result<()> {
     }
 }
 
-fn start_log(config: &LogConfig) -> anyhow::Result<()> {
+/// Logs to standard error; what is to be kept in the database, too, is answered.
+fn start_log(config: &LogConfig) -> anyhow::Result<SystemLogEvents> {
     let filter = EnvFilter::try_new(&config.filter).context("log.filter cannot be read")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.json {
-        true => log.json().init(),
-        false => log.init(),
-    }
-    Ok(())
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = match config.json {
+        true => log.json().with_filter(filter).boxed(),
+        false => log.with_filter(filter).boxed(),
+    };
+    let (kept, events) = lyceum_ops::system_log(Clock::system());
+    tracing_subscriber::registry().with(log).with(kept).init();
+    Ok(events)
 }
 
 fn install_crypto() {
