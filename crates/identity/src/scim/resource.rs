@@ -89,7 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ScimQuery {
         let found: Result<Query<Self>, _> = Query::from_request_parts(parts, state).await;
         found
             .map(|Query(query)| query)
-            .map_err(|rejection| ScimError::invalid_value(rejection.body_text()))
+            .map_err(|rejection| ScimError::invalid_value(format!("{}.", rejection.body_text())))
     }
 }
 

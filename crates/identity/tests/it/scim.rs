@@ -167,7 +167,7 @@ async fn people_are_changed_as_entra_and_okta_write_it() {
 /// Signs somebody in who was provisioned: they have set a password by recovery.
 async fn signed_in(app: &App, root: &mut Client, user: Uuid, login: &str) -> Client {
     let path = format!("/api/v1/users/{user}/password-reset");
-    let link = root.post(&path, json!({})).await.expect(200);
+    let link = root.post(&path, json!({})).await.expect(201);
     let token = crate::app::token_of(link["link"].as_str().unwrap());
     let body = json!({ "token": token, "password": crate::app::PASSWORD });
     let mut client = app.visitor();
