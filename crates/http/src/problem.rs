@@ -55,10 +55,11 @@ impl ApiError {
         Self::new(ErrorKind::Unauthenticated, "unauthenticated", detail)
     }
 
-    /// The right is missing (403); says which.
+    /// The right is missing (403); says which, also in the member `right`.
     pub fn forbidden(resource: &str, action: &str) -> Self {
-        let detail = format!("You need the right {resource}:{action} for this.");
-        Self::new(ErrorKind::Forbidden, "forbidden", detail)
+        let right = format!("{resource}:{action}");
+        let detail = format!("You need the right {right} for this.");
+        Self::new(ErrorKind::Forbidden, "forbidden", detail).with("right", right)
     }
 
     /// There is no such object for this caller (404).

@@ -14,11 +14,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
+use utoipa::openapi::OpenApi;
 
 use crate::cli::print;
 use crate::config::{Config, LogConfig};
 use crate::database::{Database, server_options};
 use crate::listen::listen;
+use crate::rights;
 use crate::router::{Surroundings, application};
 use crate::wiring::Platform;
 
@@ -47,7 +49,7 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     tracing::info!(address, took = ?started.elapsed(), "ready");
     let counting = metrics.clone();
     tokio::spawn(async move { counting.keep().await });
-    let app = router(&platform, metrics, &config);
+    let app = router(&platform, metrics, &config).await?;
     let head_timeout = Duration::from_secs(config.server.head_timeout_seconds);
     let (asked, stopping) = (platform.stopping(), platform.stopping());
     let serving = listen(listener, app, head_timeout, async move {
@@ -85,20 +87,27 @@ pub async fn migrate(config: Config) -> anyhow::Result<()> {
 }
 
 /// The OpenAPI document of all routes. Needs no database.
-pub fn openapi() -> anyhow::Result<String> {
+pub async fn openapi() -> anyhow::Result<String> {
     install_crypto();
-    let (_, document) = Platform::unconnected()?.routes();
-    Ok(serde_json::to_string_pretty(&document)?)
+    Ok(serde_json::to_string_pretty(&document().await?)?)
 }
 
-fn router(platform: &Platform, metrics: Metrics, config: &Config) -> Router {
-    let (routes, document) = platform.routes();
+/// The document, with the right that each operation asks for.
+async fn document() -> anyhow::Result<OpenApi> {
+    let (routes, mut document) = Platform::unconnected()?.routes();
+    rights::state(&routes, &mut document).await;
+    Ok(document)
+}
+
+async fn router(platform: &Platform, metrics: Metrics, config: &Config) -> anyhow::Result<Router> {
+    let (routes, _) = platform.routes();
+    let document = document().await?;
     let routes = routes.merge(platform.metrics_routes(metrics));
     let surroundings = Surroundings {
         authenticator: Arc::new(platform.identity.clone()),
         trust_proxy: config.server.trust_proxy,
     };
-    application(routes, document, surroundings)
+    Ok(application(routes, document, surroundings))
 }
 
 /// Prints where to go; on the first start with the token that lets one make the administrator.
