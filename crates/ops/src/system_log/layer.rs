@@ -31,6 +31,8 @@ pub struct SystemLogEvents {
     pub(super) entries: mpsc::Receiver<Entry>,
     /// How many found no room.
     pub(super) lost: Arc<AtomicU64>,
+    /// The batch that is being gathered; here, so that giving up in the middle loses none.
+    pub(super) gathered: Vec<Entry>,
 }
 
 /// A layer that hands warnings and errors over, and what it hands over. Install it when the program
@@ -48,7 +50,7 @@ where
         *metadata.level() <= most
     });
     let wanted = wanted.with_max_level_hint(LevelFilter::INFO);
-    (layer.with_filter(wanted), SystemLogEvents { entries, lost })
+    (layer.with_filter(wanted), SystemLogEvents { entries, lost, gathered: Vec::new() })
 }
 
 struct SystemLogLayer {

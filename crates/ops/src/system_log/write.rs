@@ -70,14 +70,16 @@ impl Ops {
 impl SystemLogEvents {
     /// Waits for an entry and gathers those that follow soon; none where nobody can log any more.
     async fn gather(&mut self, budget: &mut Budget) -> Option<Vec<Entry>> {
-        let mut batch = vec![self.entries.recv().await?];
+        let first = self.entries.recv().await?;
+        self.gathered.push(first);
         let until = Instant::now() + GATHER;
-        while batch.len() < BATCH {
+        while self.gathered.len() < BATCH {
             match tokio::time::timeout_at(until, self.entries.recv()).await {
-                Ok(Some(entry)) => batch.push(entry),
+                Ok(Some(entry)) => self.gathered.push(entry),
                 _ => break,
             }
         }
+        let mut batch = std::mem::take(&mut self.gathered);
         if budget.since.elapsed() >= Duration::from_secs(60) {
             *budget = Budget { since: Instant::now(), used: 0 };
         }
@@ -94,7 +96,7 @@ impl SystemLogEvents {
 
     /// What waits at the end.
     fn rest(&mut self) -> Vec<Entry> {
-        let mut rest = Vec::new();
+        let mut rest = std::mem::take(&mut self.gathered);
         while let Ok(entry) = self.entries.try_recv() {
             rest.push(entry);
         }
