@@ -78,6 +78,5 @@ async fn asked_for(routes: &Router, method: Method, path: &str) -> Option<String
         return None;
     }
     let body = to_bytes(answer.into_body(), REFUSAL_MAX).await.ok()?;
-    let refusal: Value = serde_json::from_slice(&body).ok()?;
-    Some(refusal["right"].as_str()?.to_owned())
+    ApiError::missing_right(std::str::from_utf8(&body).ok()?).map(str::to_owned)
 }

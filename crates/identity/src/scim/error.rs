@@ -72,7 +72,7 @@ impl ScimError {
     }
 
     /// The kind of error, for filters that are paths.
-    pub(super) fn as_path(self) -> Self {
+    pub(super) fn in_path(self) -> Self {
         Self { scim_type: self.scim_type.map(|_| "invalidPath"), ..self }
     }
 }

@@ -64,7 +64,7 @@ impl Path {
             parser.end()?;
             Ok(Self { attribute, filter })
         };
-        read().map_err(ScimError::as_path)
+        read().map_err(ScimError::in_path)
     }
 
     /// A plain attribute.

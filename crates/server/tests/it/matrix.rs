@@ -96,12 +96,13 @@ fn judge(
     is_foreign: bool,
     caller: &Caller,
     right: &str,
-    (status, body): (StatusCode, &Value),
+    (status, body): (StatusCode, &str),
 ) -> Option<&'static str> {
-    let refused = status == StatusCode::FORBIDDEN && body["code"] == "forbidden";
+    // In whatever form: addresses of other products answer as those do.
+    let named = format!("You need the right {right} for this.");
+    let refused = status == StatusCode::FORBIDDEN && body.contains(&named);
     if !caller.has(right) {
-        let told = refused && body["right"] == right;
-        return (!told).then_some("lacks the right and is not told so");
+        return (!refused).then_some("lacks the right and is not told so");
     }
     if refused || status == StatusCode::UNAUTHORIZED {
         return Some("has the right and is refused");
@@ -149,10 +150,10 @@ async fn every_operation_asks_each_role_for_the_right_that_it_states() {
         for caller in &everybody {
             let answer = call(&caller.session, route, &path, &document).await;
             let status = answer.status();
-            let body: Value = match status.is_success() {
+            let body = match status.is_success() {
                 // Some of these are streams.
-                true => Value::Null,
-                false => answer.json().await.unwrap_or(Value::Null),
+                true => String::new(),
+                false => answer.text().await.unwrap(),
             };
             tried += 1;
             let fault = match right {
