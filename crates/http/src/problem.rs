@@ -55,10 +55,18 @@ impl ApiError {
         Self::new(ErrorKind::Unauthenticated, "unauthenticated", detail)
     }
 
-    /// The right is missing (403); says which.
+    /// The right is missing (403); says which, also in the member `right`.
     pub fn forbidden(resource: &str, action: &str) -> Self {
-        let detail = format!("You need the right {resource}:{action} for this.");
-        Self::new(ErrorKind::Forbidden, "forbidden", detail)
+        let right = format!("{resource}:{action}");
+        let detail = format!("{NEED}{right} for this.");
+        Self::new(ErrorKind::Forbidden, "forbidden", detail).with("right", right)
+    }
+
+    /// The right that a refusal names, in whatever form the answer has: other products' forms carry
+    /// the sentence, too.
+    pub fn missing_right(answer: &str) -> Option<&str> {
+        let (_, after) = answer.split_once(NEED)?;
+        after.split_once(" for this.").map(|(right, _)| right)
     }
 
     /// There is no such object for this caller (404).
@@ -108,6 +116,9 @@ impl<P: Problem> From<P> for ApiError {
         }
     }
 }
+
+/// How the refusal of a missing right begins.
+const NEED: &str = "You need the right ";
 
 /// The one table from kinds to statuses.
 fn status_of(kind: ErrorKind) -> StatusCode {
@@ -186,5 +197,20 @@ where
             )),
             Err(other) => Err(ApiError::bad_request("unreadable_body", other.body_text())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_right_in_any_form() {
+        let refusal = ApiError::forbidden("user", "read");
+        assert_eq!(ApiError::missing_right(refusal.detail()), Some("user:read"));
+        let elsewhere = serde_json::json!({ "error": { "message": refusal.detail() } }).to_string();
+        assert_eq!(ApiError::missing_right(&elsewhere), Some("user:read"));
+        assert_eq!(ApiError::missing_right("You need the right attitude."), None);
+        assert_eq!(ApiError::missing_right(""), None);
     }
 }

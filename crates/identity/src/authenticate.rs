@@ -56,7 +56,7 @@ impl Authenticator for Identity {
 }
 
 /// The token of an `Authorization: Bearer` header. Other schemes are a proxy's affair.
-fn bearer(parts: &Parts) -> Option<&str> {
+pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
     let text = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -125,9 +125,10 @@ async fn find_session(
 ) -> Result<Option<Standing>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT s.user_id, s.expires_at,
-                  CASE WHEN s.second_factor IS NULL
-                       THEN identity.requires_second_factor(s.user_id)
-                       ELSE false END AS "limited!",
+                  CASE WHEN identity.second_factor_counts(s.user_id, s.second_factor,
+                                                          s.oidc_provider_id)
+                       THEN false
+                       ELSE identity.requires_second_factor(s.user_id) END AS "limited!",
                   ARRAY(SELECT r.permissions FROM identity.user_roles ur
                         JOIN identity.roles r ON r.id = ur.role_id
                         WHERE ur.user_id = s.user_id) AS "permissions!"

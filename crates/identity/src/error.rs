@@ -170,6 +170,10 @@ impl From<sqlx::Error> for IdentityError {
     fn from(error: sqlx::Error) -> Self {
         match lyceum_store::constraint(&error) {
             Some("users_username_key") => IdentityError::Taken { field: "username" },
+            Some("users_provisioned_name_key") => IdentityError::Taken { field: "username" },
+            Some("scim_tokens_oidc_provider_id_fkey") => {
+                IdentityError::field("oidc_provider_id", "There is no issuer of that id.")
+            }
             Some("users_email_key") => IdentityError::Taken { field: "email" },
             Some("users_username_normalized") => crate::rules::not_normalized(),
             Some("data_exports_one_at_a_time") => PeopleError::ExportRunning.into(),

@@ -38,6 +38,8 @@ mod recovery;
 mod registration;
 mod role;
 mod rules;
+mod scim;
+mod scim_token;
 mod second_factor;
 mod session;
 mod setup;
@@ -66,6 +68,7 @@ pub use mail::{MailSecurity, MailSettings, MailSettingsError, Mailer};
 pub use oidc::OidcError;
 pub use passkey::Refused;
 pub use people::PeopleError;
+pub use scim::scim_router;
 pub use sign_in::AttemptLimits;
 
 use credentials::Credentials;
@@ -241,6 +244,8 @@ lyceum_http::rights! {
     AccessExplain = "access", "explain";
     UserInvite = "user", "invite";
     UserDelete = "user", "delete";
+    /// Lists and revokes the tokens of directories; making one takes all rights.
+    ScimTokenManage = "scim_token", "manage";
 }
 
 /// Registers this domain's jobs and their schedule.
@@ -309,6 +314,10 @@ pub fn router(identity: Identity) -> OpenApiRouter {
         ))
         .routes(routes!(group::http::list_group_members))
         .routes(routes!(group::http::add_group_member, group::http::remove_group_member))
+        .routes(routes!(group::http::list_user_groups))
+        .routes(routes!(scim_token::http::list_scim_tokens, scim_token::http::create_scim_token))
+        .routes(routes!(scim_token::http::update_scim_token, scim_token::http::revoke_scim_token))
+        .routes(routes!(scim_token::http::rotate_scim_token))
         .routes(routes!(access::http::explain_access))
         .routes(routes!(user::http::list_users, user::http::create_user))
         .routes(routes!(

@@ -18,6 +18,8 @@ const ISSUER: &str = "lyceum";
 const AUDIENCE: &str = "lyceum:access";
 /// What an API key starts with.
 pub(crate) const API_KEY_PREFIX: &str = "lyc_";
+/// What the token of a directory starts with.
+pub(crate) const SCIM_TOKEN_PREFIX: &str = "lycscim_";
 /// 43 characters of an alphabet of 62 hold 256 bits.
 const API_KEY_CHARACTERS: usize = 43;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -146,6 +148,11 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// A new API key: the prefix and 256 random bits.
 pub(crate) fn new_api_key() -> Result<Secret, IdentityError> {
     Ok(Secret::new(format!("{API_KEY_PREFIX}{}", random_text(API_KEY_CHARACTERS)?.expose())))
+}
+
+/// A new token for a directory: the prefix and 256 random bits.
+pub(crate) fn new_scim_token() -> Result<Secret, IdentityError> {
+    Ok(Secret::new(format!("{SCIM_TOKEN_PREFIX}{}", random_text(API_KEY_CHARACTERS)?.expose())))
 }
 
 /// Random characters of the alphabet of 62, each equally likely.

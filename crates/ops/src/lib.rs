@@ -8,6 +8,8 @@
 //!   alarm, in the log and in the status.
 //! - What was deleted is gone for good after the time that the settings say, dependants first,
 //!   whatever table it is in: the catalogue decides, not a list.
+//! - The program's warnings and errors are kept in the database, bounded, without secrets, and never
+//!   at the cost of what it does.
 //! - A setting's value fits the schema that stands beside it.
 
 mod audit;
@@ -19,6 +21,7 @@ mod purge;
 mod retention;
 mod settings;
 mod status;
+mod system_log;
 
 use std::sync::Arc;
 
@@ -37,6 +40,7 @@ pub use partitions::MakePartitions;
 pub use purge::PurgeDeleted;
 pub use retention::ApplyRetention;
 pub use status::StatusSource;
+pub use system_log::{SystemLogEvents, system_log};
 
 lyceum_http::rights! {
     AuditRead = "audit", "read";
@@ -87,6 +91,7 @@ pub fn router(ops: Ops) -> OpenApiRouter {
         .routes(routes!(health::get_readiness))
         .routes(routes!(status::http::get_system_status))
         .routes(routes!(status::http::retry_failed_job))
+        .routes(routes!(system_log::http::list_system_logs))
         .routes(routes!(settings::http::list_system_configs))
         .routes(routes!(settings::http::get_system_config, settings::http::put_system_config))
         .with_state(ops)

@@ -22,7 +22,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; \
 /// app's own addresses.
 pub async fn serve(request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/').to_owned();
-    if path.starts_with("api/") || path.starts_with("v1/") {
+    if ["api/", "v1/", "scim/"].iter().any(|area| path.starts_with(area)) {
         return ApiError::not_found("address").into_response();
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

@@ -95,7 +95,7 @@ impl Cli {
             Command::Serve(settings) => runtime()?.block_on(serve::serve(settings.load()?)),
             Command::Migrate(settings) => runtime()?.block_on(serve::migrate(settings.load()?)),
             Command::Config(settings) => print_config(&settings),
-            Command::Openapi => runtime()?.block_on(async { print(&serve::openapi()?) }),
+            Command::Openapi => runtime()?.block_on(async { print(&serve::openapi().await?) }),
             Command::Audit(command) => return runtime()?.block_on(audit::run(command)),
             Command::Secrets(command) => runtime()?.block_on(secrets::run(command)),
             Command::Access(command) => runtime()?.block_on(access::run(command)),

@@ -11,6 +11,7 @@ mod listen;
 mod models;
 mod openapi;
 mod retriever;
+mod rights;
 mod router;
 mod secrets;
 mod serve;

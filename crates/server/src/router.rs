@@ -36,15 +36,17 @@ pub struct Surroundings {
 }
 
 /// The API's routes and its document. `api` are the routers below `/api/v1`, `compatible` those
-/// that other products' clients call (`/v1`).
+/// that other products' clients call (`/v1`), `scim` those that directories call (`/scim/v2`).
 pub fn routes(
     api: impl IntoIterator<Item = OpenApiRouter>,
     compatible: OpenApiRouter,
+    scim: OpenApiRouter,
 ) -> (Router, OpenApi) {
     let nested = api.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     OpenApiRouter::with_openapi(openapi::base())
         .nest("/api/v1", nested)
         .nest("/v1", compatible)
+        .nest("/scim/v2", scim)
         .split_for_parts()
 }
 
@@ -93,7 +95,7 @@ async fn surround(
     for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if path.starts_with("/api/") {
+    if path.starts_with("/api/") || path.starts_with("/scim/") {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     let status = response.status().as_u16();

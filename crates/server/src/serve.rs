@@ -7,15 +7,20 @@ use anyhow::Context as _;
 use axum::Router;
 use lyceum_core::{Clock, Secret};
 use lyceum_identity::Identity;
-use lyceum_ops::Metrics;
+use lyceum_jobs::CancellationToken;
+use lyceum_ops::{Metrics, SystemLogEvents};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+use utoipa::openapi::OpenApi;
 
 use crate::cli::print;
 use crate::config::{Config, LogConfig};
 use crate::database::{Database, server_options};
 use crate::listen::listen;
+use crate::rights;
 use crate::router::{Surroundings, application};
 use crate::wiring::Platform;
 
@@ -25,7 +30,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 /// Runs the platform until it is asked to stop.
 pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
-    start_log(&config.log)?;
+    let log = start_log(&config.log)?;
     let metrics = Metrics::install(config.metrics.token.clone().map(Secret::new))
         .map_err(anyhow::Error::from_boxed)?;
     install_crypto();
@@ -36,13 +41,15 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     config.server.listen.set_port(listener.local_addr()?.port());
     let database = Database::open(&config).await?;
     let platform = Platform::start(&config, &database, Clock::system()).await?;
+    let last_word = CancellationToken::new();
+    let log = platform.keep_log(log, config.server.node.clone(), last_word.clone());
     let address = config.public_url()?.map(String::from).unwrap_or_default();
     let address = address.trim_end_matches('/');
     announce(&platform.identity, address).await?;
     tracing::info!(address, took = ?started.elapsed(), "ready");
     let counting = metrics.clone();
     tokio::spawn(async move { counting.keep().await });
-    let app = router(&platform, metrics, &config);
+    let app = router(&platform, metrics, &config).await?;
     let head_timeout = Duration::from_secs(config.server.head_timeout_seconds);
     let (asked, stopping) = (platform.stopping(), platform.stopping());
     let serving = listen(listener, app, head_timeout, async move {
@@ -61,6 +68,11 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
         () = ending => {}
     }
     platform.stop().await;
+    // What went wrong at the end is kept, too.
+    last_word.cancel();
+    if tokio::time::timeout(LAST_REQUESTS, log).await.is_err() {
+        tracing::warn!("the last warnings were not kept in time");
+    }
     database.close().await;
     Ok(())
 }
@@ -75,20 +87,27 @@ pub async fn migrate(config: Config) -> anyhow::Result<()> {
 }
 
 /// The OpenAPI document of all routes. Needs no database.
-pub fn openapi() -> anyhow::Result<String> {
+pub async fn openapi() -> anyhow::Result<String> {
     install_crypto();
-    let (_, document) = Platform::unconnected()?.routes();
-    Ok(serde_json::to_string_pretty(&document)?)
+    Ok(serde_json::to_string_pretty(&document().await?)?)
 }
 
-fn router(platform: &Platform, metrics: Metrics, config: &Config) -> Router {
-    let (routes, document) = platform.routes();
+/// The document, with the right that each operation asks for.
+async fn document() -> anyhow::Result<OpenApi> {
+    let (routes, mut document) = Platform::unconnected()?.routes();
+    rights::state(&routes, &mut document).await;
+    Ok(document)
+}
+
+async fn router(platform: &Platform, metrics: Metrics, config: &Config) -> anyhow::Result<Router> {
+    let (routes, _) = platform.routes();
+    let document = document().await?;
     let routes = routes.merge(platform.metrics_routes(metrics));
     let surroundings = Surroundings {
         authenticator: Arc::new(platform.identity.clone()),
         trust_proxy: config.server.trust_proxy,
     };
-    application(routes, document, surroundings)
+    Ok(application(routes, document, surroundings))
 }
 
 /// Prints where to go; on the first start with the token that lets one make the administrator.
@@ -103,14 +122,17 @@ async fn announce(identity: &Identity, address: &str) -> anyhow::Result<()> {
     }
 }
 
-fn start_log(config: &LogConfig) -> anyhow::Result<()> {
+/// Logs to standard error; what is to be kept in the database, too, is answered.
+fn start_log(config: &LogConfig) -> anyhow::Result<SystemLogEvents> {
     let filter = EnvFilter::try_new(&config.filter).context("log.filter cannot be read")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.json {
-        true => log.json().init(),
-        false => log.init(),
-    }
-    Ok(())
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = match config.json {
+        true => log.json().with_filter(filter).boxed(),
+        false => log.with_filter(filter).boxed(),
+    };
+    let (kept, events) = lyceum_ops::system_log(Clock::system());
+    tracing_subscriber::registry().with(log).with(kept).init();
+    Ok(events)
 }
 
 fn install_crypto() {

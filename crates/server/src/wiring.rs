@@ -18,9 +18,10 @@ use lyceum_jobs::{CancellationToken, Jobs, JobsHandle};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{Knowledge, KnowledgeSettings, Parts};
 use lyceum_llm::LocalModels;
-use lyceum_ops::{Metrics, Ops, StatusSource};
+use lyceum_ops::{Metrics, Ops, StatusSource, SystemLogEvents};
 use lyceum_store::{Db, Keyring, Objects};
 use sqlx::postgres::PgConnectOptions;
+use tokio::task::JoinHandle;
 use utoipa::openapi::OpenApi;
 
 use crate::config::{Config, MailConfig};
@@ -169,6 +170,17 @@ impl Platform {
         Ok(Self { identity, gateway, knowledge, chat, ops, engine, jobs, stopping })
     }
 
+    /// Keeps the program's warnings and errors in the database until `end`.
+    pub fn keep_log(
+        &self,
+        events: SystemLogEvents,
+        node: String,
+        end: CancellationToken,
+    ) -> JoinHandle<()> {
+        let ops = self.ops.clone();
+        tokio::spawn(async move { ops.keep_system_log(events, node, end).await })
+    }
+
     /// `/metrics`, behind the token or the right that it asks for.
     pub fn metrics_routes(&self, metrics: Metrics) -> Router {
         lyceum_ops::metrics_router(self.ops.clone(), metrics)
@@ -183,7 +195,8 @@ impl Platform {
             lyceum_chat::router(self.chat.clone()),
             lyceum_ops::router(self.ops.clone()),
         ];
-        router::routes(api, lyceum_gateway::v1_router(self.gateway.clone()))
+        let scim = lyceum_identity::scim_router(self.identity.clone());
+        router::routes(api, lyceum_gateway::v1_router(self.gateway.clone()), scim)
     }
 
     /// Is cancelled when the program is asked to stop.

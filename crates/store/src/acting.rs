@@ -11,8 +11,12 @@ pub async fn with_client_ip<F: Future>(ip: Option<IpAddr>, work: F) -> F::Output
     CLIENT_IP.scope(ip, work).await
 }
 
+/// The address of the client whose request runs, where it is known.
+pub fn current_client_ip() -> Option<IpAddr> {
+    CLIENT_IP.try_with(|ip| *ip).ok().flatten()
+}
+
 /// The address as PostgreSQL's setting takes it; empty where it is not known.
 pub(crate) fn client_ip() -> String {
-    let ip = CLIENT_IP.try_with(|ip| *ip).ok().flatten();
-    ip.map(|ip| ip.to_string()).unwrap_or_default()
+    current_client_ip().map(|ip| ip.to_string()).unwrap_or_default()
 }

@@ -16,7 +16,7 @@ mod migrate;
 mod objects;
 mod segmenter;
 
-pub use acting::with_client_ip;
+pub use acting::{current_client_ip, with_client_ip};
 pub use crypto::{CryptoError, Keyring, MasterKeys, Sealed};
 pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};

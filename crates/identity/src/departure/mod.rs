@@ -2,7 +2,7 @@
 //! with everything that belongs to it.
 
 pub(crate) mod http;
-mod store;
+pub(crate) mod store;
 
 use lyceum_core::Secret;
 use lyceum_http::Caller;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::IdentityError;
 
 /// Marks a living account as deleted; says whether there was one.
-pub(super) async fn delete(
+pub(crate) async fn delete(
     connection: &mut PgConnection,
     user: Uuid,
     now: DateTime<Utc>,

@@ -205,15 +205,22 @@ fn from_whom(query: &mut QueryBuilder<Postgres>, table: &PersonalTable, user: Uu
 }
 
 /// The entries of the audit log about a person: what they did, and what was done to their account.
-/// Where it was another who did it, from where is left out.
+/// Where it was another who did it, from where is left out; where it was done to what is not the
+/// person's own, such as another's account, what it was before and after.
 pub(super) fn audit_entries<'a>(
     connection: &'a mut PgConnection,
     user: Uuid,
 ) -> impl Stream<Item = Result<String, sqlx::Error>> + 'a {
     sqlx::query_scalar!(
-        r#"SELECT CASE WHEN l.user_id = $1 THEN to_jsonb(l)
-                       ELSE to_jsonb(l) - ARRAY['ip_address', 'user_agent'] END::text AS "entry!"
+        r#"SELECT (to_jsonb(l)
+                   - CASE WHEN l.user_id = $1 THEN '{}'
+                          ELSE ARRAY['ip_address', 'user_agent'] END
+                   - CASE WHEN l.resource_type = 'user' AND l.resource_id = $1
+                               OR $1::text IN (v ->> 'user_id', v ->> 'owner_id')
+                               OR l.resource_type = 'session' AND NOT v ? 'user_id' THEN '{}'
+                          ELSE ARRAY['old_values', 'new_values'] END)::text AS "entry!"
            FROM ops.audit_logs l
+           CROSS JOIN LATERAL (SELECT coalesce(l.new_values, l.old_values, '{}')) AS o (v)
            WHERE l.user_id = $1 OR l.resource_type = 'user' AND l.resource_id = $1"#,
         user,
     )

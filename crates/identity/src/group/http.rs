@@ -148,6 +148,20 @@ pub(crate) async fn create_group(
     Ok((StatusCode::CREATED, Json(made.into())))
 }
 
+/// Lists the groups that a person is in, newest first.
+#[utoipa::path(get, path = "/users/{id}/groups", tag = "groups",
+    params(("id" = Uuid, Path, description = "The person's id."), PageQuery),
+    responses((status = 200, body = GroupPage), (status = 404, body = ProblemDocument)))]
+pub(crate) async fn list_user_groups(
+    State(identity): State<Identity>,
+    Allow { caller, .. }: Allow<GroupRead>,
+    ApiPath(id): ApiPath<Uuid>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<GroupPage>, ApiError> {
+    let page = identity.groups_of(&caller, id, query.request()?).await?.map(Group::from);
+    Ok(Json(GroupPage { items: page.items, next_cursor: page.next_cursor }))
+}
+
 /// Reads a group.
 #[utoipa::path(get, path = "/groups/{id}", tag = "groups",
     params(("id" = Uuid, Path, description = "The group's id.")),

@@ -1,13 +1,13 @@
 //! Groups: who objects of the organisation are shared with and distributed to.
 
 pub(crate) mod http;
-mod store;
+pub(crate) mod store;
 
 use lyceum_core::{Page, PageRequest, new_id};
 use lyceum_http::Caller;
 use uuid::Uuid;
 
-use crate::{Identity, IdentityError, rules};
+use crate::{Identity, IdentityError, role, rules};
 
 pub(crate) use store::{GroupRow, MemberRow};
 
@@ -32,6 +32,18 @@ impl Identity {
     ) -> Result<Page<GroupRow>, IdentityError> {
         let mut tx = self.db().begin_as(caller.user_id).await?;
         store::list(&mut tx, Some(caller.user_id), page).await
+    }
+
+    /// The living groups that a person is in, newest first.
+    pub(crate) async fn groups_of(
+        &self,
+        caller: &Caller,
+        user: Uuid,
+        page: PageRequest,
+    ) -> Result<Page<GroupRow>, IdentityError> {
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        role::store::require_person(&mut tx, user).await?;
+        store::list(&mut tx, Some(user), page).await
     }
 
     /// One living group.

@@ -120,7 +120,7 @@ pub(super) async fn update(
 }
 
 /// Marks a group as deleted.
-pub(super) async fn mark_deleted(
+pub(crate) async fn mark_deleted(
     connection: &mut PgConnection,
     id: Uuid,
     now: DateTime<Utc>,

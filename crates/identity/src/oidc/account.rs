@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::OidcError;
-use super::store::{self, NewPerson, ProviderRow, Subject};
+use super::store::{self, Keys, NewPerson, ProviderRow, Subject};
 use crate::session::store::act_as;
 use crate::{Identity, IdentityError, rules};
 
@@ -43,6 +43,13 @@ impl Person<'_> {
     /// The address, if it is one.
     pub(super) fn email(&self) -> Option<&str> {
         self.text("email").filter(|email| rules::email(email).is_ok())
+    }
+
+    /// What a directory may know the person by: ids that the issuer never gives to another, and an
+    /// address that it has verified.
+    fn keys(&self) -> Keys<'_> {
+        let ids = ["sub", "oid"].iter().filter_map(|name| self.text(name)).map(str::to_owned);
+        Keys { ids: ids.collect(), email: self.email().filter(|_| self.email_verified()) }
     }
 
     /// Some issuers write the word instead of the value.
@@ -89,6 +96,12 @@ impl Identity {
         if let Some(user) = store::linked(connection, subject.provider, subject.subject).await? {
             act_as(connection, user).await?;
             store::note_use(connection, &subject, now).await?;
+            return Ok(Found::Account(user));
+        }
+        if let Some(user) = store::provisioned(connection, subject.provider, &person.keys()).await?
+        {
+            act_as(connection, user).await?;
+            store::link(connection, new_id(), user, &subject, now).await?;
             return Ok(Found::Account(user));
         }
         if let Some(email) = person.email()
@@ -171,7 +184,7 @@ impl Identity {
 }
 
 /// A username like the one wished for.
-fn username(wanted: &str) -> String {
+pub(crate) fn username(wanted: &str) -> String {
     let wanted = wanted.split('@').next().unwrap_or_default();
     let kept = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let text: String = wanted.chars().take(48).map(kept).collect();

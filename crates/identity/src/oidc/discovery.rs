@@ -17,7 +17,8 @@ use crate::{Identity, IdentityError};
 
 /// How long what an issuer published is believed.
 const BELIEVED: TimeDelta = TimeDelta::hours(1);
-/// How soon an unknown key may make us ask again: nobody makes us flood an issuer.
+/// How soon an unknown key, or an issuer that gave no answer, may make us ask again: nobody makes us
+/// flood an issuer, or wait for one that is down at each try.
 const ASK_AGAIN: TimeDelta = TimeDelta::seconds(10);
 const TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_MAX: usize = 1024 * 1024;
@@ -53,16 +54,31 @@ pub(super) struct Issuer {
 
 /// The issuers asked lately, by their names.
 #[derive(Default)]
-pub(crate) struct Issuers(Mutex<HashMap<String, Arc<Issuer>>>);
+pub(crate) struct Issuers(Mutex<HashMap<String, Asked>>);
+
+/// What came of asking an issuer.
+#[derive(Clone, Default)]
+struct Asked {
+    /// What it published when it last did.
+    issuer: Option<Arc<Issuer>>,
+    /// When it last gave no answer to go by, unless it has since.
+    failed_at: Option<DateTime<Utc>>,
+}
 
 impl Issuers {
-    fn get(&self, name: &str) -> Option<Arc<Issuer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    fn get(&self, name: &str) -> Asked {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(name).cloned().unwrap_or_default()
     }
 
     fn put(&self, name: &str, issuer: &Arc<Issuer>) {
+        let asked = Asked { issuer: Some(issuer.clone()), failed_at: None };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), asked);
+    }
+
+    fn note_failure(&self, name: &str, at: DateTime<Utc>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(name.to_owned(), issuer.clone());
+        known.entry(name.to_owned()).or_default().failed_at = Some(at);
     }
 }
 
@@ -88,9 +104,27 @@ impl Identity {
         age: TimeDelta,
     ) -> Result<Arc<Issuer>, IdentityError> {
         let now = self.clock().now();
-        if let Some(known) = self.issuers().get(name).filter(|known| now - known.fetched_at < age) {
+        let asked = self.issuers().get(name);
+        if let Some(known) = asked.issuer.filter(|known| now - known.fetched_at < age) {
             return Ok(known);
         }
+        if asked.failed_at.is_some_and(|at| now - at < ASK_AGAIN) {
+            return Err(OidcError::Unreachable("it did not answer a moment ago".into()).into());
+        }
+        let published = self.ask_issuer(name, now).await;
+        match &published {
+            Ok(issuer) => self.issuers().put(name, issuer),
+            Err(_) => self.issuers().note_failure(name, self.clock().now()),
+        }
+        published
+    }
+
+    /// Asks an issuer what it publishes.
+    async fn ask_issuer(
+        &self,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Issuer>, IdentityError> {
         let address = format!("{}/.well-known/openid-configuration", name.trim_end_matches('/'));
         let address = Url::parse(&address)
             .map_err(|_| OidcError::BadAnswer("the issuer's name is no address"))?;
@@ -103,9 +137,7 @@ impl Identity {
         let keys: KeySet = self.ask(keys).await?;
         // A key of a kind that we do not know is no reason to refuse the others.
         let keys = keys.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
-        let issuer = Arc::new(Issuer { metadata, keys: keys.collect(), fetched_at: now });
-        self.issuers().put(name, &issuer);
-        Ok(issuer)
+        Ok(Arc::new(Issuer { metadata, keys: keys.collect(), fetched_at: now }))
     }
 
     /// Sends a request to an issuer and reads its JSON, of at most a mebibyte.

@@ -222,6 +222,7 @@ impl Identity {
         let second_factor = person.provider.trust_second_factor.then_some("issuer");
         let proof = Proof { method: "oidc", second_factor, provider: Some(person.provider.id) };
         let mut tx = self.db().begin_maintenance().await?;
+        self.forget_start(&mut tx, client).await?;
         let signed_in = proceed(self, &mut tx, user, client, proof).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         Ok(match signed_in {

@@ -85,6 +85,7 @@ impl From<AccountRow> for OidcAccount {
     responses(
         (status = 200, body = Redirect),
         (status = 404, body = ProblemDocument),
+        (status = 429, body = ProblemDocument, description = "`too_many_attempts`"),
         (status = 502, body = ProblemDocument, description = "The issuer cannot be reached."),
     ))]
 pub(crate) async fn start_oidc_sign_in(
@@ -93,6 +94,7 @@ pub(crate) async fn start_oidc_sign_in(
     ApiPath(id): ApiPath<Uuid>,
     ApiJson(body): ApiJson<StartOidcSignIn>,
 ) -> Result<Response, ApiError> {
+    identity.count_start(&sender.client).await?;
     let started = identity.start_oidc(id, body.return_to.as_deref(), None).await?;
     Ok(begun(&sender, started))
 }

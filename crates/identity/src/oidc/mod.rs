@@ -17,4 +17,5 @@ mod store;
 
 pub use error::OidcError;
 
+pub(crate) use account::username as username_like;
 pub(crate) use discovery::Issuers;

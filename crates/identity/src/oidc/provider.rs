@@ -108,6 +108,8 @@ impl Identity {
         self.apply(&mut tx, caller, &mut row, change).await?;
         store::update(&mut tx, &row).await?;
         tx.commit().await.map_err(IdentityError::from)?;
+        // Sessions may rest on its word for a second factor.
+        self.credentials().forget_all();
         Ok(row)
     }
 
@@ -121,7 +123,9 @@ impl Identity {
         if !store::delete(&mut tx, id).await? {
             return Err(IdentityError::NotFound("sign-in provider"));
         }
-        tx.commit().await.map_err(IdentityError::from)
+        tx.commit().await.map_err(IdentityError::from)?;
+        self.credentials().forget_all();
+        Ok(())
     }
 
     /// What the issuer says gives these roles, so whoever names them must have their rights; and a

@@ -184,6 +184,35 @@ pub(super) async fn linked(
     .await?)
 }
 
+/// What a directory may know a person by.
+pub(super) struct Keys<'a> {
+    pub(super) ids: Vec<String>,
+    pub(super) email: Option<&'a str>,
+}
+
+/// The living account that the directory of this issuer made for a person, as long as nobody has any
+/// way into it: no password, no passkey, no linked account.
+pub(super) async fn provisioned(
+    connection: &mut PgConnection,
+    provider: Uuid,
+    keys: &Keys<'_>,
+) -> Result<Option<Uuid>, IdentityError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT u.id FROM identity.users u JOIN identity.scim_tokens t ON t.id = u.provisioned_by
+         WHERE t.oidc_provider_id = $1 AND t.revoked_at IS NULL AND u.deleted_at IS NULL
+           AND (u.external_id = ANY ($2) OR u.email = $3::text::citext)
+           AND u.password_hash IS NULL
+           AND NOT EXISTS (SELECT FROM identity.passkeys k WHERE k.user_id = u.id)
+           AND NOT EXISTS (SELECT FROM identity.oidc_accounts a WHERE a.user_id = u.id)
+         ORDER BY (u.external_id = ANY ($2)) DESC NULLS LAST LIMIT 1 FOR UPDATE OF u",
+        provider,
+        &keys.ids,
+        keys.email,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
 /// An account at an issuer.
 pub(super) struct Subject<'a> {
     pub(super) provider: Uuid,

@@ -168,11 +168,13 @@ pub(crate) async fn delete_passkey(
     responses(
         (status = 200, body = RequestOptions),
         (status = 409, body = ProblemDocument, description = "There is no public address."),
+        (status = 429, body = ProblemDocument, description = "`too_many_attempts`"),
     ))]
 pub(crate) async fn begin_passkey_sign_in(
     State(identity): State<Identity>,
+    sender: Sender,
 ) -> Result<Json<RequestOptions>, ApiError> {
-    Ok(Json(identity.begin_passkey_sign_in().await?))
+    Ok(Json(identity.begin_passkey_sign_in(&sender.client).await?))
 }
 
 /// Signs in by a passkey alone, which counts as both factors.

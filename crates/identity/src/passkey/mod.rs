@@ -197,12 +197,19 @@ impl Identity {
             return Err(IdentityError::LastWayIn);
         }
         after_removal(&mut tx, caller.user_id).await?;
-        tx.commit().await.map_err(IdentityError::from)
+        tx.commit().await.map_err(IdentityError::from)?;
+        // What the sessions say of it does not count any more.
+        self.credentials().forget_all();
+        Ok(())
     }
 
     /// Begins to sign in by a passkey alone.
-    pub(crate) async fn begin_passkey_sign_in(&self) -> Result<RequestOptions, IdentityError> {
+    pub(crate) async fn begin_passkey_sign_in(
+        &self,
+        client: &ClientInfo,
+    ) -> Result<RequestOptions, IdentityError> {
         let party = self.relying_party()?;
+        self.count_start(client).await?;
         let mut tx = self.db().begin_maintenance().await?;
         let now = self.clock().now();
         let (token, _) =
@@ -242,6 +249,7 @@ impl Identity {
         }
         session::store::act_as(&mut tx, user).await?;
         let proof = Proof { method: "passkey", second_factor: Some("passkey"), provider: None };
+        self.forget_start(&mut tx, client).await?;
         let issued = match proceed(self, &mut tx, user, client, proof).await? {
             SignedIn::Session(issued) => issued,
             SignedIn::SecondFactor(_) => {

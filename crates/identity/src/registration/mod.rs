@@ -103,7 +103,10 @@ impl Identity {
         }
         let new =
             NewUser { id, username, email, display_name: display_name.flatten(), password_hash };
+        // Nobody there may have asked for a letter; whoever registers is told the same in any case.
+        let may_write = attempts::may_write_to(&mut tx, &new.email, now).await?;
         match (known.account, self.can_mail()) {
+            (_, true) if !may_write => {}
             (Some(account), true) => self.post(&mut tx, Letter::AlreadyRegistered(account)).await?,
             (None, true) => {
                 let hash = self.links().hash(LinkKind::Registration, id);

@@ -36,7 +36,7 @@ pub(crate) struct Roles {
 /// All rights that the program asks for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Rights {
-    /// Each as `resource:action`.
+    /// Each as `resource:action`; with `*` for a resource that is not there yet.
     items: Vec<String>,
 }
 

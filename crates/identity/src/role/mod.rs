@@ -1,7 +1,7 @@
 //! Roles: which rights they give, and who has them.
 
 pub(crate) mod http;
-mod store;
+pub(crate) mod store;
 
 use lyceum_core::{Permission, new_id};
 use lyceum_http::Caller;
@@ -14,6 +14,8 @@ pub(crate) use store::{AssignedRow, RoleRow};
 
 /// Patterns that one role may list.
 const PERMISSIONS_MAX: usize = 100;
+/// What the preset roles give ahead of the resources: roles may name it, whole only.
+const AHEAD: [(&str, &str); 2] = [("application", "*"), ("finetune", "*")];
 /// Roles that there may be.
 const ROLES_MAX: i64 = 200;
 
@@ -26,10 +28,10 @@ pub(crate) struct RoleChange {
 }
 
 impl Identity {
-    /// All rights that handlers ask for, in order.
+    /// All rights that handlers ask for, and those that the preset roles give ahead, in order.
     pub(crate) fn known_rights(&self) -> Vec<String> {
         let further = &self.config().further_rights;
-        let all = RIGHTS.iter().chain(further);
+        let all = RIGHTS.iter().chain(further).chain(&AHEAD);
         let mut texts: Vec<_> =
             all.map(|(resource, action)| format!("{resource}:{action}")).collect();
         texts.sort();

@@ -61,12 +61,19 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         let session = caller.require_session()?;
         let user = caller.user_id;
-        match confirmation {
+        let (step, confirmed) = match confirmation {
             Confirmation::Password(password) => {
-                self.confirm_password(user, password, &caller.client).await?;
+                ("password", self.confirm_password(user, password, &caller.client).await)
             }
-            Confirmation::Code(code) => self.confirm_code(user, code, &caller.client).await?,
+            Confirmation::Code(code) => {
+                ("second_factor", self.confirm_code(user, code, &caller.client).await)
+            }
+        };
+        if let Err(IdentityError::WrongPassword | IdentityError::WrongCode) = &confirmed {
+            let (session, client) = (Some(session), &caller.client);
+            self.record_failed("confirm_failed", Some(user), session, client, step).await?;
         }
+        confirmed?;
         let mut tx = self.db().begin_as(user).await?;
         session::store::note_proof(&mut tx, user, session, None, self.clock().now()).await?;
         tx.commit().await.map_err(IdentityError::from)
@@ -148,7 +155,10 @@ impl Identity {
         }
         store::remove_totp(&mut tx, caller.user_id).await?;
         after_removal(&mut tx, caller.user_id).await?;
-        tx.commit().await.map_err(IdentityError::from)
+        tx.commit().await.map_err(IdentityError::from)?;
+        // What the sessions say of it does not count any more.
+        self.credentials().forget_all();
+        Ok(())
     }
 
     /// New recovery codes in place of all old ones.

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use crate::sign_in::record_sign_in;
+use crate::sign_in::{note_sign_in, record_sign_in};
 use crate::token::ACCESS_LIFETIME;
 use crate::{Identity, IdentityError};
 
@@ -78,6 +78,7 @@ pub(crate) async fn start_with(
     // The audit row of the new session names the person.
     store::act_as(connection, user).await?;
     store::insert(connection, &new).await?;
+    note_sign_in(connection, user, now).await?;
     record_sign_in(connection, &new).await?;
     issue(identity, user, id, 0, expires_at)
 }

@@ -19,6 +19,9 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(15);
 /// Failures older than this are forgotten.
 const MEMORY: TimeDelta = TimeDelta::hours(1);
 
+/// Letters to one address that nobody there asked for, before each further one has to wait.
+const LETTERS_MAX: i32 = 3;
+
 /// Guesses at the codes of one account, from anywhere.
 const CODES_MAX: i32 = 10;
 
@@ -90,6 +93,50 @@ fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) >> 64 << 64)),
         v4 => v4,
+    }
+}
+
+/// Counts the beginning of a sign-in by passkey or through an issuer as failed until
+/// [`forget_start`], or refuses it. Anybody may begin one and it costs the platform something, so
+/// they are counted by the address; apart from passwords, so that the one does not lock the other.
+pub(crate) async fn count_start(
+    connection: &mut PgConnection,
+    ip: Option<IpAddr>,
+    limits: AttemptLimits,
+    now: DateTime<Utc>,
+) -> Result<(), IdentityError> {
+    match ip {
+        Some(ip) => count_one(connection, &start(ip), limits.address, now).await,
+        None => Ok(()),
+    }
+}
+
+/// What was begun has led to a sign-in.
+pub(crate) async fn forget_start(
+    connection: &mut PgConnection,
+    ip: Option<IpAddr>,
+) -> Result<(), IdentityError> {
+    match ip {
+        Some(ip) => forget_one(connection, &start(ip)).await,
+        None => Ok(()),
+    }
+}
+
+fn start(ip: IpAddr) -> [u8; 32] {
+    sha256(format!("start {}", network(ip)).as_bytes())
+}
+
+/// Counts an unasked-for letter to an address and says whether it may be sent.
+pub(crate) async fn may_write_to(
+    connection: &mut PgConnection,
+    email: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, IdentityError> {
+    let subject = sha256(format!("letter {}", email.to_lowercase()).as_bytes());
+    match count_one(connection, &subject, LETTERS_MAX, now).await {
+        Ok(()) => Ok(true),
+        Err(IdentityError::TooManyAttempts { .. }) => Ok(false),
+        Err(other) => Err(other),
     }
 }
 
@@ -180,15 +227,23 @@ pub(crate) async fn forget(
     .execute(&mut *connection)
     .await?;
     if let Some(address) = &subjects.address {
-        sqlx::query!(
-            "UPDATE identity.login_attempts
-             SET failures = greatest(failures - 1, 0), locked_until = NULL
-             WHERE subject_hash = $1",
-            address.as_slice(),
-        )
-        .execute(connection)
-        .await?;
+        forget_one(connection, address).await?;
     }
+    Ok(())
+}
+
+async fn forget_one(
+    connection: &mut PgConnection,
+    subject: &[u8; 32],
+) -> Result<(), IdentityError> {
+    sqlx::query!(
+        "UPDATE identity.login_attempts
+         SET failures = greatest(failures - 1, 0), locked_until = NULL
+         WHERE subject_hash = $1",
+        subject.as_slice(),
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ pub use attempts::AttemptLimits;
 pub(crate) use attempts::Subjects;
 
 pub(crate) use second_step::{SignedIn, proceed};
-pub(crate) use store::is_active;
+pub(crate) use store::{is_active, note_sign_in};
 
 use crate::password::is_outdated;
 use crate::session::Proof;
@@ -87,15 +87,27 @@ impl Identity {
         client: &ClientInfo,
         step: &'static str,
     ) -> Result<(), IdentityError> {
+        self.record_failed("sign_in_failed", user, None, client, step).await
+    }
+
+    /// The same of another act that takes a proof of who somebody is, within a session.
+    pub(crate) async fn record_failed(
+        &self,
+        action: &'static str,
+        user: Option<Uuid>,
+        session: Option<Uuid>,
+        client: &ClientInfo,
+        step: &'static str,
+    ) -> Result<(), IdentityError> {
         let mut tx = self.db().begin_maintenance().await?;
         // What was typed as login is not kept: people type passwords there by mistake.
         audit::record(
             &mut tx,
             AuditEntry {
                 user_id: user,
-                action: "sign_in_failed",
+                action,
                 resource_type: "session",
-                resource_id: None,
+                resource_id: session,
                 details: json!({ "step": step }),
                 ip: client.ip,
                 user_agent: client.user_agent.as_deref(),
@@ -104,6 +116,23 @@ impl Identity {
         )
         .await?;
         tx.commit().await.map_err(IdentityError::from)
+    }
+
+    /// Counts the beginning of a sign-in by passkey or through an issuer, or refuses it.
+    pub(crate) async fn count_start(&self, client: &ClientInfo) -> Result<(), IdentityError> {
+        let mut tx = self.db().begin_maintenance().await?;
+        let (limits, now) = (self.config().attempts, self.clock().now());
+        attempts::count_start(&mut tx, client.ip, limits, now).await?;
+        tx.commit().await.map_err(IdentityError::from)
+    }
+
+    /// It has led to a sign-in.
+    pub(crate) async fn forget_start(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        client: &ClientInfo,
+    ) -> Result<(), IdentityError> {
+        attempts::forget_start(connection, client.ip).await
     }
 
     /// Checks the password of somebody who is signed in, with the same limits on guessing.

@@ -53,7 +53,6 @@ pub(crate) async fn proceed(
             challenge::begin(connection, Purpose::SecondFactor, step, now).await?;
         return Ok(SignedIn::SecondFactor(pending(connection, user, token, expires_at).await?));
     }
-    store::note_sign_in(connection, user, now).await?;
     let issued = session::start_with(identity, connection, user, client, proof).await?;
     Ok(SignedIn::Session(issued))
 }
@@ -122,7 +121,6 @@ impl Identity {
         };
         challenge::end(&mut tx, begun.id).await?;
         self.forget_code(&mut tx, user, client).await?;
-        store::note_sign_in(&mut tx, user, self.clock().now()).await?;
         let method = if begun.provider.is_some() { "oidc" } else { "password" };
         let proof = Proof { method, second_factor: Some(factor), provider: begun.provider };
         let issued = session::start_with(self, &mut tx, user, client, proof).await?;

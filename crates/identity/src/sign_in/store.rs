@@ -43,7 +43,7 @@ pub(super) async fn password_hash(
 }
 
 /// Notes when the user last signed in.
-pub(super) async fn note_sign_in(
+pub(crate) async fn note_sign_in(
     connection: &mut PgConnection,
     user: Uuid,
     now: DateTime<Utc>,

@@ -204,7 +204,7 @@ pub(crate) async fn set_password(
 }
 
 /// Sets the state of the account.
-pub(super) async fn set_status(
+pub(crate) async fn set_status(
     connection: &mut PgConnection,
     user: Uuid,
     status: &str,

@@ -144,6 +144,7 @@ pub fn node(
     let authenticator: Arc<dyn Authenticator> = Arc::new(identity.clone());
     let router = OpenApiRouter::new()
         .nest("/api/v1", lyceum_identity::router(identity.clone()))
+        .nest("/scim/v2", lyceum_identity::scim_router(identity.clone()))
         .split_for_parts()
         .0
         .layer(Extension(authenticator));

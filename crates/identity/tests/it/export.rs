@@ -214,3 +214,56 @@ async fn an_export_that_fails_leaves_no_file_and_is_told() {
     root.get(&format!("{path}/file")).await.refused(409, "export_not_ready");
     root.post("/api/v1/me/exports", json!({})).await.expect(202);
 }
+
+#[tokio::test]
+async fn what_a_former_administrator_did_to_others_is_exported_without_its_values() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut boss = app.user(&mut root, "boss").await;
+    app.user(&mut root, "ada").await;
+    let (boss_id, users) = (me(&mut boss).await, "/api/v1/users");
+    let found = root.get(&format!("{users}?q=ada")).await.expect(200);
+    let ada_id = id(&found["items"][0]);
+    let roles = |names: Value| json!({ "roles": names });
+    let path = format!("{users}/{boss_id}");
+    root.patch(&path, roles(json!(["admin"]))).await.expect(200);
+    let change = json!({ "department": "Secret Engines" });
+    boss.patch(&format!("{users}/{ada_id}"), change).await.expect(200);
+    let group = boss.post("/api/v1/groups", json!({ "name": "Hush" })).await.expect(201);
+    let member = format!("/api/v1/groups/{}/members/{ada_id}", id(&group));
+    boss.put(&member, Value::Null).await.expect(204);
+    boss.patch("/api/v1/me", json!({ "position": "Boss of Looms" })).await.expect(200);
+    root.patch(&path, roles(json!(["user"]))).await.expect(200);
+
+    let made = boss.post("/api/v1/me/exports", json!({})).await.expect(202);
+    app.finish_jobs().await;
+    let path = format!("/api/v1/me/exports/{}/file", id(&made));
+    let files = unpack(&boss.get(&path).await.bytes);
+    let entries: Vec<Value> = serde_json::from_slice(&files["ops/audit_logs.json"]).unwrap();
+    let about = |action: &str, resource: &str, target: Uuid| {
+        let target = json!(target);
+        entries.iter().find(move |entry| {
+            entry["action"] == action
+                && entry["resource_type"] == resource
+                && entry["resource_id"] == target
+                && entry["user_id"] == json!(boss_id)
+        })
+    };
+    for (action, resource, target) in [
+        ("update", "user", ada_id),
+        ("create", "group", id(&group)),
+        ("create", "group_member", id(&group)),
+    ] {
+        let entry = about(action, resource, target).expect("that it was done is told");
+        assert!(entry.get("old_values").is_none() && entry.get("new_values").is_none(), "{entry}");
+        assert!(entry["ip_address"].is_string() || entry["ip_address"].is_null());
+    }
+    let own = entries.iter().any(|entry| entry["new_values"]["position"] == "Boss of Looms");
+    assert!(own, "{entries:?}");
+    let signed_in = entries.iter().find(|entry| entry["action"] == "sign_in").unwrap();
+    assert_eq!(signed_in["new_values"]["method"], "password");
+    let text = entries.iter().map(Value::to_string).collect::<String>();
+    for secret in ["Secret Engines", "Hush"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}

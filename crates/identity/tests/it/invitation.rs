@@ -63,6 +63,8 @@ async fn an_invitation_makes_one_account_with_its_roles_and_groups() {
     assert_eq!((&me["roles"], &me["email"]), (&json!(["tester"]), &json!("Ada@example.org")));
     assert_eq!(me["email_verified"], false, "the link was not sent to the address");
     assert_eq!(visitor.get("/api/v1/me").await.expect(200)["username"], "ada");
+    let user = root.get(&format!("/api/v1/users/{}", id(&me))).await.expect(200);
+    assert!(user["last_login_at"].is_string(), "accepting signs in: {user}");
     let mut tx = app.test.db.begin_maintenance().await.unwrap();
     let members: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM identity.group_members m JOIN identity.users u ON u.id = m.user_id

@@ -55,6 +55,8 @@ async fn furnish(test: &TestDb, user: Uuid) {
                  false, false, true)",
         "INSERT INTO identity.oidc_accounts (id, user_id, provider_id, subject)
          VALUES ($1, $1, $1, 's')",
+        "INSERT INTO identity.scim_tokens (id, name, token_hash, hint, created_by)
+         VALUES ($1, 'k', sha256(convert_to($1::text, 'UTF8')), '…', $1)",
     ] {
         sqlx::query(sql).bind(user).execute(&mut *tx).await.unwrap();
     }
@@ -100,6 +102,37 @@ async fn without_a_person_nothing_is_seen() {
 }
 
 #[tokio::test]
+async fn tokens_of_directories_are_for_those_with_the_right_and_made_with_all_rights() {
+    let test = TestDb::new().await;
+    let (root, ada) = (admin(&test.db, "root").await, user(&test.db, "ada").await);
+    let all = "SELECT count(*) FROM identity.scim_tokens WHERE created_by = $1 OR true";
+    let make = "INSERT INTO identity.scim_tokens (id, name, token_hash, hint)
+                VALUES (gen_random_uuid(), 'k', sha256(convert_to($1::text, 'UTF8')), '…')";
+    let mut tx = test.db.begin_as(root).await.unwrap();
+    sqlx::query(make).bind(root).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = test.db.begin_as(ada).await.unwrap();
+    assert_eq!(count(&mut tx, all.to_owned(), ada).await, 0);
+    drop(tx);
+    let mut tx = test.db.begin_maintenance().await.unwrap();
+    for sql in [
+        "INSERT INTO identity.roles (id, name, permissions)
+         VALUES ($1, 'guard', '[\"scim_token:manage\"]')",
+        "INSERT INTO identity.user_roles (user_id, role_id) VALUES ($1, $1)",
+    ] {
+        sqlx::query(sql).bind(ada).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut tx = test.db.begin_as(ada).await.unwrap();
+    assert_eq!(count(&mut tx, all.to_owned(), ada).await, 1);
+    let revoked = sqlx::query("UPDATE identity.scim_tokens SET revoked_at = now()");
+    assert_eq!(revoked.execute(&mut *tx).await.unwrap().rows_affected(), 1);
+    let error = sqlx::query(make).bind(ada).execute(&mut *tx).await.unwrap_err();
+    let code = error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned());
+    assert_eq!(code.as_deref(), Some("42501"), "{error}");
+}
+
+#[tokio::test]
 async fn nobody_makes_themselves_an_administrator() {
     let test = TestDb::new().await;
     let ada = user(&test.db, "ada").await;
@@ -111,6 +144,8 @@ async fn nobody_makes_themselves_an_administrator() {
         "INSERT INTO identity.user_quotas (id, user_id, period_start) VALUES ($1, $1, now())",
         "INSERT INTO identity.setup_tokens (id, token_hash, expires_at)
          VALUES ($1, sha256('x'), now())",
+        "INSERT INTO identity.scim_tokens (id, name, token_hash, hint)
+         VALUES ($1, 'mine', sha256('x'), '…')",
         "INSERT INTO identity.users (id, username, email)
          SELECT gen_random_uuid(), 'eve', 'eve@example.org' WHERE $1 IS NOT NULL",
     ] {
@@ -124,6 +159,8 @@ async fn nobody_makes_themselves_an_administrator() {
         "UPDATE identity.user_roles SET role_id = '00000000-0000-7000-8000-000000000001'",
         "UPDATE identity.oidc_providers SET roles_map = '{\"devs\": \"admin\"}'",
         "DELETE FROM identity.oidc_providers",
+        "UPDATE identity.scim_tokens SET token_hash = sha256('y')",
+        "DELETE FROM identity.scim_tokens",
     ] {
         let mut tx = test.db.begin_as(ada).await.unwrap();
         let done = sqlx::query(sql).execute(&mut *tx).await.unwrap();

@@ -60,6 +60,9 @@ pub struct Behaviour {
     /// Refuse at the authorization endpoint.
     pub refuse: bool,
     pub keys_asked: usize,
+    /// Answer nothing about oneself.
+    pub down: bool,
+    pub asked: usize,
 }
 
 struct Code {
@@ -100,6 +103,8 @@ impl Issuer {
             kid: "key-1".to_owned(),
             refuse: false,
             keys_asked: 0,
+            down: false,
+            asked: 0,
         };
         let issuer = Self(Arc::new(Inner {
             url,
@@ -131,6 +136,11 @@ impl Issuer {
 
     pub fn set(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut self.0.behaviour.lock().unwrap());
+    }
+
+    /// How often it was asked what it publishes.
+    pub fn asked(&self) -> usize {
+        self.0.behaviour.lock().unwrap().asked
     }
 
     pub fn keys_asked(&self) -> usize {
@@ -204,9 +214,16 @@ impl Issuer {
     }
 }
 
-async fn discovery(State(issuer): State<Issuer>) -> Json<Value> {
+async fn discovery(State(issuer): State<Issuer>) -> Response {
+    {
+        let mut behaviour = issuer.0.behaviour.lock().unwrap();
+        behaviour.asked += 1;
+        if behaviour.down {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+    }
     let url = issuer.url();
-    Json(json!({
+    let document = json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}/authorize"),
         "token_endpoint": format!("{url}/token"),
@@ -215,7 +232,8 @@ async fn discovery(State(issuer): State<Issuer>) -> Json<Value> {
         "end_session_endpoint": format!("{url}/logout"),
         "response_types_supported": ["code"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-    }))
+    });
+    Json(document).into_response()
 }
 
 async fn keys(State(issuer): State<Issuer>) -> Json<Value> {

@@ -21,7 +21,10 @@ struct World {
 impl World {
     /// With more settings of the issuer than its address and client.
     async fn with(more: Value) -> Self {
-        let app = App::new().await;
+        Self::on(App::new().await, more).await
+    }
+
+    async fn on(app: App, more: Value) -> Self {
         let mut root = app.set_up().await;
         let issuer = Issuer::start(&app.clock).await;
         let mut body = json!({ "name": "Work", "issuer": issuer.url(), "client_id": CLIENT_ID,
@@ -407,4 +410,126 @@ async fn issuers_are_an_administrators_affair_and_judged() {
     assert_eq!(methods["providers"], json!([]));
     root.delete(&path).await.expect(204);
     root.delete(&path).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn an_issuers_word_for_a_second_factor_counts_while_it_is_trusted() {
+    let world = World::with(json!({ "allow_sign_up": true, "trust_second_factor": true })).await;
+    let mut client = world.app.visitor();
+    assert_eq!(world.sign_in(&mut client).await, "/chat");
+    world.app.set("identity.require_second_factor", "everyone".into()).await;
+    let keys = "/api/v1/api-keys";
+    client.get(keys).await.expect(200);
+    let distrust = async |world: &World, sets: &str| {
+        let mut tx = world.app.test.db.begin_maintenance().await.unwrap();
+        let sql = format!("UPDATE identity.oidc_providers SET {sets}");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        // As long as a session is believed at most.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    distrust(&world, "trust_second_factor = false").await;
+    client.get(keys).await.refused(403, "forbidden");
+    distrust(&world, "trust_second_factor = true").await;
+    client.get(keys).await.expect(200);
+    distrust(&world, "is_active = false").await;
+    client.get(keys).await.refused(403, "forbidden");
+    distrust(&world, "is_active = true").await;
+    client.get(keys).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_is_not_asked_at_each_try() {
+    let world = World::open().await;
+    let mut client = world.app.visitor();
+    let path = format!("/api/v1/auth/oidc/{}/start", world.provider);
+    world.issuer.set(|issuer| issuer.down = true);
+    for _ in 0..3 {
+        client.post(&path, json!({})).await.refused(502, "oidc_unreachable");
+    }
+    assert_eq!(world.issuer.asked(), 1);
+    world.issuer.set(|issuer| issuer.down = false);
+    world.app.clock.advance(Duration::from_secs(10));
+    assert_eq!(world.sign_in(&mut client).await, "/chat");
+    assert_eq!(world.issuer.asked(), 2);
+}
+
+#[tokio::test]
+async fn beginnings_are_counted_by_address_until_they_lead_to_a_sign_in() {
+    let attempts = lyceum_identity::AttemptLimits { address: 4, ..Default::default() };
+    let config = lyceum_identity::IdentityConfig { attempts, ..crate::app::config() };
+    let world = World::on(App::with(config).await, json!({ "allow_sign_up": true })).await;
+    let mut client = world.app.visitor();
+    for _ in 0..6 {
+        assert_eq!(world.sign_in(&mut client).await, "/chat");
+    }
+    let start = format!("/api/v1/auth/oidc/{}/start", world.provider);
+    let options = "/api/v1/auth/passkey/options";
+    for _ in 0..2 {
+        client.post(&start, json!({})).await.expect(200);
+        client.post(options, json!({})).await.expect(200);
+    }
+    client.post(&start, json!({})).await.refused(429, "too_many_attempts");
+    let refused = client.post(options, json!({})).await;
+    assert_eq!(refused.headers["retry-after"], "30");
+    refused.refused(429, "too_many_attempts");
+    // Neither passwords nor other addresses are locked by it.
+    world.app.visitor().sign_in("root").await.expect(200);
+    let mut elsewhere = world.app.visitor();
+    elsewhere.address = ([192, 0, 2, 2], 1).into();
+    elsewhere.post(options, json!({})).await.expect(200);
+    world.app.clock.advance(Duration::from_secs(30));
+    client.post(options, json!({})).await.expect(200);
+}
+
+/// The first sign-in of people whom the issuer's own directory provisioned.
+#[tokio::test]
+async fn whoever_was_provisioned_signs_in_at_the_directorys_issuer() {
+    let mut world = World::with(json!({})).await;
+    let tokens = crate::scim_token::TOKENS;
+    let elsewhere = world.root.post(tokens, json!({ "name": "Other" })).await.expect(201);
+    let body = json!({ "name": "Entra ID", "oidc_provider_id": world.provider });
+    let token = world.root.post(tokens, body).await.expect(201);
+    let mut directory = crate::scim_token::with(&world.app, &token["token"]);
+    let mut stranger = crate::scim_token::with(&world.app, &elsewhere["token"]);
+    let person = |name: &str, external: &str| json!({ "userName": format!("{name}@example.org"), "externalId": external });
+    let users = "/scim/v2/Users";
+    let ada = id(&directory.post(users, person("ada", "object-1")).await.expect(201));
+    let bob = id(&directory.post(users, person("bob", "object-2")).await.expect(201));
+    stranger.post(users, person("eve", "object-3")).await.expect(201);
+
+    // By an id that the issuer gives to nobody else, though it says nothing of an address.
+    world.issuer.says(json!({ "sub": "pairwise", "oid": "object-1" }));
+    let mut client = world.app.visitor();
+    assert_eq!(world.sign_in(&mut client).await, "/chat");
+    assert_eq!(id(&client.get("/api/v1/me").await.expect(200)), ada);
+    // By an address that it has verified, and by no other.
+    world.issuer.says(json!({ "sub": "s-2", "email": "bob@example.org" }));
+    let mut client = world.app.visitor();
+    assert_eq!(world.sign_in(&mut client).await, "/sign-in?error=oidc_not_linked");
+    let verified = json!({ "sub": "s-2", "email": "bob@example.org", "email_verified": true });
+    world.issuer.says(verified);
+    assert_eq!(world.sign_in(&mut client).await, "/chat");
+    assert_eq!(id(&client.get("/api/v1/me").await.expect(200)), bob);
+    // Once linked, the subject alone decides.
+    world.issuer.says(json!({ "sub": "another", "oid": "object-1" }));
+    assert_eq!(world.sign_in(&mut world.app.visitor()).await, "/sign-in?error=oidc_not_linked");
+    // Not whom another directory provisioned, nor who has a way in already.
+    world.issuer.says(json!({ "sub": "object-3" }));
+    assert_eq!(world.sign_in(&mut world.app.visitor()).await, "/sign-in?error=oidc_not_linked");
+    let carl = id(&directory.post(users, person("carl", "object-4")).await.expect(201));
+    let password = json!({ "password": PASSWORD });
+    world.root.patch(&format!("/api/v1/users/{carl}"), password).await.expect(200);
+    world.issuer.says(json!({ "sub": "object-4" }));
+    assert_eq!(world.sign_in(&mut world.app.visitor()).await, "/sign-in?error=oidc_not_linked");
+    // Nor whoever is not active, nor after the token was revoked.
+    let off = json!({ "userName": "dan@example.org", "externalId": "object-5", "active": false });
+    directory.post(users, off).await.expect(201);
+    world.issuer.says(json!({ "sub": "object-5" }));
+    let landed = world.sign_in(&mut world.app.visitor()).await;
+    assert_eq!(landed, "/sign-in?error=account_not_active");
+    directory.post(users, person("fay", "object-6")).await.expect(201);
+    world.root.delete(&format!("{tokens}/{}", id(&token))).await.expect(204);
+    world.issuer.says(json!({ "sub": "object-6" }));
+    assert_eq!(world.sign_in(&mut world.app.visitor()).await, "/sign-in?error=oidc_not_linked");
 }

@@ -155,3 +155,35 @@ async fn registering_is_limited_like_signing_in() {
     assert_eq!(refused.headers["retry-after"], "30");
     refused.refused(429, "too_many_attempts");
 }
+
+#[tokio::test]
+async fn an_address_gets_few_letters_that_nobody_there_asked_for() {
+    let office = PostOffice::open().await;
+    let app = App::with(office.config()).await;
+    app.set_up().await;
+    app.set("registration.mode", "open".into()).await;
+    for (number, email) in (0..5).flat_map(|n| [(n, "root@example.org"), (n, "new@example.org")]) {
+        let mut visitor = app.visitor();
+        visitor.address = ([192, 0, 2, 10 + number], 1).into();
+        let mut body = wanted(&format!("eve{number}"));
+        body["email"] = email.into();
+        // Whoever registers is told the same.
+        let told = visitor.post(REGISTER, body).await.expect(202);
+        assert_eq!(told, json!({ "confirmation": "mail" }));
+    }
+    app.finish_jobs().await;
+    let mut to = Vec::new();
+    for _ in 0..6 {
+        to.push(office.next().await.to);
+    }
+    office.expect_empty();
+    to.sort();
+    assert_eq!(to[..3], ["new@example.org"; 3].map(str::to_owned));
+    assert_eq!(to[3..], ["root@example.org"; 3].map(str::to_owned));
+    app.clock.advance(Duration::from_secs(30));
+    let mut body = wanted("eve9");
+    body["email"] = "root@example.org".into();
+    app.visitor().post(REGISTER, body).await.expect(202);
+    app.finish_jobs().await;
+    assert_eq!(office.next().await.to, "root@example.org");
+}

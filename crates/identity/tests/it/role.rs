@@ -284,3 +284,18 @@ async fn a_changed_role_is_changed_on_the_other_node() {
     shutdown.cancel();
     running.await.unwrap();
 }
+
+/// What the preset roles give is known, also where its resource does not exist yet.
+#[tokio::test]
+async fn roles_name_what_the_preset_ones_give_ahead() {
+    let app = app().await;
+    let mut root = app.set_up().await;
+    let known = root.get("/api/v1/rights").await.expect(200);
+    let known = known["items"].as_array().unwrap();
+    for pattern in ["application:*", "finetune:*"] {
+        assert!(known.contains(&json!(pattern)), "{known:?}");
+    }
+    role(&mut root, "builder", &["application:*", "finetune:*"]).await;
+    let part = json!({ "name": "part", "permissions": ["application:read"] });
+    root.post("/api/v1/roles", part).await.refused(422, "unknown_right");
+}

@@ -341,3 +341,50 @@ async fn a_suspended_person_does_not_get_past_the_second_step() {
     let refused: Value = client.post(SIGN_IN, both).await.refused(422, "invalid_field");
     assert!(refused["detail"].as_str().unwrap().contains("code"));
 }
+
+#[tokio::test]
+async fn the_mark_of_a_second_factor_that_is_gone_does_not_count() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let (_, codes) = enrol(&app, &mut ada).await;
+    let mut tablet = app.visitor();
+    let token = first_step(&mut tablet, "ada").await;
+    let body = json!({ "challenge": token, "code": codes[0] });
+    tablet.post(SECOND, body).await.expect(200);
+    ada.post("/api/v1/me/totp/disable", json!({ "password": PASSWORD })).await.expect(204);
+    ada.get("/api/v1/api-keys").await.expect(200);
+    require(&mut root, &app, "everyone").await;
+    // As long as a session is believed at most.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for client in [&mut ada, &mut tablet] {
+        client.get("/api/v1/api-keys").await.refused(403, "forbidden");
+    }
+    enrol(&app, &mut ada).await;
+    ada.get("/api/v1/api-keys").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_wrong_confirmation_is_in_the_audit_log() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let me = id(&root.get("/api/v1/me").await.expect(200));
+    let confirm = "/api/v1/me/confirm";
+    root.post(confirm, json!({ "password": "wrong password" }))
+        .await
+        .refused(422, "wrong_password");
+    root.post(confirm, json!({ "code": "000000" })).await.refused(422, "wrong_code");
+    root.post(confirm, json!({ "password": PASSWORD })).await.expect(204);
+    let sessions = root.get("/api/v1/me/sessions").await.expect(200);
+    let session = id(&sessions["items"][0]);
+    let mut tx = app.test.db.begin_maintenance().await.unwrap();
+    let rows: Vec<(Option<Uuid>, Option<Uuid>, Value)> = sqlx::query_as(
+        "SELECT user_id, resource_id, new_values FROM ops.audit_logs
+         WHERE action = 'confirm_failed' ORDER BY created_at, id",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    let row = |step: &str| (Some(me), Some(session), json!({ "step": step }));
+    assert_eq!(rows, [row("password"), row("second_factor")]);
+}

@@ -17,6 +17,8 @@ use crate::{Ops, OpsError};
 
 pub use chain::NoteAuditAnchor;
 
+pub(crate) use store::containing;
+
 /// One entry: who did what to what, and what changed.
 #[derive(Debug, Serialize, ToSchema, sqlx::FromRow)]
 pub(crate) struct AuditLog {

@@ -12,10 +12,12 @@ pub(super) async fn list(
     page: PageRequest,
 ) -> Result<Vec<AuditLog>, OpsError> {
     let mut query = QueryBuilder::<Postgres>::new(
-        "SELECT l.id, l.created_at, l.user_id, u.username::text AS username, l.action,
+        "SELECT l.id, l.created_at, l.user_id,
+                coalesce(u.username::text, 'SCIM: ' || t.name) AS username, l.action,
                 l.resource_type, l.resource_id, l.old_values, l.new_values,
                 host(l.ip_address) AS ip_address, l.user_agent
          FROM ops.audit_logs l LEFT JOIN identity.users u ON u.id = l.user_id
+         LEFT JOIN identity.scim_tokens t ON t.id = l.user_id
          WHERE true",
     );
     if let Some(user_id) = filter.user_id {
@@ -53,7 +55,7 @@ pub(super) async fn list(
 }
 
 /// The pattern of texts that contain `text`, whatever is in it.
-fn containing(text: &str) -> String {
+pub(crate) fn containing(text: &str) -> String {
     let mut pattern = String::from("%");
     for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {

@@ -1,4 +1,4 @@
-//! Forgetting by age: the audit log and the jobs that were given up.
+//! Forgetting by age: the audit log, the program's own and the jobs that were given up.
 
 mod store;
 
@@ -36,7 +36,33 @@ impl Ops {
         let jobs = lyceum_jobs::purge_failed(&mut tx, jobs_before).await?;
         tx.commit().await?;
         tracing::info!(jobs, "given-up jobs forgotten");
+        self.forget_system_log(now, context).await?;
         self.forget_audit(now, context).await
+    }
+
+    /// Forgets old warnings and errors of the program.
+    async fn forget_system_log(
+        &self,
+        now: DateTime<Utc>,
+        context: &JobContext,
+    ) -> Result<(), OpsError> {
+        let inner = &self.inner;
+        let mut tx = inner.db.begin_maintenance().await?;
+        let before = days_before(&mut tx, "system_logs.retention_days", now).await?;
+        let partitions = store::drop_system_log_partitions(&mut tx, before).await?;
+        tx.commit().await?;
+        let mut rows = 0;
+        while !context.shutdown.is_cancelled() {
+            let mut tx = inner.db.begin_maintenance().await?;
+            let deleted = store::delete_system_logs(&mut tx, before, BATCH).await?;
+            tx.commit().await?;
+            rows += deleted;
+            if deleted == 0 {
+                break;
+            }
+        }
+        tracing::info!(partitions, rows, "old warnings and errors forgotten");
+        Ok(())
     }
 
     /// Forgets old entries and says so first, in a checkpoint from which the chain of the rest can

@@ -7,4 +7,5 @@ mod audit_chain;
 mod audit_export;
 mod metrics;
 mod support;
+mod system_log;
 mod upkeep;

@@ -5,7 +5,9 @@
 mod administer;
 mod journey;
 mod kill;
+mod kill_reservations;
 mod limits;
+mod matrix;
 mod openai_package;
 mod routes;
 mod world;

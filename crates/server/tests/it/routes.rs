@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use lyceum_testkit::{Session, http_client};
-use reqwest::{Method, StatusCode, multipart};
+use reqwest::{Method, Response, StatusCode, multipart};
 use serde_json::{Map, Value, json};
 
 use crate::world::{World, ask, id, knowledge_base, processed, upload};
 
 /// Routes that anybody may call; the list may only shrink.
-const PUBLIC: [&str; 24] = [
+pub const PUBLIC: [&str; 24] = [
     "GET /api/v1/health",
     "GET /api/v1/ready",
     "GET /api/v1/setup",
@@ -38,19 +38,21 @@ const PUBLIC: [&str; 24] = [
     "GET /api/v1/openapi.json",
 ];
 
-struct Route {
-    method: Method,
-    path: String,
-    operation: Value,
+/// An operation of the document.
+pub struct Route {
+    pub method: Method,
+    pub path: String,
+    pub operation: Value,
 }
 
 impl Route {
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
-async fn routes(world: &World) -> (Vec<Route>, Value) {
+/// All operations, and the document.
+pub async fn routes(world: &World) -> (Vec<Route>, Value) {
     let document = world.admin.get("/api/v1/openapi.json").await.unwrap();
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -100,18 +102,11 @@ async fn every_route_hides_what_belongs_to_another() {
             continue;
         };
         let Some(path) = path else { continue };
-        let request = world.bob.request(route.method.clone(), &path);
-        let request = match is_multipart(route) {
-            true => request.multipart(
-                multipart::Form::new()
-                    .part("file", multipart::Part::text("text").file_name("a.txt")),
-            ),
-            false if route.method == Method::GET => request,
-            false => request.json(&body_for(route, &document)),
-        };
-        let answer = request.send().await.unwrap();
+        let answer = call(&world.bob, route, &path, &document).await;
         let status = answer.status();
         let allowed = match administrative(&route.path) {
+            // A session opens nothing of a directory's.
+            _ if route.path.starts_with("/scim/") => status == StatusCode::UNAUTHORIZED,
             true => status == StatusCode::FORBIDDEN,
             false => status == StatusCode::NOT_FOUND,
         };
@@ -126,8 +121,19 @@ async fn every_route_hides_what_belongs_to_another() {
 }
 
 /// Addresses that an ordinary person has no right to at all.
-fn administrative(path: &str) -> bool {
-    ["users", "invitations", "system", "groups", "roles", "quotas", "rate-limits", "oidc-providers"]
+pub fn administrative(path: &str) -> bool {
+    const AREAS: [&str; 9] = [
+        "users",
+        "invitations",
+        "system",
+        "groups",
+        "roles",
+        "quotas",
+        "rate-limits",
+        "oidc-providers",
+        "scim-tokens",
+    ];
+    AREAS
         .iter()
         .any(|area| path.strip_prefix("/api/v1/").is_some_and(|rest| rest.starts_with(area)))
         || path.contains("/distributions")
@@ -135,9 +141,13 @@ fn administrative(path: &str) -> bool {
 
 /// The path with another's ids; `Some(None)` for a path whose parameter is no id; `None` where
 /// this test does not know the route.
-fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<String>> {
+pub fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<String>> {
     if path == "/v1/models/{model}" {
         return Some(Some("/v1/models/somebody-elses".to_owned()));
+    }
+    if path.starts_with("/scim/v2/") {
+        let path = path.replace("{id}", foreign.get("user")?);
+        return Some(Some(path.replace("{name}", "User")));
     }
     let kind = match path.strip_prefix("/api/v1/")?.split('/').next()? {
         "conversations" => "conversation",
@@ -162,7 +172,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         // Nobody has any in this world, so any id is another's.
         "me" if path.starts_with("/api/v1/me/passkeys/") => "user",
         "me" if path.starts_with("/api/v1/me/oidc-accounts/") => "user",
-        "oidc-providers" => "user",
+        "oidc-providers" | "scim-tokens" => "user",
         "system" => "key",
         _ => return None,
     };
@@ -183,7 +193,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
 }
 
 /// One of everything that a person can own.
-async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, String> {
+pub async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, String> {
     let ids = world.model(owner, "ok").await.unwrap();
     let key = owner.post("/api/v1/api-keys", json!({ "name": "mine" })).await.unwrap();
     let sessions = owner.get("/api/v1/me/sessions").await.unwrap();
@@ -218,6 +228,19 @@ async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, St
         ("session", id(&sessions["items"][0]).unwrap()),
         ("key", "anything".to_owned()),
     ])
+}
+
+/// Calls an operation with the smallest body that it takes.
+pub async fn call(person: &Session, route: &Route, path: &str, document: &Value) -> Response {
+    let request = person.request(route.method.clone(), path);
+    let request = match is_multipart(route) {
+        true => request.multipart(
+            multipart::Form::new().part("file", multipart::Part::text("text").file_name("a.txt")),
+        ),
+        false if route.method == Method::GET => request,
+        false => request.json(&body_for(route, document)),
+    };
+    request.send().await.unwrap()
 }
 
 fn is_multipart(route: &Route) -> bool {
