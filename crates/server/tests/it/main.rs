@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod administer;
+mod faults;
 mod journey;
 mod kill;
 mod limits;
 mod openai_package;
 mod routes;
+mod streams;
 mod world;
