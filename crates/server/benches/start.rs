@@ -10,6 +10,7 @@ mod support;
 use std::time::Instant;
 
 use lyceum_testkit::ServerProcess;
+use lyceum_testkit::measure::family;
 use support::{print_machine, program, spread};
 
 const REPEATS: usize = 7;
@@ -26,7 +27,7 @@ async fn main() -> anyhow::Result<()> {
         seconds.push(started.elapsed().as_secs_f64());
         let pid = server.pid().unwrap_or_default();
         program_mb.push(proportional_mb(pid));
-        all_mb.push(descendants(pid).into_iter().map(proportional_mb).sum());
+        all_mb.push(family(pid).into_iter().map(proportional_mb).sum());
         server.stop().await?;
     }
     println!("                                    median     least  greatest");
@@ -49,15 +50,4 @@ fn proportional_mb(pid: u32) -> f64 {
         .find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok())
         .unwrap_or(0.0);
     kb * 1024.0 / 1e6
-}
-
-/// The process and all below it; each thread lists the children that it started.
-fn descendants(pid: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let children =
-        threads.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<u32> = children
-        .flat_map(|line| line.split(' ').filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
-        .collect();
-    std::iter::once(pid).chain(children.into_iter().flat_map(descendants)).collect()
 }

@@ -2,6 +2,7 @@
 //! provider with every fault. Knows no domain.
 
 mod database;
+pub mod measure;
 mod people;
 mod program;
 mod server;

@@ -8,6 +8,7 @@ mod embeddings;
 mod failure;
 mod forward;
 mod list;
+mod request;
 mod translate;
 
 use axum::extract::{FromRequestParts, Request};
@@ -27,6 +28,7 @@ pub(crate) fn router() -> OpenApiRouter<Gateway> {
         .routes(routes!(embeddings::create_embedding))
         .routes(routes!(list::list_openai_models))
         .routes(routes!(list::get_openai_model))
+        .layer(axum::middleware::from_fn(request::identify))
 }
 
 /// The caller, if they may use models; else the refusal in OpenAI's form.
@@ -58,6 +60,7 @@ async fn read_request(
 
 fn context(caller: &Caller) -> CallContext {
     let mut context = CallContext::new(caller.user_id, Purpose::Api);
+    context.request_id = request::id();
     if let Credential::ApiKey(id) = caller.credential {
         context.api_key_id = Some(id);
     }

@@ -274,3 +274,34 @@ async fn requests_per_minute_can_be_limited() {
     let (status, _) = world.send("eve", "POST", CHAT, question("local-chat", false)).await;
     assert_eq!(status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn every_answer_tells_the_id_under_which_the_ledger_has_it() {
+    let world = World::new().await;
+    let ada = world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    for (model, stream, status) in [
+        ("ok", false, 200),
+        ("status-500", false, 502),
+        ("status-429", true, 429),
+        ("malformed", false, 502),
+        ("invalid-utf8", false, 502),
+    ] {
+        world.model("ada", &provider, model, "chat").await;
+        let response = world.open("ada", "POST", CHAT, question(model, stream)).await;
+        assert_eq!(response.status().as_u16(), status, "{model}");
+        let id = response.headers()["x-request-id"].to_str().unwrap().parse().unwrap();
+        let recorded = world.ledger().await;
+        let record = world.gateway.call_record(ada, id).await.unwrap().unwrap();
+        assert_eq!(
+            (record.model.as_str(), &record.status),
+            (model, &recorded.last().unwrap().status)
+        );
+    }
+    // Also where there is no call.
+    for (who, model) in [("ada", "gpt-9"), ("nobody", "ok")] {
+        let response = world.open(who, "POST", CHAT, question(model, false)).await;
+        assert!(response.status().is_client_error());
+        assert!(response.headers().contains_key("x-request-id"), "{model}");
+    }
+}

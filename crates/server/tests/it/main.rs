@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod administer;
+mod faults;
 mod journey;
 mod kill;
 mod kill_reservations;
@@ -10,4 +11,5 @@ mod limits;
 mod matrix;
 mod openai_package;
 mod routes;
+mod streams;
 mod world;

@@ -3,16 +3,18 @@
 mod dialect;
 mod reply;
 mod routes;
+mod running;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+
+use running::Running;
 
 /// A server on a port of 127.0.0.1 that speaks OpenAI's chat completions, embeddings and responses
 /// below `/v1`, Anthropic's messages below `/v1`, Gemini's API below `/v1beta`, Ollama's below `/api`
@@ -22,7 +24,8 @@ use tokio::task::JoinHandle;
 /// | model | behaviour |
 /// |---|---|
 /// | `ok`, and any other name | answers "You said: " and the last message, a word a chunk |
-/// | `slow` | the same with 50 ms before each chunk |
+/// | `slow` | the same with 50 ms before each chunk, or before the whole (OpenAI only) |
+/// | `paced-N` | the same with N ms between the chunks, by a clock that never falls behind |
 /// | `gated` | each chunk waits for [`MockUpstream::release`] |
 /// | `status-NNN` | that HTTP status with an error document; 429 and 503 with `Retry-After: 1` |
 /// | `cut` | the connection breaks after two chunks, or within the body |
@@ -34,8 +37,8 @@ use tokio::task::JoinHandle;
 /// | `refused` | an error document as the first frame of the stream |
 /// | `hang` | takes the request and never answers |
 /// | `stall` | two chunks, then silence |
-/// | `malformed` | the third chunk is no JSON |
-/// | `invalid-utf8` | a chunk after the second has a byte that is no UTF-8 |
+/// | `malformed` | the third chunk is no JSON; in one piece (OpenAI only), the document is cut short |
+/// | `invalid-utf8` | a chunk after the second has a byte that is no UTF-8; so has the document (OpenAI only) |
 /// | `wrong-length` | the body is shorter than announced (not streamed, OpenAI only) |
 /// | `stream-only` | refuses to answer in one piece (OpenAI only) |
 /// | `think` | reasons before it answers, serves as `think-001`, has one token cached |
@@ -49,7 +52,7 @@ pub struct MockUpstream {
     /// The same without a path.
     pub origin: String,
     state: Arc<State>,
-    server: JoinHandle<()>,
+    running: Running,
 }
 
 /// A request as it arrived.
@@ -77,6 +80,7 @@ struct State {
     open_streams: AtomicU64,
     abandoned: AtomicU64,
     accepted_key: Option<String>,
+    keeps_requests: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -86,15 +90,25 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl MockUpstream {
     /// Starts one that accepts every key.
     pub async fn start() -> Self {
-        Self::start_with(None).await
+        Self::start_with(None, true, Running::here)
     }
 
     /// Starts one that accepts only `key` and answers 401 to others.
     pub async fn with_key(key: &str) -> Self {
-        Self::start_with(Some(key.to_owned())).await
+        Self::start_with(Some(key.to_owned()), true, Running::here)
     }
 
-    async fn start_with(accepted_key: Option<String>) -> Self {
+    /// Starts one for benchmarks: on a thread of its own, so that it and its callers do not wait for
+    /// each other, and without keeping the requests, which would fill the memory.
+    pub fn start_apart() -> Self {
+        Self::start_with(None, false, Running::apart)
+    }
+
+    fn start_with(
+        accepted_key: Option<String>,
+        keeps_requests: bool,
+        run: fn(std::net::TcpListener, Router) -> Running,
+    ) -> Self {
         let state = Arc::new(State {
             counts: Mutex::default(),
             requests: Mutex::default(),
@@ -102,17 +116,20 @@ impl MockUpstream {
             open_streams: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             accepted_key,
+            keeps_requests,
         });
-        let bound = TcpListener::bind("127.0.0.1:0").await;
+        let bound = std::net::TcpListener::bind("127.0.0.1:0");
         let Ok((listener, address)) = bound.and_then(|l| l.local_addr().map(|a| (l, a))) else {
             panic!("no port of 127.0.0.1 is free");
         };
-        let router = routes::router(Arc::clone(&state));
-        let server = tokio::spawn(async move {
-            let _stopped = axum::serve(listener, router).await;
-        });
+        let running = run(listener, routes::router(Arc::clone(&state)));
         let origin = format!("http://{address}");
-        Self { base_url: format!("{origin}/v1"), origin, state, server }
+        Self { base_url: format!("{origin}/v1"), origin, state, running }
+    }
+
+    /// CPU time of the thread of one that was started apart; nothing for others.
+    pub fn cpu_time(&self) -> Duration {
+        self.running.cpu_time()
     }
 
     /// Calls with an accepted key so far, whatever came of them.
@@ -131,7 +148,7 @@ impl MockUpstream {
         (counts.prompt_tokens, counts.completion_tokens)
     }
 
-    /// Everything that was asked, in order.
+    /// Everything that was asked, in order; nothing of one that was started apart.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         locked(&self.state.requests).clone()
     }
@@ -163,11 +180,5 @@ impl MockUpstream {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the condition did not come to hold within 20 seconds");
-    }
-}
-
-impl Drop for MockUpstream {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }

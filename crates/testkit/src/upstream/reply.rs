@@ -10,7 +10,7 @@ use super::State;
 use super::dialect::Dialect;
 
 /// Between the chunks of the model `slow`.
-const SLOW: Duration = Duration::from_millis(50);
+pub(super) const SLOW: Duration = Duration::from_millis(50);
 /// Chunks before `cut`, `stall` and `stream-error` show themselves.
 const BEFORE_FAULT: usize = 2;
 
@@ -130,7 +130,11 @@ pub(super) fn frames(
                 yield Ok(dialect.frame(&piece));
             }
         }
+        let mut pace = pace_of(&reply.model).map(tokio::time::interval);
         for (index, word) in reply.words.iter().enumerate() {
+            if let Some(pace) = &mut pace {
+                pace.tick().await;
+            }
             match reply.model.as_str() {
                 "slow" => tokio::time::sleep(SLOW).await,
                 "gated" => match state.gate.acquire().await {
@@ -183,8 +187,14 @@ pub(super) fn frames(
     }
 }
 
+/// The time between two chunks of the model `paced-N`.
+fn pace_of(model: &str) -> Option<Duration> {
+    let milliseconds: u64 = model.strip_prefix("paced-")?.parse().ok()?;
+    Some(Duration::from_millis(milliseconds.max(1)))
+}
+
 /// The same bytes with U+FFFD as a byte that is no UTF-8.
-fn replaced(bytes: &[u8]) -> Bytes {
+pub(super) fn replaced(bytes: &[u8]) -> Bytes {
     let mark = "\u{fffd}".as_bytes();
     let at = bytes.windows(mark.len()).position(|window| window == mark).unwrap_or(0);
     [&bytes[..at], b"\xff", &bytes[at + mark.len()..]].concat().into()

@@ -88,6 +88,8 @@ async fn chat(AxumState(state): AxumState<Arc<State>>, request: Request) -> Resp
     match model.as_str() {
         "cut" => return cut_body(),
         "wrong-length" => return short_body(&reply.document()),
+        "malformed" | "invalid-utf8" => return spoilt_body(&model, reply.document()),
+        "slow" => tokio::time::sleep(reply::SLOW).await,
         _ => {}
     }
     state.count(0, reply.completion_tokens());
@@ -289,6 +291,19 @@ fn short_body(document: &Value) -> Response {
     response
 }
 
+/// A whole answer that is no JSON: it ends too early, or has a byte that is no UTF-8.
+fn spoilt_body(model: &str, mut document: Value) -> Response {
+    let bytes = if model == "malformed" {
+        let mut text = document.to_string();
+        text.truncate(text.len() / 2);
+        text.into()
+    } else {
+        document["choices"][0]["message"]["content"] = json!("\u{fffd}");
+        reply::replaced(document.to_string().as_bytes())
+    };
+    ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+}
+
 /// Promises more than it sends.
 fn cut_body() -> Response {
     let parts = async_stream::stream! {
@@ -313,8 +328,10 @@ impl State {
                 error(Dialect::Chat, StatusCode::BAD_REQUEST, "the body is not JSON")
             })?
         };
-        let kept = RecordedRequest { path, key: key.clone(), body: body.clone() };
-        locked(&self.requests).push(kept);
+        if self.keeps_requests {
+            let kept = RecordedRequest { path, key: key.clone(), body: body.clone() };
+            locked(&self.requests).push(kept);
+        }
         let accepted = match (&self.accepted_key, &key) {
             (_, None) => false,
             (Some(wanted), Some(key)) => wanted == key,
