@@ -9,6 +9,8 @@
 //! - Requests to addresses that people name go through [`Outgoing`] only, judged at every use.
 //! - Who may use a provider is decided by `gateway.can_user_access_provider` in the database.
 //! - An unknown price is no price: the cost is then NULL, never 0.
+//! - The roll-ups are the ledger's sums at every moment; nothing else is written there.
+//! - A request or an answer is stored only where its model says so, redacted and sealed.
 
 mod calls;
 mod distributions;
@@ -16,9 +18,13 @@ mod error;
 mod fields;
 mod ledger;
 mod limits;
+mod live;
 mod models;
+mod payloads;
 mod providers;
 mod quotas;
+pub mod reconcile;
+mod rollups;
 mod usage;
 mod v1;
 
@@ -26,6 +32,7 @@ use std::sync::Arc;
 
 use lyceum_core::Clock;
 use lyceum_http::Outgoing;
+use lyceum_jobs::Jobs;
 use lyceum_llm::{LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring};
 use utoipa_axum::router::OpenApiRouter;
@@ -36,12 +43,16 @@ pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
 pub use limits::RateRefusal;
 pub use models::ModelConfig;
+pub use payloads::{ForgetPayloads, LogPayloads};
 pub use quotas::QuotaRefusal;
+pub use rollups::FoldUsage;
 
 use calls::Http;
 use ledger::Ledger;
 use limits::Limits;
+use live::Live;
 use models::Catalogues;
+use payloads::Payloads;
 
 lyceum_http::rights! {
     ProviderRead = "provider", "read";
@@ -54,6 +65,8 @@ lyceum_http::rights! {
     OrganizationProviderManage = "organization_provider", "manage";
     /// Sees everybody's usage.
     UsageReadAll = "usage", "read_all";
+    /// Reads requests and answers that models keep.
+    PayloadRead = "payload", "read";
     QuotaRead = "quota", "read";
     QuotaManage = "quota", "manage";
     ApiKeyRead = "api_key", "read";
@@ -97,6 +110,8 @@ struct Inner {
     ledger: Ledger,
     catalogues: Catalogues,
     limits: Limits,
+    live: Live,
+    payloads: Payloads,
     settings: GatewaySettings,
 }
 
@@ -142,6 +157,8 @@ impl Gateway {
             ledger: Ledger::start(db.clone()),
             catalogues: Catalogues::new(),
             limits: Limits::new(settings.requests_per_minute),
+            live: Live::new(clock.now()),
+            payloads: Payloads::start(db.clone(), keyring.clone(), clock.clone()),
             db,
             keyring,
             outgoing,
@@ -165,9 +182,11 @@ impl Gateway {
         self.inner.catalogues.forget();
     }
 
-    /// Waits until every call made so far is in the ledger. Call it last when the program stops.
+    /// Waits until every call made so far is in the ledger, and its payload kept where one is.
+    /// Call it last when the program stops.
     pub async fn flush(&self) {
         self.inner.ledger.flush().await;
+        self.inner.payloads.flush().await;
     }
 
     /// What the ledger says of the call that answered a request of `user`.
@@ -217,6 +236,9 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .merge(distributions::router())
         .merge(models::router())
         .merge(usage::router())
+        .merge(payloads::router())
+        .merge(live::router())
+        .merge(reconcile::router())
         .merge(quotas::router())
         .merge(limits::router())
         .with_state(gateway)
@@ -224,5 +246,13 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
 
 /// The routes below `/v1`, in OpenAI's form.
 pub fn v1_router(gateway: Gateway) -> OpenApiRouter {
-    v1::router().with_state(gateway)
+    v1::router().route_layer(axum::middleware::from_fn(live::name_surface)).with_state(gateway)
+}
+
+/// Registers this domain's jobs and their schedule.
+pub fn register_jobs(jobs: Jobs, gateway: &Gateway) -> Jobs {
+    jobs.register::<FoldUsage>(gateway.clone())
+        .schedule("* * * * *", FoldUsage {})
+        .register::<ForgetPayloads>(gateway.clone())
+        .schedule("25 * * * *", ForgetPayloads {})
 }

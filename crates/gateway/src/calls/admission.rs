@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{CallContext, Meter};
 use crate::limits::{RateStanding, Taken, describe_rates};
+use crate::payloads::Capture;
 use crate::quotas::{Forecast, Reserved, reserve};
 use crate::{Gateway, GatewayError, ModelConfig};
 
@@ -77,6 +78,9 @@ impl Gateway {
             }
         };
         let admission = Admission { call, groups: terms.groups.clone(), taken, reserved };
-        Ok(Meter::start(inner.ledger.clone(), context, model, now, admission))
+        let entry = inner.live.enter(call, &context, model, now);
+        let capture = Capture::of(&inner.payloads, model);
+        let meter = Meter::start(inner.ledger.clone(), context, model, now, admission);
+        Ok(meter.shown(entry).captured(capture))
     }
 }
