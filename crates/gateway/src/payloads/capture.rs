@@ -65,11 +65,11 @@ impl Capture {
     }
 
     /// The call is over; `error` says in words why it failed.
-    pub(crate) fn finish(self: Box<Self>, id: Uuid, user_id: Uuid, error: Option<String>) {
+    pub(crate) fn finish(self, id: Uuid, user_id: Uuid, error: Option<String>) {
         if self.only_errors && error.is_none() {
             return;
         }
-        let Self { payloads, request, answer, reasoning, .. } = *self;
+        let Self { payloads, request, answer, reasoning, .. } = self;
         let room = None;
         payloads.offer(Box::new(Finished { id, user_id, request, answer, reasoning, error, room }));
     }

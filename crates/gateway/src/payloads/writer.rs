@@ -36,7 +36,7 @@ pub(super) async fn run(db: Db, keyring: Keyring, clock: Clock, mut receiver: Re
         let mut next = Some(first);
         while let Some(message) = next.take() {
             match message {
-                Message::Payload(payload) => payloads.push(payload),
+                Message::Payload(payload) => payloads.push(*payload),
                 Message::Flush(done) => flushes.push(done),
             }
             if payloads.len() < MOST {
@@ -60,7 +60,7 @@ async fn write(
     db: &Db,
     keyring: &Keyring,
     clock: &Clock,
-    payloads: Vec<Box<Finished>>,
+    payloads: Vec<Finished>,
 ) -> Result<(), GatewayError> {
     let mut tx = db.begin_maintenance().await?;
     // Read anew each time: a key of a second ago is a secret, too.

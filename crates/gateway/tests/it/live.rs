@@ -128,7 +128,7 @@ async fn nothing_is_left_of_calls_however_they_end() {
     });
     let (gateway, waiting) = (world.app.clone(), body("gated", false));
     let killed = tokio::spawn(async move {
-        let request = axum::http::Request::post("/v1/chat/completions")
+        let request = http::Request::post("/v1/chat/completions")
             .header("authorization", "Bearer ada")
             .header("content-type", "application/json")
             .body(axum::body::Body::from(waiting.to_string()))

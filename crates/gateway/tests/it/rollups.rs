@@ -148,7 +148,7 @@ impl Ledger {
                     "requested_model": format!("model-{}", call.model),
                     "served_model": call.served.then(|| format!("served-{}", call.model)),
                     "purpose": call.purpose, "status": call.status, "tokens": call.tokens,
-                    "cost": call.cost.map(|cost| rust_decimal(cost))})
+                    "cost": call.cost.map(dollars)})
             })
             .collect();
         let mut tx = self.world.test.db.begin_maintenance().await.unwrap();
@@ -221,7 +221,7 @@ impl Ledger {
     }
 }
 
-fn rust_decimal(millionths: i64) -> String {
+fn dollars(millionths: i64) -> String {
     format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
 }
 
@@ -401,7 +401,8 @@ async fn the_views_by_provider_are_those_of_the_ledger() {
         let day = |day: &str, tokens, cost, calls| (day.to_owned(), tokens, cost, calls);
         let expected = [day("2026-11-01", 15, None, 1), day("2026-11-02", 45, Some(1.5), 3)];
         assert_eq!(daily, expected);
-        let all: Vec<(String, i64, i64, Option<f64>, Option<String>)> = sqlx::query_as(
+        type Summary = (String, i64, i64, Option<f64>, Option<String>);
+        let all: Vec<Summary> = sqlx::query_as(
             "SELECT provider_name, unique_users, total_tokens, avg_cost_per_request::float8,
                     (last_used_at AT TIME ZONE 'UTC')::text
              FROM gateway.provider_usage_summary ORDER BY 1",
