@@ -140,7 +140,7 @@ impl Meter {
         }
         let tokens = &mut self.estimate.completion_tokens;
         *tokens = tokens.saturating_add(tokens_of(text));
-        if let Some(entry) = &self.entry {
+        if let Some(entry) = self.entry.as_ref().filter(|_| !text.is_empty()) {
             entry.answered(*tokens);
         }
     }

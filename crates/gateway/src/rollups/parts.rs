@@ -52,6 +52,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) by_person: bool,
     /// Whether it matters on which day of a zone a call began.
     pub(crate) by_day: bool,
+    /// Only the calls of these people.
+    pub(crate) among: Option<&'a [Uuid]>,
 }
 
 impl Parts<'_> {
@@ -94,6 +96,9 @@ impl Parts<'_> {
         }
         query.push(")");
         self.filter.restrict(query, model);
+        if let Some(people) = self.among {
+            query.push(" AND s.user_id = ANY (").push_bind(people.to_vec()).push(")");
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use lyceum_store::StoreError;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::query::{USUAL_DAYS, WhichQuery, check_timezone, filter_of, unknown_timezone};
-use super::sums::{FiguresRow, GroupBy, UsageFigures, zone_of};
+use super::sums::{FiguresRow, GroupBy, UsageFigures, summary, zone_of};
 use crate::rollups::{Filter, Parts, SUMS};
 use crate::{Gateway, UsageRead};
 
@@ -96,7 +97,13 @@ pub(super) async fn get_daily_usage(
         return Err(ApiError::bad_request("invalid_span", detail));
     }
     let filter = filter_of(&allow.caller, which, days.starts_at, days.ends_at)?;
-    let rows = daily(&mut tx, &filter, query.group_by, &timezone).await?;
+    let split = query.group_by.filter(|group| *group != GroupBy::Day);
+    let rows = match split {
+        Some(GroupBy::User) if filter.user_id.is_none() => {
+            by_person(&mut tx, &filter, &timezone).await?
+        }
+        split => daily(&mut tx, &filter, split, &timezone, None).await?,
+    };
     let day = |row: DayRow| UsageDay {
         day: row.day,
         key: row.key,
@@ -156,13 +163,39 @@ async fn days_of(
     })
 }
 
+/// Days split by people. Reading everybody's quarters of an hour to name a few would take long where
+/// there are many people: what the others did is what is left of the whole.
+async fn by_person(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    zone: &str,
+) -> Result<Vec<DayRow>, StoreError> {
+    let people = summary(connection, filter, GroupBy::User, zone).await?;
+    let named: Vec<Uuid> = people
+        .iter()
+        .take(usize::try_from(MOST_GROUPS).unwrap_or(usize::MAX))
+        .filter_map(|person| person.key.as_deref()?.parse().ok())
+        .collect();
+    let mut rows = daily(connection, filter, Some(GroupBy::User), zone, Some(&named)).await?;
+    // The whole comes last, so that it lacks nothing of what its parts have.
+    for mut day in daily(connection, filter, None, zone, None).await? {
+        let parts = rows.iter().filter(|row| row.day == day.day && row.key.is_some());
+        parts.for_each(|part| day.figures.take_off(&part.figures));
+        if !day.figures.is_nothing() {
+            rows.push(day);
+        }
+    }
+    rows.sort_by_key(|row| row.day);
+    Ok(rows)
+}
+
 async fn daily(
     connection: &mut PgConnection,
     filter: &Filter,
-    group_by: Option<GroupBy>,
+    split: Option<GroupBy>,
     zone: &str,
+    among: Option<&[Uuid]>,
 ) -> Result<Vec<DayRow>, StoreError> {
-    let split = group_by.filter(|group| *group != GroupBy::Day);
     let mut query =
         QueryBuilder::<Postgres>::new("WITH sums AS (SELECT (p.starts_at AT TIME ZONE ");
     query.push_bind(zone.to_owned()).push(")::date AS day, ");
@@ -174,7 +207,7 @@ async fn daily(
     }
     query.push(" AS key, ").push(SUMS).push(" FROM ");
     let by_person = split.is_some_and(GroupBy::by_person);
-    Parts { filter, by_person, by_day: true }.push(&mut query);
+    Parts { filter, by_person, by_day: true, among }.push(&mut query);
     query.push(" p");
     if let Some(group) = split {
         group.push_rows(&mut query);

@@ -124,6 +124,36 @@ pub(super) struct FiguresRow {
     latency_ms: Option<i64>,
 }
 
+impl FiguresRow {
+    /// What is left of the whole without a part of it.
+    pub(super) fn take_off(&mut self, part: &Self) {
+        let counts = [
+            (&mut self.calls, part.calls),
+            (&mut self.errors, part.errors),
+            (&mut self.cancelled_calls, part.cancelled_calls),
+            (&mut self.unpriced_calls, part.unpriced_calls),
+            (&mut self.estimated_calls, part.estimated_calls),
+            (&mut self.prompt_tokens, part.prompt_tokens),
+            (&mut self.completion_tokens, part.completion_tokens),
+            (&mut self.cached_tokens, part.cached_tokens),
+            (&mut self.reasoning_tokens, part.reasoning_tokens),
+            (&mut self.latency_ms, part.latency_ms),
+        ];
+        for (whole, part) in counts {
+            *whole = whole.map(|whole| whole.saturating_sub(part.unwrap_or(0)));
+        }
+        self.cost = match (self.cost, self.calls == self.unpriced_calls) {
+            (_, true) => None,
+            (whole, false) => whole.map(|whole| whole - part.cost.unwrap_or_default()),
+        };
+    }
+
+    /// Whether it is about no call.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.calls.unwrap_or(0) == 0
+    }
+}
+
 /// Sums over some calls.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(super) struct UsageFigures {
@@ -182,7 +212,7 @@ pub(super) async fn summary(
     query.push(" AS label FROM (SELECT ");
     group_by.push_key(&mut query, zone);
     query.push(" AS key, ").push(SUMS).push(" FROM ");
-    Parts { filter, by_person: group_by.by_person(), by_day }.push(&mut query);
+    Parts { filter, by_person: group_by.by_person(), by_day, among: None }.push(&mut query);
     query.push(" p");
     group_by.push_rows(&mut query);
     query.push(" GROUP BY 1 ORDER BY ").push(if by_day { "1" } else { "2 DESC, 1" });
@@ -199,7 +229,7 @@ pub(super) async fn total(
 ) -> Result<FiguresRow, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT ");
     query.push(SUMS).push(" FROM ");
-    Parts { filter, by_person: false, by_day: false }.push(&mut query);
+    Parts { filter, by_person: false, by_day: false, among: None }.push(&mut query);
     Ok(query.push(" p").build_query_as().fetch_one(connection).await?)
 }
 

@@ -107,15 +107,16 @@ async fn no_secret_is_stored() {
     keeping(&world, "ada", &provider, "kept", "all").await;
     // A key of another's provider that looks like nothing.
     let body = json!({"provider": "custom", "name": "quiet", "scope": "personal",
-        "base_url": world.upstream.base_url, "api_key": "four quiet words here"});
-    world.send("root", "POST", "/api/v1/providers", body).await;
+        "base_url": world.upstream.base_url, "api_key": "four-quiet-words-here"});
+    let (status, view) = world.send("root", "POST", "/api/v1/providers", body).await;
+    assert_eq!(status, StatusCode::CREATED, "{view}");
     let text =
-        format!("{KEY} and four quiet words here and Bearer abcdefghijklmnop123 to a@b.example");
+        format!("{KEY} and four-quiet-words-here and Bearer abcdefghijklmnop123 to a@b.example");
     let call = ask(&world, "ada", "kept", &text, false).await;
     let (status, found) = payload(&world, "root", call).await;
     assert_eq!(status, StatusCode::OK, "{found}");
     let whole = found.to_string();
-    for secret in [KEY, "quiet words", "abcdefghijklmnop123"] {
+    for secret in [KEY, "quiet-words", "abcdefghijklmnop123"] {
         assert!(!whole.contains(secret), "{whole}");
     }
     // The answer repeats the question; addresses stay, unless it is set otherwise.

@@ -336,6 +336,24 @@ async fn days_are_those_of_the_zone_and_split_by_the_biggest_groups() {
     let others = items.iter().filter(|item| item.get("key").is_none());
     assert!(others.count() >= 1);
 
+    // The same by person, who are few here and many below.
+    let path = "/api/v1/usage/daily?from=2026-10-31&to=2026-11-30&timezone=Europe/Berlin\
+                &group_by=user";
+    let (_, days) = ledger.world.send("root", "GET", path, Value::Null).await;
+    let of = |item: &Value| {
+        (item["day"].as_str().unwrap().to_owned(), item["label"].clone(), item["calls"].clone())
+    };
+    let found: Vec<_> = days["items"].as_array().unwrap().iter().map(of).collect();
+    let expected = [
+        ("2026-10-31", "ada", 1),
+        ("2026-11-01", "bob", 1),
+        ("2026-11-15", "ada", 20),
+        ("2026-11-16", "ada", 11),
+        ("2026-11-30", "ada", 1),
+    ];
+    let expected = expected.map(|(day, who, n)| (day.to_owned(), json!(who), json!(n)));
+    assert_eq!(found, expected);
+
     // A person's own zone where none is named, and only what is theirs.
     let mut tx = ledger.world.test.db.begin_maintenance().await.unwrap();
     sqlx::query("UPDATE identity.users SET timezone = 'Asia/Tokyo' WHERE id = $1")
@@ -364,6 +382,43 @@ async fn days_are_those_of_the_zone_and_split_by_the_biggest_groups() {
     let path = "/api/v1/usage/summary?timezone=Mars/Olympus";
     let (status, _) = ledger.world.send("ada", "GET", path, Value::Null).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_many_people_did_is_named_for_a_dozen_and_whole() {
+    let mut ledger = Ledger::new().await;
+    ledger.people = Vec::new();
+    for number in 0..15 {
+        ledger.people.push(ledger.world.user(&format!("person{number}")).await);
+    }
+    let mut runner = TestRunner::deterministic();
+    let batch = prop::collection::vec((calls(), 0..15_usize), 300);
+    let batch = batch.new_tree(&mut runner).unwrap().current();
+    let batch: Vec<Call> = batch.into_iter().map(|(call, user)| Call { user, ..call }).collect();
+    ledger.add(&batch).await;
+    ledger.world.gateway.fold_usage(150).await.unwrap();
+    let path = "/api/v1/usage/daily?from=2026-01-01&to=2026-12-31&timezone=Asia/Kathmandu";
+    let split = format!("{path}&group_by=user");
+    let (_, whole) = ledger.world.send("root", "GET", path, Value::Null).await;
+    let (_, split) = ledger.world.send("root", "GET", &split, Value::Null).await;
+    let people: std::collections::BTreeSet<_> =
+        split["items"].as_array().unwrap().iter().filter_map(|i| i["key"].as_str()).collect();
+    assert_eq!(people.len(), 12);
+    for figure in ["calls", "errors", "unpriced_calls", "prompt_tokens", "reasoning_tokens", "cost"]
+    {
+        let sums = |days: &Value| {
+            let mut sums = std::collections::BTreeMap::<String, i64>::new();
+            for item in days["items"].as_array().unwrap() {
+                let millionths = match &item[figure] {
+                    Value::String(cost) => (cost.parse::<f64>().unwrap() * 1e6).round() as i64,
+                    number => number.as_i64().unwrap_or(0),
+                };
+                *sums.entry(item["day"].as_str().unwrap().to_owned()).or_default() += millionths;
+            }
+            sums
+        };
+        assert_eq!(sums(&split), sums(&whole), "{figure}");
+    }
 }
 
 #[tokio::test]
