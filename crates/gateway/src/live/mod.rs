@@ -59,6 +59,7 @@ struct Running {
 /// How far a call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = LiveState)]
 pub(crate) enum Stage {
     /// The provider has not answered yet.
     Waiting,

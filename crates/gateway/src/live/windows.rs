@@ -11,6 +11,7 @@ pub(crate) struct Ended {
 
 /// What ended in some span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LiveCount)]
 pub(crate) struct Count {
     pub(crate) calls: u64,
     /// Of prompts and answers.
@@ -21,6 +22,7 @@ pub(crate) struct Count {
 
 /// What ended lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LiveCounters)]
 pub(crate) struct Counters {
     /// In the last 60 seconds.
     pub(crate) last_minute: Count,

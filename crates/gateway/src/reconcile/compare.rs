@@ -10,6 +10,7 @@ use super::Options;
 
 /// What was used of a model on a day. `None` is what one side does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReconciliationFigures)]
 pub struct Figures {
     /// Tokens of prompts, cached ones included.
     pub prompt_tokens: Option<i64>,
@@ -80,6 +81,7 @@ impl Default for Tolerance {
 /// What is different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReconciliationDifferenceKind)]
 pub enum DifferenceKind {
     /// The provider says that the model was used; the ledger knows nothing of it.
     MissingInLedger,
@@ -102,6 +104,7 @@ impl DifferenceKind {
 
 /// One figure on which the two sides differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReconciliationDiffering)]
 pub struct Differing {
     /// `prompt_tokens`, `completion_tokens`, `cached_tokens` or `cost`.
     pub figure: &'static str,
@@ -118,6 +121,7 @@ pub struct Differing {
 
 /// A model and a day on which the two sides differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReconciliationDifference)]
 pub struct Difference {
     /// The day.
     pub day: NaiveDate,
