@@ -9,6 +9,8 @@
 //! - Requests to addresses that people name go through [`Outgoing`] only, judged at every use.
 //! - Who may use a provider is decided by `gateway.can_user_access_provider` in the database.
 //! - An unknown price is no price: the cost is then NULL, never 0.
+//! - The roll-ups are the ledger's sums at every moment; nothing else is written there.
+//! - A request or an answer is stored only where its model says so, redacted and sealed.
 
 mod calls;
 mod distributions;
@@ -16,9 +18,13 @@ mod error;
 mod fields;
 mod ledger;
 mod limits;
+mod live;
 mod models;
+mod payloads;
 mod providers;
 mod quotas;
+pub mod reconcile;
+mod rollups;
 mod usage;
 mod v1;
 
@@ -26,6 +32,7 @@ use std::sync::Arc;
 
 use lyceum_core::Clock;
 use lyceum_http::Outgoing;
+use lyceum_jobs::Jobs;
 use lyceum_llm::{LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring};
 use utoipa_axum::router::OpenApiRouter;
@@ -36,13 +43,16 @@ pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
 pub use limits::RateRefusal;
 pub use models::ModelConfig;
-use quotas::Accounts;
+pub use payloads::{ForgetPayloads, LogPayloads};
 pub use quotas::QuotaRefusal;
+pub use rollups::FoldUsage;
 
 use calls::Http;
 use ledger::Ledger;
 use limits::Limits;
+use live::Live;
 use models::Catalogues;
+use payloads::Payloads;
 
 lyceum_http::rights! {
     ProviderRead = "provider", "read";
@@ -55,6 +65,8 @@ lyceum_http::rights! {
     OrganizationProviderManage = "organization_provider", "manage";
     /// Sees everybody's usage.
     UsageReadAll = "usage", "read_all";
+    /// Reads requests and answers that models keep.
+    PayloadRead = "payload", "read";
     QuotaRead = "quota", "read";
     QuotaManage = "quota", "manage";
     ApiKeyRead = "api_key", "read";
@@ -99,6 +111,8 @@ struct Inner {
     catalogues: Catalogues,
     limits: Limits,
     accounts: Accounts,
+    live: Live,
+    payloads: Payloads,
     settings: GatewaySettings,
 }
 
@@ -146,6 +160,8 @@ impl Gateway {
             catalogues: Catalogues::new(),
             limits: Limits::new(settings.requests_per_minute, accounts.clone()),
             accounts,
+            live: Live::new(clock.now()),
+            payloads: Payloads::start(db.clone(), keyring.clone(), clock.clone()),
             db,
             keyring,
             outgoing,
@@ -169,10 +185,11 @@ impl Gateway {
         self.inner.catalogues.forget();
     }
 
-    /// Waits until every call made so far is in the ledger, and gives back what is leased of
-    /// quotas. Call it last when the program stops.
+    /// Waits until every call made so far is in the ledger and its payload kept where one is, and
+    /// gives back what is leased of quotas. Call it last when the program stops.
     pub async fn flush(&self) {
         self.inner.ledger.flush().await;
+        self.inner.payloads.flush().await;
         if let Some(holder) = self.inner.ledger.current_holder() {
             self.inner.accounts.give_back(&self.inner.db, holder, false).await;
         }
@@ -225,6 +242,9 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .merge(distributions::router())
         .merge(models::router())
         .merge(usage::router())
+        .merge(payloads::router())
+        .merge(live::router())
+        .merge(reconcile::router())
         .merge(quotas::router())
         .merge(limits::router())
         .with_state(gateway)
@@ -232,5 +252,13 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
 
 /// The routes below `/v1`, in OpenAI's form.
 pub fn v1_router(gateway: Gateway) -> OpenApiRouter {
-    v1::router().with_state(gateway)
+    v1::router().route_layer(axum::middleware::from_fn(live::name_surface)).with_state(gateway)
+}
+
+/// Registers this domain's jobs and their schedule.
+pub fn register_jobs(jobs: Jobs, gateway: &Gateway) -> Jobs {
+    jobs.register::<FoldUsage>(gateway.clone())
+        .schedule("* * * * *", FoldUsage {})
+        .register::<ForgetPayloads>(gateway.clone())
+        .schedule("25 * * * *", ForgetPayloads {})
 }

@@ -11,7 +11,7 @@ use figment::providers::Serialized;
 use lyceum_knowledge::parse::child_main;
 
 use crate::config::Config;
-use crate::{access, audit, models, secrets, serve};
+use crate::{access, audit, ledger, models, secrets, serve};
 
 /// A self-hosted AI platform for a team.
 #[derive(Debug, Parser)]
@@ -34,6 +34,9 @@ enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The ledger of every call.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// The keys that secrets are sealed with.
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -97,6 +100,7 @@ impl Cli {
             Command::Config(settings) => print_config(&settings),
             Command::Openapi => runtime()?.block_on(async { print(&serve::openapi().await?) }),
             Command::Audit(command) => return runtime()?.block_on(audit::run(command)),
+            Command::Ledger(command) => return runtime()?.block_on(ledger::run(command)),
             Command::Secrets(command) => runtime()?.block_on(secrets::run(command)),
             Command::Access(command) => runtime()?.block_on(access::run(command)),
             Command::Models(command) => models::run(command),

@@ -7,6 +7,7 @@ mod audit;
 mod cli;
 mod config;
 mod database;
+mod ledger;
 mod listen;
 mod models;
 mod openapi;

@@ -106,6 +106,7 @@ impl Platform {
         let workers = config.knowledge.concurrency + UPKEEP_WORKERS;
         let jobs = Jobs::new(database.owner.clone()).concurrency(workers);
         let jobs = lyceum_identity::register_jobs(jobs, &platform.identity);
+        let jobs = lyceum_gateway::register_jobs(jobs, &platform.gateway);
         let jobs = lyceum_knowledge::register_jobs(jobs, platform.knowledge.clone());
         let jobs = lyceum_ops::register_jobs(jobs, &platform.ops);
         platform.jobs = Some(jobs.start().await?);

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{CallContext, Meter};
 use crate::limits::{RateStanding, Taken, describe_rates};
+use crate::payloads::Capture;
 use crate::quotas::{Forecast, Reserved, reserve};
 use crate::{Gateway, GatewayError, ModelConfig};
 
@@ -74,6 +75,9 @@ impl Gateway {
         };
         let admission =
             Admission { call, began_at: now, groups: terms.groups.clone(), taken, reserved };
-        Ok(Meter::start(inner.ledger.clone(), context, model, admission))
+        let entry = inner.live.enter(call, &context, model, now);
+        let capture = Capture::of(&inner.payloads, model);
+        let meter = Meter::start(inner.ledger.clone(), context, model, admission);
+        Ok(meter.shown(entry).captured(capture))
     }
 }

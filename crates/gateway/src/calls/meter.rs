@@ -7,6 +7,8 @@ use rust_decimal::Decimal;
 
 use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
 use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
+use crate::live::{Ended, Entry};
+use crate::payloads::Capture;
 use crate::{GatewayError, ModelConfig};
 
 /// Measures one call and sees to it that it is recorded exactly once: by [`Meter::complete`], by
@@ -23,6 +25,10 @@ pub(crate) struct Meter {
     usage: Option<Usage>,
     /// The request as sent, to estimate its tokens from if nobody counts them.
     body: Option<Bytes>,
+    /// Its place among the calls that run.
+    entry: Option<Entry>,
+    /// What it leaves for finding faults, where its model keeps that.
+    capture: Option<Box<Capture>>,
 }
 
 impl Meter {
@@ -69,6 +75,27 @@ impl Meter {
             estimate: Usage::default(),
             usage: None,
             body: None,
+            entry: None,
+            capture: None,
+        }
+    }
+
+    /// Shows the call among those that run, as long as there is the meter.
+    pub(crate) fn shown(mut self, entry: Entry) -> Self {
+        self.entry = Some(entry);
+        self
+    }
+
+    /// Keeps the call's request and answer.
+    pub(crate) fn captured(mut self, capture: Option<Box<Capture>>) -> Self {
+        self.capture = capture;
+        self
+    }
+
+    /// Notes the request for those who look for faults; `body` is asked only where it is kept.
+    pub(crate) fn requested(&mut self, body: impl FnOnce() -> Bytes) {
+        if let Some(capture) = &mut self.capture {
+            capture.request(body());
         }
     }
 
@@ -85,6 +112,7 @@ impl Meter {
 
     /// Keeps the request's body, from which the prompt is estimated only if it must be.
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.requested(|| body.clone());
         self.body = Some(body);
         self
     }
@@ -98,16 +126,29 @@ impl Meter {
 
     /// More of the answer came.
     pub(crate) fn text(&mut self, text: &str) {
+        if let Some(capture) = &mut self.capture {
+            capture.answer(text);
+        }
+        self.count(text);
+    }
+
+    fn count(&mut self, text: &str) {
         if self.first_token_ms.is_none() && !text.is_empty() {
             self.first_token_ms = Some(millis(self.started));
         }
         let tokens = &mut self.estimate.completion_tokens;
         *tokens = tokens.saturating_add(tokens_of(text));
+        if let Some(entry) = self.entry.as_ref().filter(|_| !text.is_empty()) {
+            entry.answered(*tokens);
+        }
     }
 
     /// More reasoning came.
     pub(crate) fn reasoning(&mut self, text: &str) {
-        self.text(text);
+        if let Some(capture) = &mut self.capture {
+            capture.reasoning(text);
+        }
+        self.count(text);
         let tokens = &mut self.estimate.reasoning_tokens;
         *tokens = tokens.saturating_add(tokens_of(text));
     }
@@ -149,21 +190,21 @@ impl Meter {
 
     /// The call failed. Returns the error to report once the failure is in the ledger.
     pub(crate) async fn fail(mut self, error: GatewayError) -> GatewayError {
-        if let Some(receipt) = self.close(CallStatus::Failed, Some(error.code())) {
+        if let Some(receipt) = self.close(CallStatus::Failed, Some(&error)) {
             // The caller is told of a failure in any case; the ledger keeps the row and logs.
             drop(receipt.committed().await);
         }
         error
     }
 
-    fn close(&mut self, status: CallStatus, error_code: Option<&str>) -> Option<Receipt> {
+    fn close(&mut self, status: CallStatus, error: Option<&GatewayError>) -> Option<Receipt> {
         let mut row = self.row.take()?;
         if let Some(body) = self.body.take().filter(|_| self.usage.is_none()) {
             self.estimate.prompt_tokens = prompt_of_body(&body);
         }
         let usage = self.usage.unwrap_or(self.estimate).bounded();
         row.status = status;
-        row.error_code = error_code.map(|code| storable(code, 50));
+        row.error_code = error.map(|error| storable(error.code(), 50));
         row.estimated = self.usage.is_none();
         row.prompt_tokens = count(usage.prompt_tokens);
         row.completion_tokens = count(usage.completion_tokens);
@@ -174,6 +215,12 @@ impl Meter {
         row.first_token_ms = self.first_token_ms;
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         let reserved = self.admission.take().and_then(|admission| admission.settle(tokens));
+        if let Some(entry) = &self.entry {
+            entry.ended(Ended { tokens, failed: status == CallStatus::Failed });
+        }
+        if let Some(capture) = self.capture.take() {
+            capture.finish(row.id, row.user_id, error.map(|error| error.detail()));
+        }
         Some(self.ledger.record(row, reserved))
     }
 }

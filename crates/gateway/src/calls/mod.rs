@@ -92,6 +92,7 @@ impl Gateway {
         let max_tokens = request.max_tokens.map(u64::from);
         let forecast = || Forecast { prompt_tokens: prompt, max_tokens };
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
+        meter.requested(|| serde_json::to_vec(&request).unwrap_or_default().into());
         match port.chat(request).await {
             Ok(events) => Ok(MeteredStream::new(events, meter)),
             Err(error) => {
@@ -127,6 +128,10 @@ impl Gateway {
         let forecast = || Forecast { prompt_tokens: prompt, max_tokens: None };
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         let notice = meter.notice();
+        meter.requested(|| {
+            let body = serde_json::json!({ "model": request.model, "input": request.input });
+            body.to_string().into()
+        });
         let mut answered = 0;
         match port.embed_counted(request, &mut answered).await {
             Ok(response) => {

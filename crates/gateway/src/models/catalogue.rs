@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::store::{self, UsableRow};
 use super::{ModelConfig, Target};
 use crate::providers::{Account, SEALED_IN, request_members};
-use crate::{Gateway, GatewayError, Price};
+use crate::{Gateway, GatewayError, LogPayloads, Price};
 
 /// How long another node's changes may go unnoticed; our own are noticed at once.
 const TIME_TO_LIVE: Duration = Duration::from_secs(5);
@@ -224,6 +224,7 @@ fn config_of(
             },
         },
         provider: row.provider,
+        log_payloads: LogPayloads::of(&row.log_payloads),
         available,
         target,
     }

@@ -12,7 +12,7 @@ use super::RESERVED;
 use super::http::{CreateModel, ModelView, Prices, UpdateModel};
 use super::price_store;
 use super::store::{self, ListedRow, ModelValues, NewModel};
-use crate::{Gateway, GatewayError, ORGANIZATION_PROVIDER, Price, fields, providers};
+use crate::{Gateway, GatewayError, LogPayloads, ORGANIZATION_PROVIDER, Price, fields, providers};
 
 /// The most bytes of a model's options.
 const MAX_OPTIONS: usize = 16 * 1024;
@@ -60,6 +60,7 @@ impl Gateway {
             context_length: body.context_length,
             dimensions: body.dimensions,
             options: options(body.options.unwrap_or_default())?,
+            log_payloads: body.log_payloads.unwrap_or_default().as_str(),
             created_by: user,
             now,
         };
@@ -251,6 +252,7 @@ fn merged(row: &ListedRow, body: &UpdateModel) -> Result<ModelValues, GatewayErr
             Some(value) => options(value.clone())?,
             None => row.options.clone(),
         },
+        log_payloads: body.log_payloads.unwrap_or(LogPayloads::of(&row.log_payloads)).as_str(),
         is_active: body.is_active.unwrap_or(row.is_active),
     })
 }

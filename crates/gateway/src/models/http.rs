@@ -17,7 +17,7 @@ use super::catalogue::kind_of;
 use super::prices;
 use super::store::ListedRow;
 use crate::fields::money;
-use crate::{Gateway, ModelRead, ModelWrite};
+use crate::{Gateway, LogPayloads, ModelRead, ModelWrite};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
@@ -84,6 +84,8 @@ pub(crate) struct ModelView {
     /// Further members of each request.
     #[schema(value_type = Object)]
     options: Value,
+    /// Which calls leave their request and answer, without secrets, for finding faults.
+    log_payloads: LogPayloads,
     /// Whether it is what the caller gets where no model is named.
     is_default: bool,
     /// Whether it is the organisation's default.
@@ -141,6 +143,7 @@ impl ModelView {
             context_length: row.context_length,
             dimensions: row.dimensions,
             options: row.options,
+            log_payloads: LogPayloads::of(&row.log_payloads),
             is_organization_default: row.is_organization_default,
             is_active: row.is_active,
             editable,
@@ -177,6 +180,9 @@ pub(crate) struct CreateModel {
     /// Further members of each request, such as `top_p`.
     #[schema(value_type = Option<Object>)]
     pub(super) options: Option<Map<String, Value>>,
+    /// Which calls leave their request and answer, without secrets, for finding faults; none where
+    /// absent.
+    pub(super) log_payloads: Option<LogPayloads>,
     /// Makes it the caller's default of its kind.
     pub(super) is_default: Option<bool>,
     /// US dollars per 1,000,000 tokens of the prompt; unknown where absent.
@@ -213,6 +219,7 @@ pub(crate) struct UpdateModel {
     pub(super) dimensions: Option<Option<i32>>,
     #[schema(value_type = Option<Object>)]
     pub(super) options: Option<Map<String, Value>>,
+    pub(super) log_payloads: Option<LogPayloads>,
     pub(super) is_active: Option<bool>,
     /// Whether it is the caller's default of its kind. Anybody may set it who may use the model.
     pub(super) is_default: Option<bool>,
@@ -250,6 +257,7 @@ impl UpdateModel {
             || self.context_length.is_some()
             || self.dimensions.is_some()
             || self.options.is_some()
+            || self.log_payloads.is_some()
             || self.is_active.is_some()
     }
 

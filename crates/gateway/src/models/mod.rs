@@ -23,7 +23,7 @@ pub(crate) use change::check_editable;
 pub(crate) use http::router;
 pub(crate) use local::register as register_local;
 
-use crate::{GatewayError, Price};
+use crate::{GatewayError, LogPayloads, Price};
 
 /// A model that somebody may use, ready to be called.
 #[derive(Clone)]
@@ -54,6 +54,8 @@ pub struct ModelConfig {
     pub price: Price,
     /// Whether it can be called now; a built-in model's file may be missing.
     pub available: bool,
+    /// Which calls leave their request and answer for finding faults.
+    pub log_payloads: LogPayloads,
     pub(crate) target: Target,
 }
 

@@ -18,6 +18,7 @@ pub(super) struct UsableRow {
     pub(super) context_length: Option<i32>,
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
+    pub(super) log_payloads: String,
     pub(super) is_default: bool,
     pub(super) chosen: bool,
     pub(super) base_url: Option<String>,
@@ -39,8 +40,8 @@ pub(super) async fn usable(
     let rows = sqlx::query_as!(
         UsableRow,
         r#"SELECT m.id, m.provider, m.provider_config_id, m.name, m.model, m.kind, m.max_tokens,
-                  m.temperature, m.context_length, m.dimensions, m.options, m.is_default,
-                  d.user_id IS NOT NULL AS "chosen!",
+                  m.temperature, m.context_length, m.dimensions, m.options, m.log_payloads,
+                  m.is_default, d.user_id IS NOT NULL AS "chosen!",
                   pc.base_url AS "base_url?", pc.encrypted_key AS "encrypted_key?",
                   pc.key_id AS "key_id?", pc.config AS "config?",
                   price.input_price AS "input_price?", price.output_price AS "output_price?",
@@ -86,6 +87,7 @@ pub(super) struct ListedRow {
     pub(super) context_length: Option<i32>,
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
+    pub(super) log_payloads: String,
     pub(super) is_organization_default: bool,
     pub(super) is_active: bool,
     pub(super) usable: bool,
@@ -108,7 +110,7 @@ pub(super) async fn list(
         r#"SELECT m.id, m.name, m.provider, m.provider_config_id,
                   pc.name AS "provider_config_name?", m.owner_id, m.model, m.kind, m.max_tokens,
                   m.temperature, m.context_length, m.dimensions, m.options,
-                  m.is_default AS is_organization_default, m.is_active,
+                  m.log_payloads, m.is_default AS is_organization_default, m.is_active,
                   p.is_active AND m.is_active AND (m.provider_config_id IS NULL
                     OR pc.is_active AND gateway.can_user_access_provider($1, pc.id)) AS "usable!",
                   price.input_price AS "input_price?", price.output_price AS "output_price?",
@@ -151,6 +153,7 @@ pub(super) struct NewModel {
     pub(super) context_length: Option<i32>,
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
+    pub(super) log_payloads: &'static str,
     pub(super) created_by: Uuid,
     pub(super) now: DateTime<Utc>,
 }
@@ -162,8 +165,8 @@ pub(super) async fn insert(
     sqlx::query!(
         "INSERT INTO gateway.ai_model_configs
            (id, provider, provider_config_id, owner_id, name, model, kind, max_tokens, temperature,
-            context_length, dimensions, options, created_by, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)",
+            context_length, dimensions, options, log_payloads, created_by, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)",
         new.id,
         new.provider,
         new.provider_config_id,
@@ -176,6 +179,7 @@ pub(super) async fn insert(
         new.context_length,
         new.dimensions,
         new.options,
+        new.log_payloads,
         new.created_by,
         new.now,
     )
@@ -193,6 +197,7 @@ pub(super) struct ModelValues {
     pub(super) context_length: Option<i32>,
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
+    pub(super) log_payloads: &'static str,
     pub(super) is_active: bool,
 }
 
@@ -205,7 +210,7 @@ pub(super) async fn update(
     let done = sqlx::query!(
         "UPDATE gateway.ai_model_configs
          SET name = $3, model = $4, max_tokens = $5, temperature = $6, context_length = $7,
-             dimensions = $8, options = $9, is_active = $10
+             dimensions = $8, options = $9, is_active = $10, log_payloads = $11
          WHERE id = $1 AND (owner_id = $2 OR owner_id IS NULL) AND deleted_at IS NULL",
         id,
         user,
@@ -217,6 +222,7 @@ pub(super) async fn update(
         values.dimensions,
         values.options,
         values.is_active,
+        values.log_payloads,
     )
     .execute(connection)
     .await?;

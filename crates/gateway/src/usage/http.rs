@@ -10,43 +10,31 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::storable;
-use super::store::{self, CallRow, SumRow};
+use super::query::{SpanQuery, WhichQuery, check_text, check_timezone, storable, unknown_timezone};
+use super::store::{self, CallRow};
+use super::sums::{self, GroupBy, SumRow, UsageFigures};
+use super::{daily, export};
 use crate::{Gateway, USAGE_READ_ALL, UsageRead};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(summarize_usage))
+        .routes(routes!(daily::get_daily_usage))
+        .routes(routes!(export::export_usage))
         .routes(routes!(list_calls))
         .routes(routes!(get_call))
-}
-
-/// By what calls are summed up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum GroupBy {
-    /// Days in UTC.
-    #[default]
-    Day,
-    Model,
-    Provider,
-    User,
-    Purpose,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SummaryQuery {
-    /// The first moment; 30 days before `to` where absent.
-    from: Option<DateTime<Utc>>,
-    /// The moment after the last; now where absent.
-    to: Option<DateTime<Utc>>,
     /// By what to sum up; `day` where absent.
     #[serde(default)]
     #[param(inline)]
     group_by: GroupBy,
-    /// Only this user's calls. Others' need the right usage:read_all.
-    user_id: Option<Uuid>,
+    /// In which time zone days begin and end, such as `Europe/Berlin`; the caller's own where
+    /// absent.
+    timezone: Option<String>,
 }
 
 /// Sums over some calls.
@@ -57,29 +45,13 @@ struct UsageSum {
     /// A name for people, where the key is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    calls: i64,
-    prompt_tokens: i64,
-    completion_tokens: i64,
-    /// US dollars, of the calls whose price is known; absent where none is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<Decimal>,
-    /// Calls whose price is unknown and that `cost` leaves out.
-    unpriced_calls: i64,
-    errors: i64,
+    #[serde(flatten)]
+    figures: UsageFigures,
 }
 
 impl From<SumRow> for UsageSum {
     fn from(row: SumRow) -> Self {
-        Self {
-            key: row.key,
-            label: row.label,
-            calls: row.calls,
-            prompt_tokens: row.prompt_tokens,
-            completion_tokens: row.completion_tokens,
-            cost: row.cost.map(|cost| cost.normalize()),
-            unpriced_calls: row.unpriced_calls,
-            errors: row.errors,
-        }
+        Self { key: row.key.unwrap_or_default(), label: row.label, figures: row.figures.into() }
     }
 }
 
@@ -90,49 +62,55 @@ struct UsageSummary {
     total: UsageSum,
 }
 
-/// Sums up the caller's calls, or everybody's for those with the right usage:read_all.
+/// Sums up the caller's calls, or everybody's for those with the right usage:read_all. Calls count
+/// as soon as they are answered. At most 1000 groups are named, those with the most calls.
 #[utoipa::path(get, path = "/usage/summary", tag = "usage",
-    params(SummaryQuery),
+    params(SummaryQuery, SpanQuery, WhichQuery),
     responses((status = 200, body = UsageSummary)))]
 async fn summarize_usage(
     State(gateway): State<Gateway>,
     allow: Allow<UsageRead>,
     ApiQuery(query): ApiQuery<SummaryQuery>,
+    ApiQuery(span): ApiQuery<SpanQuery>,
+    ApiQuery(which): ApiQuery<WhichQuery>,
 ) -> Result<Json<UsageSummary>, ApiError> {
-    let filter = gateway.usage_filter(&allow.caller, query.from, query.to, query.user_id)?;
-    let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
-    let items = store::summary(&mut tx, &filter, query.group_by).await?;
-    let total = store::total(&mut tx, &filter).await?;
+    let user = allow.caller.user_id;
+    let filter = gateway.usage_filter(&allow.caller, &span, which)?;
+    let mut tx = gateway.inner.db.begin_as(user).await?;
+    let zone = match query.timezone {
+        Some(name) => name,
+        None => sums::zone_of(&mut tx, user).await?,
+    };
+    check_timezone(&zone)?;
+    let total = sums::total(&mut tx, &filter).await?;
+    let items = sums::summary(&mut tx, &filter, query.group_by, &zone).await;
+    let items = items.map_err(|error| match error.0.as_database_error().map(|e| e.code()) {
+        Some(Some(code)) if code == "22023" => unknown_timezone(),
+        _ => error.into(),
+    })?;
+    let total = SumRow { key: Some("total".to_owned()), label: None, figures: total };
     let items = items.into_iter().map(UsageSum::from).collect();
     Ok(Json(UsageSummary { items, total: total.into() }))
 }
 
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+/// What became of the calls.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct CallsQuery {
-    /// The first moment; 30 days before `to` where absent.
-    from: Option<DateTime<Utc>>,
-    /// The moment after the last; now where absent.
-    to: Option<DateTime<Utc>>,
-    /// Only this user's calls. Others' need the right usage:read_all.
-    user_id: Option<Uuid>,
-    /// Only calls that this model served.
-    model: Option<String>,
-    /// Only calls at this provider.
-    provider: Option<String>,
-    /// Only calls for this purpose.
-    purpose: Option<String>,
+pub(super) struct StatusQuery {
     /// `completed`, `cancelled` or `failed`.
     status: Option<String>,
-    /// Rows wanted, 1 to 200; 50 by default.
-    limit: Option<i64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
+}
+
+impl StatusQuery {
+    pub(super) fn checked(self) -> Result<Option<String>, ApiError> {
+        self.status.as_deref().map_or(Ok(()), check_text)?;
+        Ok(self.status)
+    }
 }
 
 /// One call in the ledger.
 #[derive(Serialize, Deserialize, ToSchema)]
-struct UsageCall {
+pub(super) struct UsageCall {
     id: Uuid,
     created_at: DateTime<Utc>,
     user_id: Uuid,
@@ -213,30 +191,25 @@ struct UsageCallPage {
 
 /// Lists the caller's calls, or everybody's for those with the right usage:read_all.
 #[utoipa::path(get, path = "/usage/calls", tag = "usage",
-    params(CallsQuery),
+    params(SpanQuery, WhichQuery, StatusQuery, PageQuery),
     responses((status = 200, body = UsageCallPage)))]
 async fn list_calls(
     State(gateway): State<Gateway>,
     allow: Allow<UsageRead>,
-    ApiQuery(query): ApiQuery<CallsQuery>,
+    ApiQuery(page): ApiQuery<PageQuery>,
+    ApiQuery(span): ApiQuery<SpanQuery>,
+    ApiQuery(which): ApiQuery<WhichQuery>,
+    ApiQuery(status): ApiQuery<StatusQuery>,
 ) -> Result<Json<UsageCallPage>, ApiError> {
-    let texts = [&query.model, &query.provider, &query.purpose, &query.status];
-    if texts.into_iter().flatten().any(|text| text.contains('\0')) {
-        let detail = "The query must not hold a NUL character.";
-        return Err(ApiError::bad_request("invalid_query", detail));
-    }
-    let page = PageQuery { limit: query.limit, cursor: query.cursor }.request()?;
+    let page = page.request()?;
     if page.after.is_some_and(|after| !storable(after.at)) {
         let detail = "the cursor is not one that was given out";
         return Err(ApiError::bad_request("invalid_cursor", detail));
     }
-    let mut filter = gateway.usage_filter(&allow.caller, query.from, query.to, query.user_id)?;
-    filter.model = query.model;
-    filter.provider = query.provider;
-    filter.purpose = query.purpose;
-    filter.status = query.status;
+    let filter = gateway.usage_filter(&allow.caller, &span, which)?;
+    let status = status.checked()?;
     let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
-    let rows = store::calls(&mut tx, &filter, &page).await?;
+    let rows = store::calls(&mut tx, &filter, status.as_deref(), &page).await?;
     let cursor = |row: &CallRow| Cursor { at: row.created_at, id: row.id };
     let page = Page::from_rows(rows, page.limit, cursor).map(UsageCall::from);
     Ok(Json(UsageCallPage { items: page.items, next_cursor: page.next_cursor }))

@@ -93,6 +93,64 @@ async fn calls_are_listed_newest_first_page_by_page() {
 }
 
 #[tokio::test]
+async fn exports_are_whole_safe_and_noted() {
+    let world = World::new().await;
+    let ada = world.user("ada").await;
+    world.user("eve").await;
+    world.admin("root").await;
+    call(&world, "eve", "local-chat").await;
+    world.gateway.flush().await;
+    // More than one page, the oldest with a name that a spreadsheet would run.
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    sqlx::query(
+        "INSERT INTO gateway.usage_statistics
+           (id, created_at, user_id, provider, requested_model, purpose, prompt_tokens,
+            completion_tokens, cached_tokens, reasoning_tokens, cost, estimated, status, latency_ms,
+            request_id)
+         SELECT gen_random_uuid(), now() - n * interval '1 second', $1, 'custom',
+                CASE n WHEN 1205 THEN '=HYPERLINK(\"x\")' ELSE 'm, \"' || n END, 'api', n, 1, 0, 0,
+                0.5, false, CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'completed' END, 1,
+                gen_random_uuid()
+         FROM generate_series(1, 1205) AS n",
+    )
+    .bind(ada)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let get = async |who: &str, query: &str| {
+        let path = format!("/api/v1/usage/export?{query}");
+        let (status, text) = world.send(who, "GET", &path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        text.as_str().unwrap().to_owned()
+    };
+    let file = get("ada", "").await;
+    let mut reader = csv::Reader::from_reader(file.as_bytes());
+    let head = reader.headers().unwrap().clone();
+    let place = |name: &str| head.iter().position(|column| column == name).unwrap();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 1205);
+    assert_eq!(&rows[0][place("model")], "m, \"1");
+    assert_eq!(&rows[1204][place("model")], "'=HYPERLINK(\"x\")");
+    assert!(rows.iter().all(|row| &row[place("user")] == "ada" && &row[place("cost")] == "0.5"));
+    let tokens: i64 =
+        rows.iter().map(|row| row[place("prompt_tokens")].parse::<i64>().unwrap()).sum();
+    assert_eq!(tokens, 1205 * 1206 / 2);
+
+    let lines = get("ada", "format=jsonl&status=failed&model=m,%20%224").await;
+    let line: Value = serde_json::from_str(lines.trim_end()).unwrap();
+    assert_eq!((&line["prompt_tokens"], &line["status"]), (&json!(4), &json!("failed")));
+    assert_eq!(get("root", "format=jsonl").await.lines().count(), 1206);
+    assert_eq!(get("eve", "format=jsonl").await.lines().count(), 1);
+    let path = format!("/api/v1/usage/export?user_id={ada}");
+    let (status, _) = world.send("eve", "GET", &path, Value::Null).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let noted = "SELECT count(*) FROM ops.audit_logs
+                 WHERE action = 'export' AND resource_type = 'usage'";
+    assert_eq!(world.number(noted).await, 4);
+}
+
+#[tokio::test]
 async fn hostile_counts_and_queries_are_no_fault_of_ours() {
     let world = World::new().await;
     world.user("ada").await;

@@ -137,6 +137,7 @@ pub fn administrative(path: &str) -> bool {
         .iter()
         .any(|area| path.strip_prefix("/api/v1/").is_some_and(|rest| rest.starts_with(area)))
         || path.contains("/distributions")
+        || path.ends_with("/payload")
 }
 
 /// The path with another's ids; `Some(None)` for a path whose parameter is no id; `None` where

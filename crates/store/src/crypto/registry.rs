@@ -23,6 +23,12 @@ pub const SEALED_COLUMNS: &[SealedColumn] = &[
         key_id: "key_id",
     },
     SealedColumn {
+        table: "gateway.call_payloads",
+        id: "id",
+        sealed: "encrypted_payload",
+        key_id: "key_id",
+    },
+    SealedColumn {
         table: "identity.oidc_providers",
         id: "id",
         sealed: "encrypted_secret",

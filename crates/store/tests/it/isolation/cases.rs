@@ -235,6 +235,32 @@ pub const CASES: &[Case] = &[
          VALUES ($1, now(), $1, 'made', 'm', 'chat', 1, 1, 0, 0, false, 'completed', 1, $1)",
     ),
     case(
+        "gateway.usage_deltas",
+        "user_id = $1",
+        OwnerAndAdministrators,
+        // The ledger's row above has made it.
+        "",
+    ),
+    case(
+        "gateway.usage_rollups",
+        "user_id = $1",
+        OwnerAndAdministrators,
+        "INSERT INTO gateway.usage_rollups
+           (id, grain, starts_at, user_id, group_ids, provider, model, purpose, cache_hit, calls,
+            failed_calls, cancelled_calls, unpriced_calls, estimated_calls, prompt_tokens,
+            completion_tokens, cached_tokens, reasoning_tokens, latency_ms, first_at, last_at)
+         VALUES ($1, 'day', now(), $1, '{}', 'made', 'm', 'chat', false, 1, 0, 0, 0, 0, 1, 1, 0, 0, 1,
+                 now(), now())",
+    ),
+    case(
+        "gateway.call_payloads",
+        "id = $1",
+        Administrators,
+        "INSERT INTO gateway.call_payloads
+           (id, user_id, encrypted_payload, key_id, created_at, updated_at)
+         VALUES ($1, $1, 'sealed', 'k', now(), now())",
+    ),
+    case(
         "gateway.quota_leases",
         "quota_id = $1",
         Platform,

@@ -1,0 +1,246 @@
+//! The calls that run now, and how many there were lately. All of it lives in this process and is
+//! bounded: a call costs one insertion into and one removal from a map in shards, and adding to three
+//! sums when it ends.
+
+mod http;
+mod surface;
+mod windows;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use lyceum_llm::ModelKind;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub(crate) use http::router;
+pub(crate) use surface::name_surface;
+pub(crate) use windows::{Counters, Ended};
+
+use crate::{CallContext, ModelConfig};
+use windows::Windows;
+
+const SHARDS: usize = 16;
+/// Calls that are known by name; beyond them they are only counted.
+const MOST_CALLS: usize = 65_536;
+
+/// What runs in this process; cheap to clone, and all clones are one.
+#[derive(Clone)]
+pub(crate) struct Live(Arc<State>);
+
+struct State {
+    shards: [Mutex<HashMap<Uuid, Arc<Running>>>; SHARDS],
+    known: AtomicUsize,
+    running: AtomicUsize,
+    windows: Mutex<Windows>,
+    since: DateTime<Utc>,
+    started: Instant,
+}
+
+/// A call that runs.
+struct Running {
+    id: Uuid,
+    user_id: Uuid,
+    api_key_id: Option<Uuid>,
+    purpose: &'static str,
+    surface: Option<Arc<str>>,
+    provider: String,
+    model: String,
+    kind: ModelKind,
+    since: DateTime<Utc>,
+    tokens: AtomicU64,
+    state: AtomicU8,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LiveState)]
+pub(crate) enum Stage {
+    /// The provider has not answered yet.
+    Waiting,
+    /// The answer comes.
+    Answering,
+    /// It is being written to the ledger.
+    Recording,
+}
+
+/// A call that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct LiveCall {
+    /// The id that the call has in the ledger when it is over.
+    pub(crate) id: Uuid,
+    pub(crate) user_id: Uuid,
+    /// The name of the person, for those who may see everybody's calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key_id: Option<Uuid>,
+    /// What for, such as `chat` or `api`.
+    pub(crate) purpose: String,
+    /// The route of `/v1` that it came by; absent for calls of the platform's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) surface: Option<String>,
+    pub(crate) provider: String,
+    /// The provider's own name of the model.
+    pub(crate) model: String,
+    /// `chat` or `embedding`.
+    pub(crate) kind: String,
+    /// When it began.
+    pub(crate) since: DateTime<Utc>,
+    /// Tokens that came so far, about.
+    pub(crate) tokens: u64,
+    pub(crate) state: Stage,
+}
+
+impl Live {
+    pub(crate) fn new(now: DateTime<Utc>) -> Self {
+        Self(Arc::new(State {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            known: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            windows: Mutex::default(),
+            since: now,
+            started: Instant::now(),
+        }))
+    }
+
+    /// A call begins; it ends when what is answered is dropped.
+    pub(crate) fn enter(
+        &self,
+        id: Uuid,
+        context: &CallContext,
+        model: &ModelConfig,
+        now: DateTime<Utc>,
+    ) -> Entry {
+        let state = &self.0;
+        state.running.fetch_add(1, Ordering::Relaxed);
+        let fits = state.known.fetch_add(1, Ordering::Relaxed) < MOST_CALLS;
+        if !fits {
+            state.known.fetch_sub(1, Ordering::Relaxed);
+        }
+        let call = fits.then(|| {
+            Arc::new(Running {
+                id,
+                user_id: context.user_id,
+                api_key_id: context.api_key_id,
+                purpose: context.purpose.as_str(),
+                surface: surface::current(),
+                provider: model.provider.clone(),
+                model: model.model.clone(),
+                kind: model.kind,
+                since: now,
+                tokens: AtomicU64::new(0),
+                state: AtomicU8::new(0),
+            })
+        });
+        if let Some(call) = &call {
+            self.shard(id).insert(id, call.clone());
+        }
+        Entry { live: self.clone(), call }
+    }
+
+    fn shard(&self, id: Uuid) -> MutexGuard<'_, HashMap<Uuid, Arc<Running>>> {
+        // The last bytes of an id are random.
+        let shard = usize::from(id.as_bytes()[15]) % SHARDS;
+        locked(&self.0.shards[shard])
+    }
+
+    /// The calls of `user`, or everybody's, the oldest first.
+    pub(crate) fn calls(&self, user: Option<Uuid>) -> Vec<LiveCall> {
+        let mut calls = Vec::new();
+        for shard in &self.0.shards {
+            let shard = locked(shard);
+            let mine = shard.values().filter(|call| user.is_none_or(|user| call.user_id == user));
+            calls.extend(mine.cloned());
+        }
+        calls.sort_unstable_by_key(|call| (call.since, call.id));
+        calls.iter().map(|call| call.view()).collect()
+    }
+
+    /// How many calls run.
+    pub(crate) fn running(&self) -> usize {
+        self.0.running.load(Ordering::Relaxed)
+    }
+
+    /// What ended lately.
+    pub(crate) fn counters(&self) -> Counters {
+        locked(&self.0.windows).counters(self.0.started.elapsed().as_secs())
+    }
+
+    /// Since when it is counted.
+    pub(crate) fn since(&self) -> DateTime<Utc> {
+        self.0.since
+    }
+}
+
+/// The place of one call among those that run.
+pub(crate) struct Entry {
+    live: Live,
+    call: Option<Arc<Running>>,
+}
+
+impl Entry {
+    /// More of the answer came: in all it has about `tokens`.
+    pub(crate) fn answered(&self, tokens: u64) {
+        if let Some(call) = &self.call {
+            call.tokens.store(tokens, Ordering::Relaxed);
+            call.state.fetch_max(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The call is over and only has to be written down.
+    pub(crate) fn ended(&self, ended: Ended) {
+        if let Some(call) = &self.call {
+            call.state.store(2, Ordering::Relaxed);
+        }
+        let state = &self.live.0;
+        locked(&state.windows).add(state.started.elapsed().as_secs(), ended);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let state = &self.live.0;
+        state.running.fetch_sub(1, Ordering::Relaxed);
+        if let Some(call) = self.call.take() {
+            self.live.shard(call.id).remove(&call.id);
+            state.known.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Running {
+    fn view(&self) -> LiveCall {
+        LiveCall {
+            id: self.id,
+            user_id: self.user_id,
+            user: None,
+            api_key_id: self.api_key_id,
+            purpose: self.purpose.to_owned(),
+            surface: self.surface.as_deref().map(str::to_owned),
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            kind: match self.kind {
+                ModelKind::Chat => "chat",
+                ModelKind::Embedding => "embedding",
+            }
+            .to_owned(),
+            since: self.since,
+            tokens: self.tokens.load(Ordering::Relaxed),
+            state: match self.state.load(Ordering::Relaxed) {
+                0 => Stage::Waiting,
+                1 => Stage::Answering,
+                _ => Stage::Recording,
+            },
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
