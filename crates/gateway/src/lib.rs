@@ -19,6 +19,7 @@ mod limits;
 mod models;
 mod providers;
 mod quotas;
+mod routes;
 mod usage;
 mod v1;
 
@@ -37,11 +38,13 @@ pub use ledger::{CallRecord, Price, Purpose};
 pub use limits::RateRefusal;
 pub use models::ModelConfig;
 pub use quotas::QuotaRefusal;
+pub use routes::Attempt;
 
 use calls::Http;
 use ledger::Ledger;
 use limits::Limits;
 use models::Catalogues;
+use routes::HealthBook;
 
 lyceum_http::rights! {
     ProviderRead = "provider", "read";
@@ -96,6 +99,7 @@ struct Inner {
     clock: Clock,
     ledger: Ledger,
     catalogues: Catalogues,
+    health: HealthBook,
     limits: Limits,
     settings: GatewaySettings,
 }
@@ -141,6 +145,7 @@ impl Gateway {
             http: Arc::new(Http::new(outgoing.clone())),
             ledger: Ledger::start(db.clone()),
             catalogues: Catalogues::new(),
+            health: HealthBook::default(),
             limits: Limits::new(settings.requests_per_minute),
             db,
             keyring,
@@ -216,6 +221,7 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .merge(providers::router())
         .merge(distributions::router())
         .merge(models::router())
+        .merge(routes::router())
         .merge(usage::router())
         .merge(quotas::router())
         .merge(limits::router())

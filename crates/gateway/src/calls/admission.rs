@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{CallContext, Meter};
 use crate::limits::{RateStanding, Taken, describe_rates};
 use crate::quotas::{Forecast, Reserved, reserve};
+use crate::routes::Attempt;
 use crate::{Gateway, GatewayError, ModelConfig};
 
 /// A call that was let through: what it took from its rate limits and reserved of its quotas.
@@ -30,7 +31,8 @@ impl Admission {
 
     pub(crate) fn notice(&self) -> Notice {
         let warnings = self.reserved.as_ref().map(|reserved| reserved.warnings.join(", "));
-        Notice { rates: self.taken.standing, warnings: warnings.unwrap_or_default() }
+        let warnings = warnings.unwrap_or_default();
+        Notice { rates: self.taken.standing, warnings, attempt: Attempt::default() }
     }
 }
 
@@ -39,6 +41,8 @@ impl Admission {
 pub(crate) struct Notice {
     rates: RateStanding,
     warnings: String,
+    /// Which attempt of its request the call is, and for which route.
+    pub(crate) attempt: Attempt,
 }
 
 impl Notice {

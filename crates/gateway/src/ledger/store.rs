@@ -29,22 +29,25 @@ pub(super) async fn insert(
                (id, created_at, user_id, api_key_id, provider_config_id, model_config_id, provider,
                 requested_model, served_model, purpose, prompt_tokens, completion_tokens,
                 cached_tokens, reasoning_tokens, cost, estimated, status, error_code, latency_ms,
-                first_token_ms, conversation_id, message_id, request_id, group_ids)
+                first_token_ms, conversation_id, message_id, request_id, group_ids, attempt,
+                route_id, route)
              SELECT id, created_at, user_id, api_key_id, provider_config_id, model_config_id,
                 provider, requested_model, served_model, purpose, prompt_tokens, completion_tokens,
                 cached_tokens, reasoning_tokens, cost, estimated, status, error_code, latency_ms,
-                first_token_ms, conversation_id, message_id, request_id, groups::uuid[]
+                first_token_ms, conversation_id, message_id, request_id, groups::uuid[], attempt,
+                route_id, route
              FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::uuid[],
                 $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[],
                 $12::bigint[], $13::bigint[], $14::bigint[], $15::numeric[], $16::boolean[],
                 $17::text[], $18::text[], $19::integer[], $20::integer[], $21::uuid[], $22::uuid[],
-                $23::uuid[], $24::text[])
+                $23::uuid[], $24::text[], $25::smallint[], $26::uuid[], $27::text[])
                 AS row (id, created_at, user_id, api_key_id, provider_config_id, model_config_id,
                 provider, requested_model, served_model, purpose, prompt_tokens, completion_tokens,
                 cached_tokens, reasoning_tokens, cost, estimated, status, error_code, latency_ms,
-                first_token_ms, conversation_id, message_id, request_id, groups)
+                first_token_ms, conversation_id, message_id, request_id, groups, attempt, route_id,
+                route)
              ON CONFLICT (id, created_at) DO NOTHING
-             RETURNING created_at, user_id, api_key_id, group_ids, cost,
+             RETURNING created_at, user_id, api_key_id, group_ids, cost, attempt,
                 prompt_tokens::numeric + completion_tokens AS tokens,
                 gateway.compute_seconds(provider_config_id, latency_ms) AS seconds
          ), hits AS (
@@ -58,7 +61,8 @@ pub(super) async fn insert(
              CROSS JOIN LATERAL unnest(i.group_ids) AS member (group_id)
              JOIN identity.user_quotas q ON q.group_id = member.group_id
          ), sums AS (
-             SELECT id, gateway.month_of(created_at, timezone) AS month, count(*) AS calls,
+             SELECT id, gateway.month_of(created_at, timezone) AS month,
+                count(*) FILTER (WHERE attempt = 1) AS calls,
                 sum(tokens) AS tokens, coalesce(sum(cost), 0) AS cost, sum(seconds) AS seconds
              FROM hits GROUP BY 1, 2
          ), latest AS (
@@ -122,6 +126,9 @@ pub(super) async fn insert(
         &column(rows, |row| row.message_id) as _,
         &column(rows, |row| row.request_id),
         &column(rows, |row| array_of(&row.group_ids)),
+        &column(rows, |row| row.attempt),
+        &column(rows, |row| row.route_id) as _,
+        &column(rows, |row| row.route.clone()) as _,
     )
     .execute(connection)
     .await?;

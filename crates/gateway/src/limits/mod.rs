@@ -158,8 +158,11 @@ impl Limits {
         now: Instant,
     ) -> Result<Taken, GatewayError> {
         let mut demands = Vec::new();
+        // A request counts once; a model is asked once more by each attempt.
+        let later = context.attempt.number() > 1;
         let mut demand = |unit, level, subject, per_minute: Option<f64>| {
             let amount = match unit {
+                Unit::Requests if later && level != Level::Model => 0.0,
                 Unit::Requests => 1.0,
                 Unit::Tokens => tokens as f64,
             };

@@ -38,10 +38,12 @@ pub(super) struct Wanted {
     pub(super) tokens: i64,
     pub(super) cost: Decimal,
     pub(super) seconds: i64,
+    /// 0 for the later attempts of a request.
+    pub(super) calls: i16,
 }
 
 impl Wanted {
-    fn new(model: &ModelConfig, usage: &Usage) -> Self {
+    fn new(model: &ModelConfig, usage: &Usage, attempt: u16) -> Self {
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         // Of what an unknown price is one cannot tell: a call passes while anything is left.
         let cost = model.price.cost(model.kind, usage).unwrap_or(Decimal::new(1, 9));
@@ -50,6 +52,7 @@ impl Wanted {
             tokens: i64::try_from(tokens).unwrap_or(i64::MAX).max(1),
             cost: cost.min(Decimal::from(999_999_999)),
             seconds: i64::from(local),
+            calls: i16::from(attempt == 1),
         }
     }
 }
@@ -88,7 +91,7 @@ pub(crate) async fn reserve(
     at: DateTime<Utc>,
     (model, usage): (&ModelConfig, Usage),
 ) -> Result<Reserved, GatewayError> {
-    let wanted = Wanted::new(model, &usage);
+    let wanted = Wanted::new(model, &usage, context.attempt.number());
     let (db, ledger, groups) = (db.clone(), ledger.clone(), terms.groups.clone());
     let (user, api_key) = (context.user_id, context.api_key_id);
     let reserving = tokio::spawn(async move {

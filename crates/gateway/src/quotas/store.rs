@@ -32,7 +32,7 @@ pub(super) async fn reserve(
                   used AS "used!", reserved AS "reserved!", wanted AS "wanted!",
                   ends_at AS "ends_at!", ends_on AS "ends_on!", timezone AS "timezone!",
                   refused AS "refused!"
-           FROM gateway.reserve_quota($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+           FROM gateway.reserve_quota($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
         call,
         holder,
         bound.user,
@@ -42,6 +42,7 @@ pub(super) async fn reserve(
         wanted.tokens,
         wanted.cost,
         wanted.seconds,
+        wanted.calls,
     )
     .fetch_all(db.pool())
     .await?;

@@ -144,6 +144,7 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
         "messages" => "message",
         "providers" => "provider",
         "models" => "model",
+        "model-routes" => "model_route",
         "api-keys" => "api_key",
         "knowledge-bases" => "knowledge_base",
         "documents" => "document",
@@ -185,6 +186,9 @@ fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<Strin
 /// One of everything that a person can own.
 async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, String> {
     let ids = world.model(owner, "ok").await.unwrap();
+    let route = json!({ "name": "mine", "scope": "personal",
+                        "targets": [{ "model_config_id": ids.model }] });
+    let route = owner.post("/api/v1/model-routes", route).await.unwrap();
     let key = owner.post("/api/v1/api-keys", json!({ "name": "mine" })).await.unwrap();
     let sessions = owner.get("/api/v1/me/sessions").await.unwrap();
     let base = knowledge_base(owner, "mine").await.unwrap();
@@ -207,6 +211,7 @@ async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, St
         ("message", id(&message).unwrap()),
         ("provider", ids.provider),
         ("model", ids.model),
+        ("model_route", id(&route).unwrap()),
         ("api_key", id(&key).unwrap()),
         ("knowledge_base", base),
         ("document", document),
