@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::BoxStream;
 use lyceum_llm::openai::{Frames, OpenAiClient};
 use lyceum_llm::{ChatRequest, ChatStream, Content, ContentPart, LlmError, Usage};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::choose::{Dice, backoff};
-use super::opening::{Patience, Unopened};
+use super::opening::{FrameLook, Glimpse, Patience, Unopened};
 use super::ticket::Ticket;
 use super::{Cause, Refusal, Route};
 use crate::{CallContext, Gateway, GatewayError, ModelConfig};
@@ -77,12 +78,21 @@ impl Attempt {
         }
     }
 
-    /// Waits for the first token of an answer, if a route asks.
-    pub(crate) async fn opened(&self, events: ChatStream) -> Result<ChatStream, Unopened> {
+    /// Waits for the first token of an answer, which `look` finds, if a route asks.
+    pub(crate) async fn open<T: Send + 'static>(
+        &self,
+        pieces: BoxStream<'static, Result<T, LlmError>>,
+        look: impl FnMut(&T) -> Result<Glimpse, LlmError>,
+    ) -> Result<BoxStream<'static, Result<T, LlmError>>, Unopened> {
         match &self.0 {
-            None => Ok(events),
-            Some(routed) => routed.patience.events(events).await,
+            None => Ok(pieces),
+            Some(routed) => routed.patience.open(pieces, look).await,
         }
+    }
+
+    /// The same for the events of a port.
+    pub(crate) async fn opened(&self, events: ChatStream) -> Result<ChatStream, Unopened> {
+        self.open(events, |event| Ok(Glimpse::of(event))).await
     }
 
     /// The same for a stream that is passed on as it is.
@@ -91,10 +101,8 @@ impl Attempt {
         client: &OpenAiClient,
         frames: Frames,
     ) -> Result<Frames, Unopened> {
-        match &self.0 {
-            None => Ok(frames),
-            Some(routed) => routed.patience.frames(client, frames).await,
-        }
+        let mut seen = FrameLook::default();
+        self.open(frames, |frame| seen.look(client, frame)).await
     }
 
     /// Refuses an answer that was withheld as a whole, if a route asks.

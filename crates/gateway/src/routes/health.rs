@@ -252,7 +252,8 @@ mod tests {
             }
             assert_eq!(health.admit(after(start, second)), Admission::Usual, "{second}");
         }
-        assert_eq!(health.figures(&POLICY, after(start, 99)).failures, 3);
+        assert_eq!(health.figures(&POLICY, after(start, 99)).failures, 2);
+        assert_eq!(health.figures(&POLICY, after(start, 105)).failures, 1);
         assert_eq!(health.figures(&POLICY, after(start, 200)).calls, 0);
     }
 

@@ -74,11 +74,11 @@ impl Route {
 
     /// The targets that can do what the request needs, in the order in which they are asked.
     fn order(&self, needs: Needs, dice: &mut Dice) -> Result<Vec<Uuid>, GatewayError> {
-        let able = |target: &&Target| {
-            !(needs.tools && target.tools == Some(false))
-                && !(needs.images && target.images == Some(false))
+        let lacks = |target: &&Target| {
+            needs.tools && target.tools == Some(false)
+                || needs.images && target.images == Some(false)
         };
-        let able: Vec<&Target> = self.targets.iter().filter(able).collect();
+        let able: Vec<&Target> = self.targets.iter().filter(|target| !lacks(target)).collect();
         if able.is_empty() {
             return Err(GatewayError::RouteIncapable(self.name.clone()));
         }

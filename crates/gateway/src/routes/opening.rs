@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::stream;
-use lyceum_llm::openai::{CompletionChunk, Frame, Frames, OpenAiClient};
-use lyceum_llm::{ChatEvent, ChatStream, FinishReason, LlmError, Usage};
+use futures::stream::{self, BoxStream};
+use lyceum_llm::openai::{CompletionChunk, Frame, OpenAiClient};
+use lyceum_llm::{ChatEvent, FinishReason, LlmError, Usage};
 use tokio::time::{Instant, timeout_at};
 
 /// How long an attempt is waited for.
@@ -54,78 +54,100 @@ impl Patience {
         }
     }
 
-    /// Waits for the first token; what came before it is handed out again. Where the whole answer is
-    /// limited, nothing reaches the caller before it is whole, and each piece is waited for.
-    pub(super) async fn events(self, mut events: ChatStream) -> Result<ChatStream, Unopened> {
+    /// Waits until `look` sees a word in the answer; what came before it is handed out again. Where
+    /// the whole answer is limited, nothing reaches the caller before it is whole, and each piece is
+    /// waited for.
+    pub(super) async fn open<T: Send + 'static>(
+        self,
+        mut pieces: BoxStream<'static, Result<T, LlmError>>,
+        mut look: impl FnMut(&T) -> Result<Glimpse, LlmError>,
+    ) -> Result<BoxStream<'static, Result<T, LlmError>>, Unopened> {
         let mut kept = Vec::new();
-        while let Some(event) = self.wait(events.next()).await? {
-            let event = event?;
-            if let ChatEvent::Finished { reason: FinishReason::ContentFilter, usage } = &event {
-                return Err(Unopened::withheld(*usage));
-            }
-            let opened = !matches!(event, ChatEvent::Started { .. });
-            kept.push(Ok(event));
-            if opened {
-                break;
+        while let Some(piece) = self.wait(pieces.next()).await? {
+            let piece = piece?;
+            let glimpse = look(&piece)?;
+            kept.push(Ok(piece));
+            match glimpse {
+                Glimpse::Silence => {}
+                Glimpse::Word => break,
+                Glimpse::Withheld(usage) => return Err(Unopened::withheld(usage)),
             }
         }
         let rest = match self.whole {
-            true => self.until_the_end(events),
-            false => events,
+            true => self.until_the_end(pieces),
+            false => pieces,
         };
         Ok(stream::iter(kept).chain(rest).boxed())
     }
 
-    fn until_the_end(self, mut events: ChatStream) -> ChatStream {
+    fn until_the_end<T: Send + 'static>(
+        self,
+        mut pieces: BoxStream<'static, Result<T, LlmError>>,
+    ) -> BoxStream<'static, Result<T, LlmError>> {
         async_stream::try_stream! {
-            while let Some(event) = self.wait(events.next()).await? {
-                yield event?;
+            while let Some(piece) = self.wait(pieces.next()).await? {
+                yield piece?;
             }
         }
         .boxed()
     }
+}
 
-    /// The same for a stream that is passed on as it is.
-    pub(super) async fn frames(
-        self,
-        client: &OpenAiClient,
-        mut frames: Frames,
-    ) -> Result<Frames, Unopened> {
-        let mut kept = Vec::new();
-        let mut withheld = false;
-        let mut usage = None;
-        loop {
-            let frame = match self.wait(frames.next()).await? {
-                Some(frame) => frame?,
-                None => break,
-            };
-            let chunk = match &frame {
-                Frame::Done => None,
-                Frame::Data(data) => Some(read(client, data)?),
-            };
-            kept.push(Ok(frame));
-            let Some(chunk) = chunk else { break };
-            if says_something(&chunk) {
-                return Ok(stream::iter(kept).chain(frames).boxed());
+/// What a piece of an answer shows that has said nothing yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Glimpse {
+    /// Nothing that a caller would miss.
+    Silence,
+    /// The first token, or the end of an answer without any.
+    Word,
+    /// The end of an answer of which all was withheld, and what it cost.
+    Withheld(Option<Usage>),
+}
+
+impl Glimpse {
+    /// Of an event of a port.
+    pub(crate) fn of(event: &ChatEvent) -> Self {
+        match event {
+            ChatEvent::Started { .. } => Self::Silence,
+            ChatEvent::Finished { reason: FinishReason::ContentFilter, usage } => {
+                Self::Withheld(*usage)
             }
-            usage = chunk.usage.as_ref().map(Usage::from).or(usage);
-            let reasons = chunk.choices.iter().filter_map(|choice| choice.finish_reason.as_ref());
-            withheld |= reasons.into_iter().any(|reason| *reason == FinishReason::ContentFilter);
-        }
-        match withheld {
-            true => Err(Unopened::withheld(usage)),
-            false => Ok(stream::iter(kept).chain(frames).boxed()),
+            _ => Self::Word,
         }
     }
 }
 
-fn read(client: &OpenAiClient, data: &str) -> Result<CompletionChunk, LlmError> {
-    let chunk: CompletionChunk = serde_json::from_str(data).map_err(|error| {
-        LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
-    })?;
-    match chunk.failure() {
-        Some(error) => Err(client.member_error(&error)),
-        None => Ok(chunk),
+/// Looks at the frames of OpenAI's protocol, whose end comes in several.
+#[derive(Default)]
+pub(super) struct FrameLook {
+    withheld: bool,
+    usage: Option<Usage>,
+}
+
+impl FrameLook {
+    pub(super) fn look(
+        &mut self,
+        client: &OpenAiClient,
+        frame: &Frame,
+    ) -> Result<Glimpse, LlmError> {
+        let data = match frame {
+            Frame::Done if self.withheld => return Ok(Glimpse::Withheld(self.usage)),
+            Frame::Done => return Ok(Glimpse::Word),
+            Frame::Data(data) => data,
+        };
+        let chunk: CompletionChunk = serde_json::from_str(data).map_err(|error| {
+            LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
+        })?;
+        if let Some(error) = chunk.failure() {
+            return Err(client.member_error(&error));
+        }
+        if says_something(&chunk) {
+            return Ok(Glimpse::Word);
+        }
+        self.usage = chunk.usage.as_ref().map(Usage::from).or(self.usage);
+        let mut reasons = chunk.choices.iter().filter_map(|choice| choice.finish_reason.as_ref());
+        self.withheld |= reasons.any(|reason| *reason == FinishReason::ContentFilter);
+        Ok(Glimpse::Silence)
     }
 }
 
