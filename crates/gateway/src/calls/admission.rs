@@ -67,7 +67,8 @@ impl Gateway {
     ) -> Result<Meter, GatewayError> {
         let inner = &self.inner;
         let terms = inner.limits.terms(&inner.db, &context).await?;
-        let usage = terms.want_forecast(model.id).then(|| forecast().usage(model));
+        let route = context.attempt.route_id();
+        let usage = terms.want_forecast(model.id, route).then(|| forecast().usage(model));
         let usage = usage.unwrap_or_default();
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         let taken = inner.limits.take(&terms, &context, model.id, tokens, Instant::now())?;

@@ -62,7 +62,7 @@ impl Meter {
             request_id: context.request_id,
             group_ids: admission.groups.clone(),
             attempt: i16::try_from(context.attempt.number()).unwrap_or(i16::MAX),
-            route_id: context.attempt.route().map(|route| route.id),
+            route_id: context.attempt.route_id(),
             route: context.attempt.route().map(|route| route.name.clone()),
         };
         Self {

@@ -43,6 +43,11 @@ impl Attempt {
         self.0.as_ref().map(|routed| &routed.route)
     }
 
+    /// Its id.
+    pub(crate) fn route_id(&self) -> Option<Uuid> {
+        self.route().map(|route| route.id)
+    }
+
     /// The first token came.
     pub(crate) fn begun(&self) {
         if let Some(routed) = &self.0 {
@@ -247,7 +252,9 @@ impl Tries<'_> {
         self.retries = 0;
         match self.refresh().await && self.pick(Instant::now()).is_ok() {
             true => {
-                tracing::debug!(route = %self.route.name, cause = cause.as_str(), "falling back");
+                let labels =
+                    [("route", self.route.name.clone()), ("cause", cause.as_str().to_owned())];
+                metrics::counter!("lyceum_gateway_fallbacks_total", &labels).increment(1);
                 Ok(())
             }
             false => Err(error),

@@ -10,6 +10,7 @@ mod models;
 mod protocols;
 mod providers;
 mod quotas;
+mod route_calls;
 mod route_faults;
 mod route_health;
 mod routes;
