@@ -21,6 +21,9 @@ use crate::quotas::Forecast;
 use crate::routes::{Ask, Attempt, Needs};
 use crate::{Gateway, GatewayError, ModelConfig, Purpose};
 
+/// The most tokens of a built-in model's answer through a route, where the request names none.
+const LOCAL_ANSWER: u32 = 2048;
+
 /// Who calls and what for; goes into the ledger row.
 #[derive(Clone, Debug)]
 pub struct CallContext {
@@ -109,6 +112,10 @@ impl Gateway {
         model.expect(ModelKind::Chat)?;
         let port = model.target.chat().ok_or_else(|| model.wrong_kind(ModelKind::Chat))?;
         model.apply_defaults(&mut request);
+        if context.attempt.route().is_some() && model.is_local() {
+            // It may never end by itself, and who asks a route does not know that it is local.
+            request.max_tokens.get_or_insert(LOCAL_ANSWER);
+        }
         if model.provider == "dify" {
             // It wants to know people apart, always by the same name.
             let user = || context.user_id.to_string().into();
