@@ -33,6 +33,17 @@ pub enum GatewayError {
     /// Nobody chose a model and none is built in.
     #[error("no {0:?} model is available")]
     NoModel(ModelKind),
+    /// Every target of a route rests after failures.
+    #[error("all targets of the route {route} are cooling down")]
+    RouteCooling {
+        /// The route's name.
+        route: String,
+        /// When the first of them is tried again.
+        retry_after: Duration,
+    },
+    /// No target of a route takes what the request brings.
+    #[error("no target of the route {0} takes the request's tools or images")]
+    RouteIncapable(String),
     /// A built-in model whose file is missing.
     #[error("the model {0} is not installed")]
     NotInstalled(String),
@@ -105,8 +116,12 @@ impl Problem for GatewayError {
     fn kind(&self) -> ErrorKind {
         match self {
             GatewayError::NotFound(_) | GatewayError::UnknownModel { .. } => ErrorKind::NotFound,
-            GatewayError::WrongKind { .. } => ErrorKind::BadRequest,
-            GatewayError::NoModel(_) | GatewayError::NotInstalled(_) => ErrorKind::Unavailable,
+            GatewayError::WrongKind { .. } | GatewayError::RouteIncapable(_) => {
+                ErrorKind::BadRequest
+            }
+            GatewayError::RouteCooling { .. }
+            | GatewayError::NoModel(_)
+            | GatewayError::NotInstalled(_) => ErrorKind::Unavailable,
             GatewayError::Llm(error) => error.kind(),
             GatewayError::Ledger { storage_full: true } => ErrorKind::StorageFull,
             GatewayError::Ledger { storage_full: false } => ErrorKind::Unavailable,
@@ -127,6 +142,8 @@ impl Problem for GatewayError {
             GatewayError::UnknownModel { .. } => "model_not_found",
             GatewayError::WrongKind { .. } => "wrong_model_kind",
             GatewayError::NoModel(_) => "no_model",
+            GatewayError::RouteCooling { .. } => "route_cooling",
+            GatewayError::RouteIncapable(_) => "route_incapable",
             GatewayError::NotInstalled(_) => "model_not_installed",
             GatewayError::Llm(error) => error.code(),
             GatewayError::Ledger { .. } => "ledger_unavailable",
@@ -156,6 +173,13 @@ impl Problem for GatewayError {
             }
             GatewayError::NoModel(kind) => {
                 format!("No {} model is available; add a provider or install one.", name(*kind))
+            }
+            GatewayError::RouteCooling { route, .. } => format!(
+                "All models behind '{route}' failed too often and are left alone for a while; try \
+                 again soon."
+            ),
+            GatewayError::RouteIncapable(route) => {
+                format!("No model behind '{route}' takes the tools or the images of this request.")
             }
             GatewayError::NotInstalled(model) => {
                 format!("The file of the built-in model '{model}' is not installed.")
@@ -190,7 +214,8 @@ impl Problem for GatewayError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             GatewayError::Llm(error) => error.retry_after(),
-            GatewayError::Limited { retry_after, .. } => Some(*retry_after),
+            GatewayError::Limited { retry_after, .. }
+            | GatewayError::RouteCooling { retry_after, .. } => Some(*retry_after),
             GatewayError::QuotaExceeded(refusal) => Some(refusal.retry_after()),
             GatewayError::Ledger { .. } => Some(Duration::from_secs(5)),
             _ => None,

@@ -57,6 +57,7 @@ pub(crate) fn refused(error: sqlx::Error, what: &'static str) -> GatewayError {
         Some("model_prices_version") => {
             GatewayError::invalid("valid_from", "is that of another version of the price")
         }
+        Some("model_route_targets_model") => GatewayError::NotFound("model"),
         Some("ai_model_configs_owner") => GatewayError::NotFound("provider"),
         Some("rate_limits_some") => {
             GatewayError::invalid("requests_per_minute", "one limit at least must be given")
@@ -71,7 +72,16 @@ pub(crate) fn refused(error: sqlx::Error, what: &'static str) -> GatewayError {
 
 /// The column that a CHECK with PostgreSQL's own name is about.
 fn column_of(constraint: &str) -> Option<&str> {
-    ["ai_model_configs_", "provider_configs_", "model_prices_", "rate_limits_", "user_quotas_"]
+    const TABLES: [&str; 7] = [
+        "ai_model_configs_",
+        "provider_configs_",
+        "model_prices_",
+        "model_route_targets_",
+        "model_routes_",
+        "rate_limits_",
+        "user_quotas_",
+    ];
+    TABLES
         .iter()
         .find_map(|table| constraint.strip_prefix(table))
         .and_then(|rest| rest.strip_suffix("_check"))

@@ -25,6 +25,7 @@ mod providers;
 mod quotas;
 pub mod reconcile;
 mod rollups;
+mod routes;
 mod usage;
 mod v1;
 
@@ -46,6 +47,7 @@ pub use models::ModelConfig;
 pub use payloads::{ForgetPayloads, LogPayloads};
 pub use quotas::QuotaRefusal;
 pub use rollups::FoldUsage;
+pub use routes::Attempt;
 
 use calls::Http;
 use ledger::Ledger;
@@ -53,6 +55,8 @@ use limits::Limits;
 use live::Live;
 use models::Catalogues;
 use payloads::Payloads;
+use quotas::Accounts;
+use routes::HealthBook;
 
 lyceum_http::rights! {
     ProviderRead = "provider", "read";
@@ -109,6 +113,7 @@ struct Inner {
     clock: Clock,
     ledger: Ledger,
     catalogues: Catalogues,
+    health: HealthBook,
     limits: Limits,
     accounts: Accounts,
     live: Live,
@@ -158,6 +163,7 @@ impl Gateway {
             http: Arc::new(Http::new(outgoing.clone())),
             ledger: Ledger::start(db.clone(), accounts.clone()),
             catalogues: Catalogues::new(),
+            health: HealthBook::default(),
             limits: Limits::new(settings.requests_per_minute, accounts.clone()),
             accounts,
             live: Live::new(clock.now()),
@@ -241,6 +247,7 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .merge(providers::router())
         .merge(distributions::router())
         .merge(models::router())
+        .merge(routes::router())
         .merge(usage::router())
         .merge(payloads::router())
         .merge(live::router())

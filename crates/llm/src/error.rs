@@ -17,6 +17,9 @@ pub enum LlmError {
     /// The prompt is longer than the model's context.
     #[error("the prompt is longer than the model's context: {0}")]
     ContextLength(String),
+    /// The provider refuses the prompt, or withholds the answer, for what it says.
+    #[error("the provider's content policy refused it: {0}")]
+    ContentPolicy(String),
     /// The provider limits the rate or the budget is used up there (429).
     #[error("the provider's limit is reached: {message}")]
     RateLimited {
@@ -81,7 +84,9 @@ impl Problem for LlmError {
             | LlmError::BrokenStream(_)
             | LlmError::Malformed(_) => ErrorKind::Upstream,
             LlmError::UnknownModel(_) => ErrorKind::NotFound,
-            LlmError::Rejected(_) | LlmError::ContextLength(_) => ErrorKind::BadRequest,
+            LlmError::Rejected(_) | LlmError::ContextLength(_) | LlmError::ContentPolicy(_) => {
+                ErrorKind::BadRequest
+            }
             LlmError::RateLimited { .. } => ErrorKind::TooManyRequests,
             LlmError::Timeout(_) => ErrorKind::UpstreamTimeout,
             LlmError::EngineUnavailable(_) => ErrorKind::Unavailable,
@@ -95,6 +100,7 @@ impl Problem for LlmError {
             LlmError::UnknownModel(_) => "provider_unknown_model",
             LlmError::Rejected(_) => "provider_rejected",
             LlmError::ContextLength(_) => "context_length_exceeded",
+            LlmError::ContentPolicy(_) => "content_policy",
             LlmError::RateLimited { .. } => "provider_rate_limited",
             LlmError::Provider { .. } => "provider_failed",
             LlmError::Connect(_) => "provider_unreachable",

@@ -25,6 +25,7 @@ pub(crate) fn from_answer(
     };
     match status.as_u16() {
         400 | 413 | 422 if said.is_too_long() => LlmError::ContextLength(message),
+        400 | 403 | 422 if said.withholds() => LlmError::ContentPolicy(message),
         // Google's and others' refusals of a key and of an empty account come as bad requests.
         400 if said.refuses_key() => LlmError::Unauthorized(message),
         400 | 403 if said.is_used_up() => LlmError::RateLimited { message, retry_after: None },
@@ -92,7 +93,10 @@ fn common_name(name: &str) -> Option<u16> {
         | "bad_request"
         | "failed_precondition"
         | "invalid_prompt"
-        | "context_length_exceeded" => 400,
+        | "context_length_exceeded"
+        | "content_filter"
+        | "content_policy_violation"
+        | "data_inspection_failed" => 400,
         "authentication_error" | "invalid_api_key" | "unauthorized" | "unauthenticated" => 401,
         "permission_error" | "permission_denied" | "forbidden" => 403,
         "not_found_error" | "not_found" | "model_not_found" => 404,
@@ -224,6 +228,25 @@ impl Said {
             || WORDS.iter().any(|words| self.message.contains(words))
     }
 
+    fn withholds(&self) -> bool {
+        const CODES: [&str; 9] = [
+            // OpenAI and Azure.
+            "content_filter",
+            "content_policy_violation",
+            // Qwen.
+            "data_inspection_failed",
+            "DataInspectionFailed",
+            // Doubao.
+            "SensitiveContentDetected",
+            "InputTextSensitiveContentDetected",
+            // Spark.
+            "10013",
+            "10014",
+            "10019",
+        ];
+        CODES.contains(&self.code.as_str())
+    }
+
     fn refuses_key(&self) -> bool {
         self.message.starts_with("API key not valid") || self.message.contains("API key expired")
     }
@@ -284,6 +307,16 @@ mod tests {
                 400,
                 r#"{"error":{"message":"too long","code":"context_length_exceeded"}}"#,
                 "the prompt is longer than the model's context: too long",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"filtered","type":null,"code":"content_filter"}}"#,
+                "the provider's content policy refused it: filtered",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"inappropriate","code":"data_inspection_failed"}}"#,
+                "the provider's content policy refused it: inappropriate",
             ),
             (
                 429,

@@ -236,12 +236,11 @@ async fn ask(
     request: ChatRequest,
 ) -> Result<Outcome, Outcome> {
     let context = CallContext {
-        user_id: plan.user_id,
         api_key_id: plan.api_key_id,
-        purpose: Purpose::Chat,
         conversation_id: Some(plan.conversation_id),
         message_id: Some(plan.message_id),
         request_id: plan.request_id,
+        ..CallContext::new(plan.user_id, Purpose::Chat)
     };
     let stream = chat.inner.gateway.chat(context, &plan.model, request).await;
     let mut stream = stream.map_err(|error| Outcome::failed(&error))?;

@@ -106,7 +106,7 @@ pub(crate) async fn finish(
             words = to_tsvector('simple', $6), error_code = $7, error_detail = $8,
             finish_reason = $9, citations = $10, prompt_tokens = $11, completion_tokens = $12,
             cost = $13, latency_ms = $14, first_token_ms = $15, model = coalesce($16, model),
-            heartbeat_at = $17
+            heartbeat_at = $17, provider = coalesce($18, provider)
          WHERE id = $1 AND user_id = $2 AND deleted_at IS NULL
            AND status IN ('pending', 'streaming')",
         message,
@@ -126,6 +126,7 @@ pub(crate) async fn finish(
         record.and_then(|record| record.first_token_ms).map(i64::from),
         record.map(|record| record.model.as_str()),
         at,
+        record.map(|record| record.provider.as_str()),
     )
     .execute(connection)
     .await?;

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use lyceum_core::new_id;
 use lyceum_llm::{ChatEvent, ChatMessage, ChatRequest, Role};
 
 use super::Plan;
@@ -65,12 +64,10 @@ async fn ask(chat: &Chat, plan: &Plan, question: &str, answer: &str) -> Option<S
     let mut request = ChatRequest::new(plan.model.model.clone(), messages);
     request.max_tokens = Some(MAX_TOKENS);
     let context = CallContext {
-        user_id: plan.user_id,
         api_key_id: plan.api_key_id,
-        purpose: Purpose::Title,
         conversation_id: Some(plan.conversation_id),
         message_id: Some(plan.message_id),
-        request_id: new_id(),
+        ..CallContext::new(plan.user_id, Purpose::Title)
     };
     let mut stream = chat.inner.gateway.chat(context, &plan.model, request).await.ok()?;
     let mut title = String::new();

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::{App, Client, text_of};
 
-/// A model of the provider in a conversation of its own.
-async fn conversation_with(client: &Client, upstream: &MockUpstream, model: &str) -> String {
+/// A model of the provider; its id.
+async fn model_of(client: &Client, upstream: &MockUpstream, model: &str) -> Value {
     let provider = json!({
         "provider": "custom", "name": format!("mock for {model}"), "scope": "personal",
         "base_url": upstream.base_url, "api_key": "sk-test-0123456789",
@@ -18,8 +18,35 @@ async fn conversation_with(client: &Client, upstream: &MockUpstream, model: &str
         "provider_config_id": provider["id"], "name": format!("mock {model}"), "model": model,
         "kind": "chat",
     });
-    let model = client.call("POST", "/models", Some(body)).await.expect(201);
-    client.conversation(json!({ "model_config_id": model["id"] })).await
+    client.call("POST", "/models", Some(body)).await.expect(201)["id"].clone()
+}
+
+/// A model of the provider in a conversation of its own.
+async fn conversation_with(client: &Client, upstream: &MockUpstream, model: &str) -> String {
+    let model = model_of(client, upstream, model).await;
+    client.conversation(json!({ "model_config_id": model })).await
+}
+
+#[tokio::test]
+async fn a_conversation_at_a_route_is_answered_by_the_target_that_works() {
+    let App { client, .. } = &App::new().await;
+    let upstream = MockUpstream::start().await;
+    let broken = model_of(client, &upstream, "status-500").await;
+    let good = model_of(client, &upstream, "ok").await;
+    let route = json!({
+        "name": "route", "scope": "personal", "settings": { "retries": 0 },
+        "targets": [{ "model_config_id": broken }, { "model_config_id": good, "priority": 2 }],
+    });
+    let route = client.call("POST", "/model-routes", Some(route)).await.expect(201);
+    let id = client.conversation(json!({ "model_config_id": route["id"] })).await;
+    let done = client.answer(&id, "hello").await;
+    assert_eq!(
+        (&done["status"], &done["content"]),
+        (&json!("completed"), &json!("You said: hello"))
+    );
+    // It is told who answered, and what that took.
+    assert_eq!((&done["provider"], &done["model"]), (&json!("custom"), &json!("ok")));
+    assert!(done["prompt_tokens"].as_i64().unwrap() > 0);
 }
 
 #[tokio::test]

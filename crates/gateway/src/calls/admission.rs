@@ -9,6 +9,7 @@ use super::{CallContext, Meter};
 use crate::limits::{RateStanding, Taken, describe_rates};
 use crate::payloads::Capture;
 use crate::quotas::{Forecast, Reserved, reserve};
+use crate::routes::Attempt;
 use crate::{Gateway, GatewayError, ModelConfig};
 
 /// A call that was let through: what it took from its rate limits and reserved of its quotas.
@@ -31,7 +32,8 @@ impl Admission {
 
     pub(crate) fn notice(&self) -> Notice {
         let warnings = self.reserved.as_ref().map(|reserved| reserved.warnings(self.began_at));
-        Notice { rates: self.taken.standing, warnings: warnings.unwrap_or_default().join(", ") }
+        let warnings = warnings.unwrap_or_default().join(", ");
+        Notice { rates: self.taken.standing, warnings, attempt: Attempt::default() }
     }
 }
 
@@ -40,6 +42,8 @@ impl Admission {
 pub(crate) struct Notice {
     rates: RateStanding,
     warnings: String,
+    /// Which attempt of its request the call is, and for which route.
+    pub(crate) attempt: Attempt,
 }
 
 impl Notice {
@@ -65,13 +69,18 @@ impl Gateway {
         let inner = &self.inner;
         let (call, now) = (lyceum_core::new_id(), inner.clock.now());
         let terms = inner.limits.terms(&inner.db, &context, now).await?;
-        let usage = terms.want_forecast(model.id).then(|| forecast().usage(model));
+        let route = context.attempt.route_id();
+        let usage = terms.want_forecast(model.id, route).then(|| forecast().usage(model));
         let usage = usage.unwrap_or_default();
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         let taken = inner.limits.take(&terms, &context, model.id, tokens, Instant::now())?;
+        let attempt = context.attempt.number();
         let reserved = match terms.quotas.is_empty() {
             true => None,
-            false => Some(reserve(&inner.db, &inner.ledger, &terms, now, model, &usage).await?),
+            false => {
+                let asked = (model, &usage, attempt);
+                Some(reserve(&inner.db, &inner.ledger, &terms, now, asked).await?)
+            }
         };
         let admission =
             Admission { call, began_at: now, groups: terms.groups.clone(), taken, reserved };

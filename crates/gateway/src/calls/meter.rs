@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lyceum_core::Problem as _;
@@ -9,6 +9,7 @@ use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
 use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
 use crate::live::{Ended, Entry};
 use crate::payloads::Capture;
+use crate::routes::{Attempt, Unopened};
 use crate::{GatewayError, ModelConfig};
 
 /// Measures one call and sees to it that it is recorded exactly once: by [`Meter::complete`], by
@@ -29,6 +30,7 @@ pub(crate) struct Meter {
     entry: Option<Entry>,
     /// What it leaves for finding faults, where its model keeps that.
     capture: Option<Box<Capture>>,
+    attempt: Attempt,
 }
 
 impl Meter {
@@ -63,6 +65,9 @@ impl Meter {
             message_id: context.message_id,
             request_id: context.request_id,
             group_ids: admission.groups.clone(),
+            attempt: i16::try_from(context.attempt.number()).unwrap_or(i16::MAX),
+            route_id: context.attempt.route_id(),
+            route: context.attempt.route().map(|route| route.name.clone()),
         };
         Self {
             ledger,
@@ -77,6 +82,7 @@ impl Meter {
             body: None,
             entry: None,
             capture: None,
+            attempt: context.attempt,
         }
     }
 
@@ -107,7 +113,9 @@ impl Meter {
 
     /// How the limits stand of who calls.
     pub(crate) fn notice(&self) -> Notice {
-        self.admission.as_ref().map(Admission::notice).unwrap_or_default()
+        let mut notice = self.admission.as_ref().map(Admission::notice).unwrap_or_default();
+        notice.attempt = self.attempt.clone();
+        notice
     }
 
     /// Keeps the request's body, from which the prompt is estimated only if it must be.
@@ -135,6 +143,7 @@ impl Meter {
     fn count(&mut self, text: &str) {
         if self.first_token_ms.is_none() && !text.is_empty() {
             self.first_token_ms = Some(millis(self.started));
+            self.attempt.begun();
         }
         let tokens = &mut self.estimate.completion_tokens;
         *tokens = tokens.saturating_add(tokens_of(text));
@@ -170,6 +179,15 @@ impl Meter {
         }
     }
 
+    /// No token came before the route gave up waiting for the answer.
+    pub(crate) async fn unopened(mut self, unopened: Unopened) -> GatewayError {
+        match unopened.usage {
+            Some(usage) => self.counted(usage),
+            None => self.refused(&unopened.error),
+        }
+        self.fail(unopened.error.into()).await
+    }
+
     /// The same for the last of several requests: the ones before it were answered and took
     /// about `spent` tokens.
     pub(crate) fn refused_after(&mut self, error: &LlmError, spent: u64) {
@@ -182,6 +200,9 @@ impl Meter {
     /// The answer is whole. Returns when it is in the ledger.
     pub(crate) async fn complete(mut self, usage: Option<Usage>) -> Result<(), GatewayError> {
         self.usage = usage.or(self.usage);
+        let first_token = self.first_token_ms.and_then(|millis| u64::try_from(millis).ok());
+        let latency = first_token.map_or_else(|| self.started.elapsed(), Duration::from_millis);
+        self.attempt.succeeded(latency);
         match self.close(CallStatus::Completed, None) {
             Some(receipt) => receipt.committed().await,
             None => Ok(()),
@@ -190,6 +211,7 @@ impl Meter {
 
     /// The call failed. Returns the error to report once the failure is in the ledger.
     pub(crate) async fn fail(mut self, error: GatewayError) -> GatewayError {
+        self.attempt.failed(&error);
         if let Some(receipt) = self.close(CallStatus::Failed, Some(&error)) {
             // The caller is told of a failure in any case; the ledger keeps the row and logs.
             drop(receipt.committed().await);

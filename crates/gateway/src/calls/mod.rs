@@ -18,7 +18,11 @@ pub(crate) use tokens::forecast_of_body;
 use tokens::{prompt_of_body, tokens_of};
 
 use crate::quotas::Forecast;
+use crate::routes::{Ask, Attempt, Needs};
 use crate::{Gateway, GatewayError, ModelConfig, Purpose};
+
+/// The most tokens of a built-in model's answer through a route, where the request names none.
+const LOCAL_ANSWER: u32 = 2048;
 
 /// Who calls and what for; goes into the ledger row.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct CallContext {
     pub message_id: Option<Uuid>,
     /// The request that it serves; one request may make several calls.
     pub request_id: Uuid,
+    /// Which attempt of the request it is, where a route asks.
+    pub attempt: Attempt,
 }
 
 impl CallContext {
@@ -47,6 +53,7 @@ impl CallContext {
             conversation_id: None,
             message_id: None,
             request_id: lyceum_core::new_id(),
+            attempt: Attempt::default(),
         }
     }
 }
@@ -72,9 +79,31 @@ impl HttpSend for Http {
 }
 
 impl Gateway {
-    /// Asks the model. The stream's last event comes after the call's ledger row is committed;
-    /// dropping the stream cancels the call at the provider and records it as cancelled.
+    /// Asks the model, or the models behind a route in turn. The stream's last event comes after the
+    /// call's ledger row is committed; dropping the stream cancels the call at the provider and
+    /// records it as cancelled.
     pub async fn chat(
+        &self,
+        context: CallContext,
+        model: &ModelConfig,
+        request: ChatRequest,
+    ) -> Result<MeteredStream, GatewayError> {
+        model.expect(ModelKind::Chat)?;
+        let Some(route) = model.route() else {
+            return self.chat_once(context, model, request).await;
+        };
+        let ask = Ask { streamed: true, pin: None, needs: Needs::of(&request) };
+        let mut tries = self.tries(context, route, &ask)?;
+        loop {
+            let (context, target) = tries.attempt()?;
+            match self.chat_once(context, target, request.clone()).await {
+                Ok(events) => return Ok(events),
+                Err(error) => tries.next(error).await?,
+            }
+        }
+    }
+
+    async fn chat_once(
         &self,
         context: CallContext,
         model: &ModelConfig,
@@ -83,6 +112,10 @@ impl Gateway {
         model.expect(ModelKind::Chat)?;
         let port = model.target.chat().ok_or_else(|| model.wrong_kind(ModelKind::Chat))?;
         model.apply_defaults(&mut request);
+        if context.attempt.route().is_some() && model.is_local() {
+            // It may never end by itself, and who asks a route does not know that it is local.
+            request.max_tokens.get_or_insert(LOCAL_ANSWER);
+        }
         if model.provider == "dify" {
             // It wants to know people apart, always by the same name.
             let user = || context.user_id.to_string().into();
@@ -91,14 +124,16 @@ impl Gateway {
         let prompt = tokens::prompt_of_messages(&request.messages);
         let max_tokens = request.max_tokens.map(u64::from);
         let forecast = || Forecast { prompt_tokens: prompt, max_tokens };
+        let attempt = context.attempt.clone();
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         meter.requested(|| serde_json::to_vec(&request).unwrap_or_default().into());
-        match port.chat(request).await {
+        let opened = match attempt.in_time(port.chat(request)).await {
+            Ok(events) => attempt.opened(events).await,
+            Err(error) => Err(error.into()),
+        };
+        match opened {
             Ok(events) => Ok(MeteredStream::new(events, meter)),
-            Err(error) => {
-                meter.refused(&error);
-                Err(meter.fail(error.into()).await)
-            }
+            Err(unopened) => Err(meter.unopened(unopened).await),
         }
     }
 
@@ -117,6 +152,26 @@ impl Gateway {
         &self,
         context: CallContext,
         model: &ModelConfig,
+        request: EmbeddingRequest,
+    ) -> Result<(EmbeddingResponse, Notice), GatewayError> {
+        model.expect(ModelKind::Embedding)?;
+        let Some(route) = model.route() else {
+            return self.embed_once(context, model, request).await;
+        };
+        let mut tries = self.tries(context, route, &Ask::default())?;
+        loop {
+            let (context, target) = tries.attempt()?;
+            match self.embed_once(context, target, request.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => tries.next(error).await?,
+            }
+        }
+    }
+
+    async fn embed_once(
+        &self,
+        context: CallContext,
+        model: &ModelConfig,
         mut request: EmbeddingRequest,
     ) -> Result<(EmbeddingResponse, Notice), GatewayError> {
         model.expect(ModelKind::Embedding)?;
@@ -126,6 +181,7 @@ impl Gateway {
         let sizes: Vec<u64> = request.input.iter().map(|text| tokens_of(text)).collect();
         let prompt = sizes.iter().sum();
         let forecast = || Forecast { prompt_tokens: prompt, max_tokens: None };
+        let attempt = context.attempt.clone();
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         let notice = meter.notice();
         meter.requested(|| {
@@ -133,7 +189,7 @@ impl Gateway {
             body.to_string().into()
         });
         let mut answered = 0;
-        match port.embed_counted(request, &mut answered).await {
+        match attempt.in_time(port.embed_counted(request, &mut answered)).await {
             Ok(response) => {
                 meter.served_by(&response.model);
                 meter.complete(response.usage).await?;

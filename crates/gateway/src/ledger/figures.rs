@@ -77,6 +77,9 @@ mod tests {
             message_id: None,
             request_id: Uuid::nil(),
             group_ids: Default::default(),
+            attempt: 1,
+            route_id: None,
+            route: None,
         }
     }
 

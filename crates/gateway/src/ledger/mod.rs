@@ -99,6 +99,11 @@ pub(crate) struct LedgerRow {
     pub(crate) request_id: Uuid,
     /// The groups that the caller is in; their quotas count the call.
     pub(crate) group_ids: Arc<[Uuid]>,
+    /// Which attempt of the request, from 1 on; a request counts by its first.
+    pub(crate) attempt: i16,
+    /// The route that asked, and its name at that time.
+    pub(crate) route_id: Option<Uuid>,
+    pub(crate) route: Option<String>,
 }
 
 /// What the ledger says of one call.

@@ -140,12 +140,12 @@ impl Buckets {
         }
     }
 
-    /// Puts back what was taken; `used` says how much of it was needed, by unit.
-    fn settle(&self, demands: &[Demand], used: impl Fn(Unit) -> f64) {
+    /// Puts back what was taken; `used` says how much of it was needed.
+    fn settle(&self, demands: &[Demand], used: impl Fn(&Demand) -> f64) {
         let mut buckets = self.lock();
         for demand in demands {
             if let Some(bucket) = buckets.get_mut(&demand.key) {
-                let level = bucket.level + demand.amount - used(demand.key.0);
+                let level = bucket.level + demand.amount - used(demand);
                 bucket.level = level.min(bucket.per_minute);
             }
         }
@@ -185,8 +185,8 @@ impl Taken {
     pub(crate) fn settle(mut self, tokens: f64) {
         let demands = std::mem::take(&mut self.demands);
         if demands.iter().any(|demand| demand.key.0 == Unit::Tokens) {
-            self.buckets.settle(&demands, |unit| match unit {
-                Unit::Requests => 1.0,
+            self.buckets.settle(&demands, |demand| match demand.key.0 {
+                Unit::Requests => demand.amount,
                 Unit::Tokens => tokens,
             });
         }

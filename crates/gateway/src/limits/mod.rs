@@ -51,13 +51,16 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    fn rules_for(&self, model: Uuid) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(move |r| r.level != Level::Model || r.subject == model)
+    /// Those of a model, and of the route that asks it.
+    fn rules_for(&self, model: Uuid, route: Option<Uuid>) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(move |rule| {
+            rule.level != Level::Model || rule.subject == model || Some(rule.subject) == route
+        })
     }
 
     /// Whether it matters how many tokens a call may take.
-    pub(crate) fn want_forecast(&self, model: Uuid) -> bool {
-        !self.quotas.is_empty() || self.rules_for(model).any(|rule| rule.tokens.is_some())
+    pub(crate) fn want_forecast(&self, model: Uuid, route: Option<Uuid>) -> bool {
+        !self.quotas.is_empty() || self.rules_for(model, route).any(|rule| rule.tokens.is_some())
     }
 }
 
@@ -169,15 +172,18 @@ impl Limits {
         now: Instant,
     ) -> Result<Taken, GatewayError> {
         let mut demands = Vec::new();
+        // A request counts once; a model is asked once more by each attempt.
+        let later = context.attempt.number() > 1;
         let mut demand = |unit, level, subject, per_minute: Option<f64>| {
             let amount = match unit {
+                Unit::Requests if later && subject != model => 0.0,
                 Unit::Requests => 1.0,
                 Unit::Tokens => tokens as f64,
             };
             let key = (unit, level, subject);
             demands.extend(per_minute.map(|per_minute| Demand { key, per_minute, amount }));
         };
-        for rule in terms.rules_for(model) {
+        for rule in terms.rules_for(model, context.attempt.route_id()) {
             demand(Unit::Requests, rule.level, rule.subject, rule.requests);
             demand(Unit::Tokens, rule.level, rule.subject, rule.tokens);
         }

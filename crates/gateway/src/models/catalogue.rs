@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::store::{self, UsableRow};
 use super::{ModelConfig, Target};
 use crate::providers::{Account, SEALED_IN, request_members};
+use crate::routes::{self, ROUTE, Route};
 use crate::{Gateway, GatewayError, LogPayloads, Price};
 
 /// How long another node's changes may go unnoticed; our own are noticed at once.
@@ -61,6 +62,11 @@ impl Catalogue {
         &self.models
     }
 
+    /// The route of this id.
+    pub(crate) fn route(&self, id: Uuid) -> Option<Arc<Route>> {
+        self.models.iter().find(|model| model.id == id)?.route().cloned()
+    }
+
     pub(crate) fn by_id(&self, id: Uuid, kind: ModelKind) -> Result<ModelConfig, GatewayError> {
         let model = self.models.iter().find(|model| model.id == id);
         let model = model.ok_or(GatewayError::NotFound("model"))?;
@@ -90,6 +96,11 @@ impl Catalogue {
         };
         model.expect(kind)?;
         Ok(model.clone())
+    }
+
+    fn claim<const N: usize>(&mut self, id: Uuid, claims: [(bool, Claim); N]) {
+        let held = claims.into_iter().filter(|(holds, _)| *holds);
+        self.defaults.extend(held.map(|(_, claim)| (claim, id)));
     }
 
     /// The user's choice, else the organisation's, else the built-in one, else any that works.
@@ -125,12 +136,21 @@ impl Gateway {
     async fn load(&self, user: Uuid) -> Result<Catalogue, GatewayError> {
         let mut tx = self.inner.db.begin_as(user).await?;
         let rows = store::usable(&mut tx, user, self.inner.clock.now()).await?;
-        tx.commit().await?;
         let mut catalogue =
             Catalogue { models: Vec::with_capacity(rows.len()), defaults: Vec::new() };
+        // Routes ask the others, and keep their places among them.
+        let mut places: Vec<(usize, UsableRow)> = Vec::new();
         let mut accounts: HashMap<Uuid, Option<Account>> = HashMap::new();
         for row in rows {
             let kind = kind_of(&row.kind);
+            if row.provider == ROUTE {
+                catalogue.claim(
+                    row.id,
+                    [(row.chosen, Claim::Chosen), (row.is_default, Claim::Organization)],
+                );
+                places.push((catalogue.models.len(), row));
+                continue;
+            }
             let local = self.inner.local.catalogue.iter().find(|model| model.id == row.model);
             let (target, available) = match row.provider_config_id {
                 None => (self.local(kind), local.is_some_and(|model| model.installed)),
@@ -147,9 +167,19 @@ impl Gateway {
                 (row.is_default, Claim::Organization),
                 (built_in && local.is_some_and(|model| model.default), Claim::BuiltIn),
             ];
-            let held = claims.into_iter().filter(|(holds, _)| *holds);
-            catalogue.defaults.extend(held.map(|(_, claim)| (claim, row.id)));
+            catalogue.claim(row.id, claims);
             catalogue.models.push(config_of(row, kind, local, target, available));
+        }
+        let wanted: Vec<(Uuid, &str)> =
+            places.iter().map(|(_, row)| (row.id, row.name.as_str())).collect();
+        let book = &self.inner.health;
+        let mut loaded = routes::load(&mut tx, book, &wanted, &catalogue.models).await?;
+        tx.commit().await?;
+        for (place, row) in places.into_iter().rev() {
+            // Where there is nothing to ask, there is no route.
+            if let Some(route) = loaded.remove(&row.id).filter(Route::is_available) {
+                catalogue.models.insert(place, route_config(row, route));
+            }
         }
         catalogue.defaults.sort_unstable();
         Ok(catalogue)
@@ -230,8 +260,29 @@ fn config_of(
     }
 }
 
+/// A route as the model that it is.
+fn route_config(row: UsableRow, route: Route) -> ModelConfig {
+    ModelConfig {
+        id: row.id,
+        kind: kind_of(&row.kind),
+        name: row.name,
+        provider: row.provider,
+        provider_config_id: None,
+        model: row.model,
+        max_tokens: None,
+        temperature: None,
+        context_length: route.context_length(),
+        dimensions: route.dimensions(),
+        options: Arc::default(),
+        price: Price::default(),
+        log_payloads: LogPayloads::Off,
+        available: true,
+        target: Target::Route(Arc::new(route)),
+    }
+}
+
 /// The kind in a row; a CHECK leaves no third.
-pub(super) fn kind_of(text: &str) -> ModelKind {
+pub(crate) fn kind_of(text: &str) -> ModelKind {
     match text {
         "embedding" => ModelKind::Embedding,
         _ => ModelKind::Chat,

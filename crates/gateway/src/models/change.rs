@@ -12,6 +12,7 @@ use super::RESERVED;
 use super::http::{CreateModel, ModelView, Prices, UpdateModel};
 use super::price_store;
 use super::store::{self, ListedRow, ModelValues, NewModel};
+use crate::routes::ROUTE;
 use crate::{Gateway, GatewayError, LogPayloads, ORGANIZATION_PROVIDER, Price, fields, providers};
 
 /// The most bytes of a model's options.
@@ -82,6 +83,7 @@ impl Gateway {
         let row = store::list(&mut tx, user, Some(id), self.inner.clock.now()).await?;
         let row = row.into_iter().next().ok_or(GatewayError::NotFound("model"))?;
         if body.changes_the_model() {
+            refuse_route(&row)?;
             check_editable(caller, row.owner_id)?;
             let values = merged(&row, &body)?;
             let written = store::update(&mut tx, user, id, &values).await;
@@ -105,6 +107,7 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(user).await?;
         let row = store::list(&mut tx, user, Some(id), now).await?;
         let row = row.into_iter().next().ok_or(GatewayError::NotFound("model"))?;
+        refuse_route(&row)?;
         check_editable(caller, row.owner_id)?;
         if row.provider_config_id.is_none() {
             let reason = "a built-in model cannot be deleted; set is_active to false instead";
@@ -146,6 +149,7 @@ impl Gateway {
             store::set_organization_default(tx, id, &row.kind, is_default).await?;
         }
         if let Some(price) = prices.over(&row)? {
+            refuse_route(&row)?;
             check_editable(caller, row.owner_id)?;
             if row.provider_config_id.is_none() {
                 let reason = "a built-in model costs nothing";
@@ -178,12 +182,17 @@ impl Gateway {
         let default = |kind| catalogue.default_of(kind).ok().map(|model| model.id);
         let defaults = [default(ModelKind::Chat), default(ModelKind::Embedding)];
         let shared = caller.may(ORGANIZATION_PROVIDER.0, ORGANIZATION_PROVIDER.1);
-        let visible = rows
-            .into_iter()
-            .filter(|row| row.usable || row.owner_id == Some(caller.user_id) || shared);
+        // A route is as usable as its targets are.
+        let usable = |row: &ListedRow| {
+            row.usable && (row.provider != ROUTE || catalogue.route(row.id).is_some())
+        };
+        let rows = rows.into_iter().map(|row| ListedRow { usable: usable(&row), ..row });
+        let visible =
+            rows.filter(|row| row.usable || row.owner_id == Some(caller.user_id) || shared);
         let view = |row: ListedRow| {
             let local = self.inner.local.catalogue.iter().find(|model| model.id == row.model);
-            let editable = row.owner_id == Some(caller.user_id) || shared;
+            let own = row.owner_id == Some(caller.user_id);
+            let editable = row.provider != ROUTE && (own || shared);
             ModelView::new(row, local, &defaults, editable)
         };
         Ok(visible.map(view).collect())
@@ -198,6 +207,14 @@ pub(crate) fn check_editable(caller: &Caller, owner: Option<Uuid>) -> Result<(),
         Some(_) => Err(ApiError::not_found("provider")),
         None if caller.may(resource, action) => Ok(()),
         None => Err(ApiError::forbidden(resource, action)),
+    }
+}
+
+/// Routes are changed as what they are.
+pub(super) fn refuse_route(row: &ListedRow) -> Result<(), GatewayError> {
+    match row.provider == ROUTE {
+        true => Err(GatewayError::invalid("id", "is a route; change it at /model-routes")),
+        false => Ok(()),
     }
 }
 

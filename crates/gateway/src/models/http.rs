@@ -37,6 +37,15 @@ pub(crate) enum Kind {
     Embedding,
 }
 
+impl From<ModelKind> for Kind {
+    fn from(kind: ModelKind) -> Self {
+        match kind {
+            ModelKind::Chat => Kind::Chat,
+            ModelKind::Embedding => Kind::Embedding,
+        }
+    }
+}
+
 impl From<Kind> for ModelKind {
     fn from(kind: Kind) -> Self {
         match kind {
@@ -62,7 +71,7 @@ pub(crate) struct ModelView {
     /// The name that people and `/v1` use.
     name: String,
     kind: Kind,
-    /// The provider's name; `local` for built-in models.
+    /// The provider's name; `local` for built-in models, `route` for routes.
     provider: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_config_id: Option<Uuid>,
@@ -114,14 +123,11 @@ impl ModelView {
         defaults: &[Option<Uuid>],
         editable: bool,
     ) -> Self {
-        let built_in = row.provider_config_id.is_none();
+        let built_in = row.provider == "local";
         let local = local.filter(|_| built_in);
         let free = built_in.then_some(Decimal::ZERO);
         Self {
-            kind: match kind_of(&row.kind) {
-                ModelKind::Chat => Kind::Chat,
-                ModelKind::Embedding => Kind::Embedding,
-            },
+            kind: kind_of(&row.kind).into(),
             scope: match (built_in, row.owner_id) {
                 (true, _) => "built_in",
                 (false, Some(_)) => "personal",

@@ -18,11 +18,12 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub(crate) use catalogue::Catalogues;
+pub(crate) use catalogue::{Catalogues, kind_of};
 pub(crate) use change::check_editable;
-pub(crate) use http::router;
+pub(crate) use http::{Kind, router};
 pub(crate) use local::register as register_local;
 
+use crate::routes::Route;
 use crate::{GatewayError, LogPayloads, Price};
 
 /// A model that somebody may use, ready to be called.
@@ -68,6 +69,8 @@ pub(crate) enum Target {
     Chat(Arc<dyn ChatModel>),
     /// The same for a model that embeds.
     Embedding(Arc<dyn EmbeddingModel>),
+    /// Through the targets of a route, in turn.
+    Route(Arc<Route>),
 }
 
 impl Target {
@@ -76,7 +79,7 @@ impl Target {
         match self {
             Target::OpenAi(client) => Some(client),
             Target::Chat(port) => Some(port.as_ref()),
-            Target::Embedding(_) => None,
+            Target::Embedding(_) | Target::Route(_) => None,
         }
     }
 
@@ -85,7 +88,7 @@ impl Target {
         match self {
             Target::OpenAi(client) => Some(client),
             Target::Embedding(port) => Some(port.as_ref()),
-            Target::Chat(_) => None,
+            Target::Chat(_) | Target::Route(_) => None,
         }
     }
 }
@@ -93,7 +96,15 @@ impl Target {
 impl ModelConfig {
     /// Whether it is built in.
     pub(crate) fn is_local(&self) -> bool {
-        self.provider_config_id.is_none()
+        self.provider_config_id.is_none() && self.route().is_none()
+    }
+
+    /// The route that it is.
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+        match &self.target {
+            Target::Route(route) => Some(route),
+            _ => None,
+        }
     }
 
     pub(crate) fn wrong_kind(&self, wanted: ModelKind) -> GatewayError {

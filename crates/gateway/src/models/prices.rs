@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::change::check_editable;
+use super::change::{check_editable, refuse_route};
 use super::http::Prices;
 use super::price_store::{self, PriceRow};
 use super::store;
@@ -118,6 +118,7 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(user).await?;
         let row = store::list(&mut tx, user, Some(id), now).await?;
         let row = row.into_iter().next().ok_or(GatewayError::NotFound("model"))?;
+        refuse_route(&row)?;
         check_editable(caller, row.owner_id)?;
         if row.provider_config_id.is_none() {
             return Err(

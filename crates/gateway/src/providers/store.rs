@@ -23,7 +23,7 @@ pub(super) async fn catalogue(
     let rows = sqlx::query_as!(
         ProviderRow,
         "SELECT name, display_name, default_base_url, requires_api_key, config_schema, is_active
-         FROM gateway.ai_providers ORDER BY NOT is_active, display_name"
+         FROM gateway.ai_providers WHERE name <> 'route' ORDER BY NOT is_active, display_name"
     )
     .fetch_all(connection)
     .await?;
@@ -38,7 +38,7 @@ pub(super) async fn kind(
     let row = sqlx::query_as!(
         ProviderRow,
         "SELECT name, display_name, default_base_url, requires_api_key, config_schema, is_active
-         FROM gateway.ai_providers WHERE name = $1",
+         FROM gateway.ai_providers WHERE name = $1 AND name <> 'route'",
         name,
     )
     .fetch_optional(connection)

@@ -31,13 +31,18 @@ impl Forecast {
     }
 }
 
-/// What a call may take of quotas.
-fn wanted(model: &ModelConfig, usage: &Usage) -> Amounts {
+/// What a call may take of quotas; the later attempts of a request are no calls of their own.
+fn wanted(model: &ModelConfig, usage: &Usage, attempt: u16) -> Amounts {
     let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
     // Of what an unknown price is one cannot tell: a call passes while anything is left.
     let cost = model.price.cost(model.kind, usage).unwrap_or(Decimal::new(1, 9));
     let local = model.provider_config_id.is_none();
-    Amounts::new(1, tokens.max(1), cost.min(Decimal::from(999_999_999)), u64::from(local))
+    Amounts::new(
+        u64::from(attempt == 1),
+        tokens.max(1),
+        cost.min(Decimal::from(999_999_999)),
+        u64::from(local),
+    )
 }
 
 /// Reserves for a call at every quota that binds it.
@@ -46,8 +51,8 @@ pub(crate) async fn reserve(
     ledger: &Ledger,
     terms: &Terms,
     at: DateTime<Utc>,
-    model: &ModelConfig,
-    usage: &Usage,
+    (model, usage, attempt): (&ModelConfig, &Usage, u16),
 ) -> Result<Reserved, GatewayError> {
-    leases::reserve(db, &terms.quotas, ledger.holder().await?, wanted(model, usage), at).await
+    let wanted = wanted(model, usage, attempt);
+    leases::reserve(db, &terms.quotas, ledger.holder().await?, wanted, at).await
 }

@@ -148,6 +148,14 @@ pub(super) struct UsageCall {
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<Uuid>,
     request_id: Uuid,
+    /// Which attempt of the request, from 1 on; the attempts of one request share `request_id`.
+    attempt: i16,
+    /// The route that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route_id: Option<Uuid>,
+    /// Its name at that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<String>,
 }
 
 impl From<CallRow> for UsageCall {
@@ -177,6 +185,9 @@ impl From<CallRow> for UsageCall {
             conversation_id: row.conversation_id,
             message_id: row.message_id,
             request_id: row.request_id,
+            attempt: row.attempt,
+            route_id: row.route_id,
+            route: row.route,
         }
     }
 }

@@ -34,6 +34,9 @@ pub(super) struct CallRow {
     pub(super) conversation_id: Option<Uuid>,
     pub(super) message_id: Option<Uuid>,
     pub(super) request_id: Uuid,
+    pub(super) attempt: i16,
+    pub(super) route_id: Option<Uuid>,
+    pub(super) route: Option<String>,
 }
 
 const CALL: &str = "SELECT s.*, u.username::text AS username

@@ -7,13 +7,16 @@ use lyceum_core::causes;
 use lyceum_llm::ModelKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Failure;
 use crate::ModelConfig;
 use crate::models::RESERVED;
+use crate::routes::{Needs, Route};
 
 /// A request's JSON object, its members left as they came.
+#[derive(Clone)]
 pub(super) struct Body(BTreeMap<String, Box<RawValue>>);
 
 /// Reads a body of at most `limit` bytes.
@@ -69,6 +72,20 @@ impl Body {
     pub(super) fn has_items(&self, name: &str) -> bool {
         let list = self.0.get(name).and_then(|raw| raw.get().trim_start().strip_prefix('['));
         list.is_some_and(|items| !items.trim_start().starts_with(']'))
+    }
+
+    /// What of the request matters to a route.
+    pub(super) fn needs(&self, route: &Route) -> Needs {
+        let parts = |value: &Value| {
+            let content = value.get("content").and_then(Value::as_array).cloned();
+            content.unwrap_or_default()
+        };
+        let image = |part: Value| part.get("type").is_some_and(|kind| kind == "image_url");
+        let images = route.minds_images() && {
+            let messages = self.get::<Vec<Value>>("messages").ok().flatten().unwrap_or_default();
+            messages.iter().flat_map(parts).any(image)
+        };
+        Needs { tools: self.has_items("tools"), images }
     }
 
     pub(super) fn set(&mut self, name: &str, value: impl Serialize) -> Result<(), Failure> {

@@ -7,8 +7,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::body::Body;
-use super::{Failure, context, describe, forward, read_request};
+use super::routed::{Question, routed};
+use super::{Failure, Pinned, context, describe, forward, read_request};
 use crate::models::Target;
+use crate::routes::{Needs, Route};
 use crate::{CallContext, Gateway, ModelConfig};
 
 /// The most texts of one request that is not passed on as it is.
@@ -25,28 +27,53 @@ enum Input {
 /// Turns texts into vectors, as OpenAI's embeddings do.
 #[utoipa::path(post, path = "/embeddings", tag = "openai",
     request_body = Object,
+    params(("x-lyceum-target" = Option<String>, Header,
+            description = "A target of the route that `model` names, by id or name: no other is asked")),
     responses((status = 200, description = "The vectors", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
               (status = 404, description = "Unknown model, in OpenAI's form", body = Object)))]
 pub(super) async fn create_embedding(
     State(gateway): State<Gateway>,
+    pinned: Pinned,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (caller, mut body) = read_request(&gateway, request).await?;
+    let (caller, body) = read_request(&gateway, request).await?;
     let model = body.model()?;
     if !body.has("input") {
         return Err(Failure::bad_request("missing_field", "'input' is required."));
     }
     let model = gateway.catalogue(caller.user_id).await?.by_name(&model, ModelKind::Embedding)?;
-    let context = context(&caller);
-    match &model.target {
-        Target::OpenAi(client) => {
-            body.aim_at(&model)?;
-            let call = forward::Call { gateway: &gateway, context, model: &model, client };
-            call.embeddings(body).await
+    routed(&gateway, context(&caller), &model, pinned, Texts(body)).await
+}
+
+/// Texts to be embedded.
+#[derive(Clone)]
+struct Texts(Body);
+
+impl Question for Texts {
+    fn is_streamed(&self) -> bool {
+        false
+    }
+
+    fn needs(&self, _: &Route) -> Needs {
+        Needs::default()
+    }
+
+    async fn ask(
+        self,
+        gateway: &Gateway,
+        context: CallContext,
+        model: &ModelConfig,
+    ) -> Result<Response, Failure> {
+        let Self(mut body) = self;
+        match &model.target {
+            Target::OpenAi(client) => {
+                body.aim_at(model)?;
+                forward::Call { gateway, context, model, client }.embeddings(body).await
+            }
+            _ => translated(gateway, context, model, &body).await,
         }
-        _ => translated(&gateway, context, &model, &body).await,
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::GatewayError;
 use crate::limits::{RateRefusal, describe_rates};
+use crate::routes::{Refusal, Verdict};
 
 /// OpenAI's name for a quota that is used up, as a code and as a type.
 const NO_QUOTA: &str = "insufficient_quota";
@@ -21,6 +22,13 @@ pub(super) struct Failure {
     message: String,
     retry_after: Option<Duration>,
     rate: Option<Box<RateRefusal>>,
+    verdict: Verdict,
+}
+
+impl Refusal for Failure {
+    fn verdict(&self) -> Verdict {
+        self.verdict
+    }
 }
 
 impl Failure {
@@ -36,6 +44,7 @@ impl Failure {
             message: message.into(),
             retry_after: None,
             rate: None,
+            verdict: Verdict::default(),
         }
     }
 
@@ -68,7 +77,7 @@ impl From<ApiError> for Failure {
 
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
-        let retry_after = error.retry_after();
+        let (retry_after, verdict) = (error.retry_after(), error.verdict());
         let status = match &error {
             // The provider's own refusals keep their status where it means the same here.
             GatewayError::Llm(LlmError::ContextLength(_)) => StatusCode::BAD_REQUEST,
@@ -86,7 +95,7 @@ impl From<GatewayError> for Failure {
             GatewayError::Limited { rate, .. } => Some(rate),
             _ => None,
         };
-        Self { retry_after, rate, ..Self::new(status, code, detail) }
+        Self { retry_after, rate, verdict, ..Self::new(status, code, detail) }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, header};
 use lyceum_llm::openai::{CompletionChunk, Frame, Frames, OpenAiClient, WireUsage};
-use lyceum_llm::{ChatModel as _, LlmError, Usage};
+use lyceum_llm::{ChatModel as _, FinishReason, LlmError, Usage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -45,6 +45,21 @@ struct Glance {
 struct GlanceChoice {
     #[serde(default)]
     message: Option<GlanceMessage>,
+    #[serde(default)]
+    finish_reason: Option<FinishReason>,
+}
+
+impl Glance {
+    /// Whether the provider said nothing at all and names its content filter for it.
+    fn is_withheld(&self) -> bool {
+        let mut choices = self.choices.iter().flatten().peekable();
+        choices.peek().is_some()
+            && choices.all(|choice| {
+                let content = choice.message.as_ref().and_then(|message| message.content.as_ref());
+                choice.finish_reason == Some(FinishReason::ContentFilter)
+                    && content.is_none_or(String::is_empty)
+            })
+    }
 }
 
 #[derive(Deserialize)]
@@ -74,12 +89,17 @@ impl Call<'_> {
             Err(LlmError::Rejected(words)) if wants_stream(&words) => {
                 let request = translate::request(body)?;
                 let request_id = self.context.request_id;
-                match self.client.chat(request).await {
+                let attempt = &self.context.attempt;
+                let opened = match attempt.in_time(self.client.chat(request)).await {
+                    Ok(events) => attempt.opened(events).await,
+                    Err(error) => Err(error.into()),
+                };
+                match opened {
                     Ok(events) => {
                         let events = MeteredStream::new(events, meter);
                         translate::whole(self.gateway, self.model, request_id, events).await
                     }
-                    Err(error) => Err(failed(meter, error).await),
+                    Err(unopened) => Err(meter.unopened(unopened).await.into()),
                 }
             }
             Err(error) => Err(failed(meter, error).await),
@@ -94,8 +114,11 @@ impl Call<'_> {
     }
 
     async fn ask(&self, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
-        let response = self.client.post(path, body).await?;
-        glance(self.client, self.client.read(response).await?)
+        let answer = async {
+            let response = self.client.post(path, body).await?;
+            glance(self.client, self.client.read(response).await?)
+        };
+        self.context.attempt.in_time(answer).await
     }
 
     async fn answered(
@@ -104,12 +127,16 @@ impl Call<'_> {
         (answer, glance): (Bytes, Glance),
     ) -> Result<Response, Failure> {
         let notice = meter.notice();
+        let usage = glance.usage.as_ref().map(Usage::from);
+        if let Err(unopened) = self.context.attempt.refuse_withheld(glance.is_withheld(), usage) {
+            return Err(meter.unopened(unopened).await.into());
+        }
         meter.served_by(glance.model.as_deref().unwrap_or_default());
         let texts = glance.choices.iter().flatten().filter_map(|choice| choice.message.as_ref());
         for text in texts.filter_map(|message| message.content.as_deref()) {
             meter.text(text);
         }
-        meter.complete(glance.usage.as_ref().map(Usage::from)).await?;
+        meter.complete(usage).await?;
         let mut response = Response::new(HttpBody::from(answer));
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -129,7 +156,8 @@ impl Call<'_> {
         let sent = body.to_bytes()?;
         let meter = self.begin(&sent).await?;
         let notice = meter.notice();
-        let mut answer = self.client.post("chat/completions", sent).await;
+        let attempt = &self.context.attempt;
+        let mut answer = attempt.in_time(self.client.post("chat/completions", sent)).await;
         // Older servers know no stream_options.
         if let Err(LlmError::Rejected(words)) = &answer
             && words.contains("stream_options")
@@ -137,11 +165,16 @@ impl Call<'_> {
         {
             body = Body::from_bytes(&asked)?;
             body.remove("stream_options");
-            answer = self.client.post("chat/completions", body.to_bytes()?).await;
+            let plain = self.client.post("chat/completions", body.to_bytes()?);
+            answer = attempt.in_time(plain).await;
         }
-        let frames = match answer {
-            Ok(response) => self.client.frames(response),
-            Err(error) => return Err(failed(meter, error).await),
+        let opened = match answer {
+            Ok(response) => attempt.opened_frames(self.client, self.client.frames(response)).await,
+            Err(error) => Err(error.into()),
+        };
+        let frames = match opened {
+            Ok(frames) => frames,
+            Err(unopened) => return Err(meter.unopened(unopened).await.into()),
         };
         let relay = Relay {
             client: self.client.clone(),

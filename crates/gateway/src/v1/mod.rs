@@ -9,6 +9,7 @@ mod failure;
 mod forward;
 mod list;
 mod request;
+mod routed;
 mod translate;
 
 use axum::extract::{FromRequestParts, Request};
@@ -19,7 +20,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::calls::Notice;
-use crate::{CallContext, Gateway, InferenceCreate, ModelConfig, Purpose};
+use crate::{CallContext, Gateway, GatewayError, InferenceCreate, ModelConfig, Purpose};
 use failure::Failure;
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
@@ -43,6 +44,42 @@ impl<S: Send + Sync> FromRequestParts<S> for Admitted {
     ) -> Result<Self, Failure> {
         let allow = Allow::<InferenceCreate>::from_request_parts(parts, state).await?;
         Ok(Self(allow.caller))
+    }
+}
+
+/// The target that the caller insists on, by id or name.
+struct Pinned(Option<String>);
+
+/// Names a target of a route.
+const PIN: &str = "x-lyceum-target";
+
+impl<S: Send + Sync> FromRequestParts<S> for Pinned {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Failure> {
+        let Some(value) = parts.headers.get(PIN) else { return Ok(Self(None)) };
+        match value.to_str() {
+            Ok(name) => Ok(Self(Some(name.trim().to_owned()))),
+            Err(_) => {
+                let message = format!("The header {PIN} is not plain text.");
+                Err(Failure::bad_request("invalid_target", message))
+            }
+        }
+    }
+}
+
+impl Pinned {
+    /// Of a model that is no route only the model itself can be asked.
+    fn check(&self, model: &ModelConfig) -> Result<(), GatewayError> {
+        match &self.0 {
+            Some(name) if *name != model.name && name.parse() != Ok(model.id) => {
+                Err(GatewayError::UnknownModel {
+                    requested: name.chars().take(100).collect(),
+                    available: vec![model.name.clone()],
+                })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -71,10 +108,17 @@ fn context(caller: &Caller) -> CallContext {
 fn describe(headers: &mut HeaderMap, request_id: Uuid, model: &ModelConfig, notice: &Notice) {
     notice.describe(headers);
     let text = |value: &str| HeaderValue::from_str(value).ok();
+    let served = text(&model.model);
+    let provider = text(&model.provider);
+    let requested = notice.attempt.route().map_or(&model.name, |route| &route.name);
     let described = [
         ("x-request-id", text(&request_id.to_string())),
-        ("x-lyceum-model", text(&model.model)),
-        ("x-lyceum-provider", text(&model.provider)),
+        ("x-lyceum-model", served.clone()),
+        ("x-lyceum-provider", provider.clone()),
+        ("x-lyceum-requested-model", text(requested)),
+        ("x-lyceum-served-model", served),
+        ("x-lyceum-served-provider", provider),
+        ("x-lyceum-attempts", Some(notice.attempt.number().into())),
     ];
     for (name, value) in described {
         if let Some(value) = value {

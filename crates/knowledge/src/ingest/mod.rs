@@ -77,7 +77,10 @@ impl From<KnowledgeError> for Stop {
         let (code, detail) = (error.code().to_owned(), error.detail());
         let hopeless = match &error {
             KnowledgeError::Gateway(lyceum_gateway::GatewayError::Llm(error)) => {
-                matches!(error, LlmError::Rejected(_) | LlmError::ContextLength(_))
+                matches!(
+                    error,
+                    LlmError::Rejected(_) | LlmError::ContextLength(_) | LlmError::ContentPolicy(_)
+                )
             }
             KnowledgeError::Dimension { .. } => true,
             _ => false,

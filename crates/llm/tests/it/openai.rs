@@ -38,7 +38,7 @@ async fn sparks_failures_come_with_status_200() {
     for (code, wanted) in [
         (11202, "provider_rate_limited"),
         (10907, "context_length_exceeded"),
-        (10013, "provider_rejected"),
+        (10013, "content_policy"),
         (10110, "provider_failed"),
     ] {
         wire.will(Reply::of(json!({"code": code, "message": "x", "sid": "s"}).to_string()));

@@ -155,6 +155,7 @@ pub fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<S
         "messages" => "message",
         "providers" => "provider",
         "models" => "model",
+        "model-routes" => "model_route",
         "api-keys" => "api_key",
         "knowledge-bases" => "knowledge_base",
         "documents" => "document",
@@ -196,6 +197,9 @@ pub fn with_ids(path: &str, foreign: &BTreeMap<&str, String>) -> Option<Option<S
 /// One of everything that a person can own.
 pub async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str, String> {
     let ids = world.model(owner, "ok").await.unwrap();
+    let route = json!({ "name": "mine", "scope": "personal",
+                        "targets": [{ "model_config_id": ids.model }] });
+    let route = owner.post("/api/v1/model-routes", route).await.unwrap();
     let key = owner.post("/api/v1/api-keys", json!({ "name": "mine" })).await.unwrap();
     let sessions = owner.get("/api/v1/me/sessions").await.unwrap();
     let base = knowledge_base(owner, "mine").await.unwrap();
@@ -218,6 +222,7 @@ pub async fn belongings(world: &World, owner: &Session) -> BTreeMap<&'static str
         ("message", id(&message).unwrap()),
         ("provider", ids.provider),
         ("model", ids.model),
+        ("model_route", id(&route).unwrap()),
         ("api_key", id(&key).unwrap()),
         ("knowledge_base", base),
         ("document", document),

@@ -28,6 +28,11 @@ use running::Running;
 /// | `paced-N` | the same with N ms between the chunks, by a clock that never falls behind |
 /// | `gated` | each chunk waits for [`MockUpstream::release`] |
 /// | `status-NNN` | that HTTP status with an error document; 429 and 503 with `Retry-After: 1` |
+/// | `flaky-N` | the first N calls fail with status 500, the others answer |
+/// | `limited-N` | the same with status 429 |
+/// | `context-length` | refuses the prompt as too long (in OpenAI's words) |
+/// | `content-policy` | refuses the prompt for what it says (in OpenAI's words) |
+/// | `withheld` | answers nothing but `content_filter` as the reason to end |
 /// | `cut` | the connection breaks after two chunks, or within the body |
 /// | `garbage` | text that is no JSON, with status 200 |
 /// | `half-frame` | the stream ends within a frame, without `[DONE]` |

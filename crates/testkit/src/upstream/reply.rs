@@ -45,6 +45,9 @@ impl Reply {
         if model == "tools" {
             (finish_reason, words) = ("tool_calls", vec![]);
         }
+        if model == "withheld" {
+            (finish_reason, words) = ("content_filter", vec![]);
+        }
         let streamed = body["stream"].as_bool().unwrap_or(false);
         let asked = body["stream_options"]["include_usage"].as_bool().unwrap_or(false);
         let thinks = matches!(model, "think" | "tools");

@@ -76,7 +76,7 @@ async fn chat(AxumState(state): AxumState<Arc<State>>, request: Request) -> Resp
     if streamed {
         return answer(state, Dialect::Chat, &model, &body).await;
     }
-    if let Some(failure) = fault(Dialect::Chat, &model).await {
+    if let Some(failure) = fault(&state, Dialect::Chat, &model).await {
         return failure;
     }
     if model == "stream-only" {
@@ -102,7 +102,7 @@ async fn embeddings(AxumState(state): AxumState<Arc<State>>, request: Request) -
         Err(refusal) => return refusal,
     };
     let model = body["model"].as_str().unwrap_or_default().to_owned();
-    if let Some(failure) = fault(Dialect::Chat, &model).await {
+    if let Some(failure) = fault(&state, Dialect::Chat, &model).await {
         return failure;
     }
     if model == "cut" {
@@ -133,7 +133,7 @@ async fn embeddings(AxumState(state): AxumState<Arc<State>>, request: Request) -
 
 /// The answer of a model as a stream of the protocol.
 async fn answer(state: Arc<State>, dialect: Dialect, model: &str, body: &Value) -> Response {
-    if let Some(failure) = fault(dialect, model).await {
+    if let Some(failure) = fault(&state, dialect, model).await {
         return failure;
     }
     let reply = Reply::to(model, dialect, body);
@@ -259,16 +259,33 @@ async fn gemini(
 }
 
 /// The faults that come before any answer.
-async fn fault(dialect: Dialect, model: &str) -> Option<Response> {
+async fn fault(state: &State, dialect: Dialect, model: &str) -> Option<Response> {
+    for (prefix, status) in
+        [("flaky-", StatusCode::INTERNAL_SERVER_ERROR), ("limited-", StatusCode::TOO_MANY_REQUESTS)]
+    {
+        let failing = model.strip_prefix(prefix).and_then(|calls| calls.parse::<u64>().ok());
+        let calls = locked(&state.counts).calls.get(model).copied().unwrap_or(0);
+        if failing.is_some_and(|failing| calls <= failing) {
+            return Some(error(dialect, status, "not yet"));
+        }
+    }
     if let Some(code) = model.strip_prefix("status-").and_then(|code| code.parse().ok()) {
         let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         return Some(error(dialect, status, "as the model's name asks"));
     }
     match model {
         "hang" => std::future::pending().await,
+        "context-length" => Some(refusal("context_length_exceeded")),
+        "content-policy" => Some(refusal("content_filter")),
         "garbage" => Some("<html>Bad gateway, but with status 200</html>".into_response()),
         _ => None,
     }
+}
+
+/// A request that is refused for a reason of this name.
+fn refusal(code: &str) -> Response {
+    let body = json!({"error": {"message": "as the model's name asks", "code": code}});
+    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
 }
 
 fn error(dialect: Dialect, status: StatusCode, message: &str) -> Response {

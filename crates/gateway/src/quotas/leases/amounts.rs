@@ -33,7 +33,8 @@ impl Amounts {
                     + i128::from(row.latency_ms.rem_euclid(1000) > 0)
             }
         };
-        Self([1, tokens, row.cost.map_or(0, billionths), seconds])
+        // Of a request only the first attempt is a call.
+        Self([i128::from(row.attempt == 1), tokens, row.cost.map_or(0, billionths), seconds])
     }
 
     pub(super) fn from_decimals(amounts: &[Decimal]) -> Self {

@@ -209,6 +209,26 @@ pub const CASES: &[Case] = &[
          VALUES ($1, 'made', $1, $1, 'm', 'm', 'chat', now(), now())",
     ),
     case(
+        "gateway.model_routes",
+        "id = md5($1::text)::uuid",
+        Owner,
+        "WITH model AS (
+             INSERT INTO gateway.ai_model_configs (id, provider, owner_id, name, model, kind,
+               created_at, updated_at)
+             VALUES (md5($1::text)::uuid, 'route', $1, 'r', 'r', 'chat', now(), now()))
+         INSERT INTO gateway.model_routes (id, retries, backoff_ms, wait_budget_ms, fallback_on,
+           failure_percent, min_calls, window_ms, cooldown_ms, created_at, updated_at)
+         VALUES (md5($1::text)::uuid, 1, 100, 1000, '{error}', 50, 5, 60000, 1000, now(), now())",
+    ),
+    case(
+        "gateway.model_route_targets",
+        "id = $1",
+        Owner,
+        "INSERT INTO gateway.model_route_targets (id, route_id, model_config_id, priority, weight,
+           created_at, updated_at)
+         VALUES ($1, md5($1::text)::uuid, $1, 1, 1, now(), now())",
+    ),
+    case(
         "gateway.user_default_models",
         "user_id = $1",
         Owner,
