@@ -24,7 +24,7 @@ use crate::{Identity, IdentityError};
 impl Authenticator for Identity {
     async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
         let now = self.clock().now();
-        let (standing, credential) = match bearer(parts) {
+        let (standing, credential) = match token(parts) {
             Some(token) if token.starts_with(API_KEY_PREFIX) => {
                 let standing = self.api_key(token).await?;
                 standing.map(|standing| (standing.clone(), Credential::ApiKey(standing.id)))
@@ -55,12 +55,18 @@ impl Authenticator for Identity {
     }
 }
 
-/// The token of an `Authorization: Bearer` header. Other schemes are a proxy's affair.
-fn bearer(parts: &Parts) -> Option<&str> {
-    let text = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = text.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The token of an `Authorization: Bearer` header, or of `x-api-key`, as Anthropic's clients send
+/// theirs. Other schemes are a proxy's affair.
+fn token(parts: &Parts) -> Option<&str> {
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = header(header::AUTHORIZATION).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    });
+    bearer.or_else(|| header(API_KEY)).map(str::trim)
 }
+
+const API_KEY: header::HeaderName = header::HeaderName::from_static("x-api-key");
 
 impl Identity {
     async fn session(

@@ -72,9 +72,9 @@ impl Account {
     pub(crate) fn target(&self, kind: ModelKind) -> Option<Target> {
         Some(match (kind, self.clone()) {
             (_, Account::OpenAi(client)) => Target::OpenAi(client),
-            (ModelKind::Chat, Account::Responses(client, _)) => Target::Chat(Arc::new(client)),
+            (ModelKind::Chat, Account::Responses(client, _)) => Target::Responses(client),
             (ModelKind::Embedding, Account::Responses(_, client)) => Target::OpenAi(client),
-            (ModelKind::Chat, Account::Anthropic(client)) => Target::Chat(Arc::new(client)),
+            (ModelKind::Chat, Account::Anthropic(client)) => Target::Anthropic(client),
             (ModelKind::Chat, Account::Gemini(client)) => Target::Chat(Arc::new(client)),
             (ModelKind::Embedding, Account::Gemini(client)) => Target::Embedding(Arc::new(client)),
             (ModelKind::Chat, Account::Ollama(client)) => Target::Chat(Arc::new(client)),

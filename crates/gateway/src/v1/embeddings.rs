@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::body::Body;
-use super::{Failure, context, describe, forward, read_request};
+use super::call::Call;
+use super::{Failure, context, describe, read_request};
+use crate::limits::Dialect;
 use crate::models::Target;
 use crate::{CallContext, Gateway, ModelConfig};
 
@@ -43,8 +45,9 @@ pub(super) async fn create_embedding(
     match &model.target {
         Target::OpenAi(client) => {
             body.aim_at(&model)?;
-            let call = forward::Call { gateway: &gateway, context, model: &model, client };
-            call.embeddings(body).await
+            let dialect = Dialect::OpenAi;
+            let call = Call { gateway: &gateway, context, model: &model, dialect };
+            call.embeddings(client, body).await
         }
         _ => translated(&gateway, context, &model, &body).await,
     }
@@ -94,7 +97,7 @@ async fn translated(
         usage: Some(WireUsage::from(usage)),
     };
     let mut response = Json(list).into_response();
-    describe(response.headers_mut(), request_id, model, &notice);
+    describe(response.headers_mut(), Dialect::OpenAi, request_id, model, &notice);
     Ok(response)
 }
 

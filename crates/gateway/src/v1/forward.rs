@@ -1,28 +1,20 @@
 //! Passing a request on to an OpenAI-compatible provider and its answer back, unread but for the
 //! usage.
 
-use axum::body::Body as HttpBody;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::{HeaderValue, header};
 use lyceum_llm::openai::{CompletionChunk, Frame, Frames, OpenAiClient, WireUsage};
-use lyceum_llm::{ChatModel as _, LlmError, Usage};
+use lyceum_llm::{ChatModel as _, LlmError, Usage, sse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Failure;
 use super::body::Body;
-use super::{Failure, describe, translate};
-use crate::calls::{Meter, forecast_of_body};
-use crate::{CallContext, Gateway, GatewayError, MeteredStream, ModelConfig};
-
-/// One call to be passed on.
-pub(super) struct Call<'a> {
-    pub(super) gateway: &'a Gateway,
-    pub(super) context: CallContext,
-    pub(super) model: &'a ModelConfig,
-    pub(super) client: &'a OpenAiClient,
-}
+use super::call::{Ask, Call, failed};
+use super::form::{Form, fit};
+use crate::calls::Meter;
+use crate::{GatewayError, MeteredStream};
 
 /// What is read of an answer that is not streamed.
 #[derive(Deserialize)]
@@ -45,6 +37,9 @@ struct Glance {
 struct GlanceChoice {
     #[serde(default)]
     message: Option<GlanceMessage>,
+    /// Of the older completions.
+    #[serde(default)]
+    text: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,47 +50,70 @@ struct GlanceMessage {
 
 impl Call<'_> {
     /// Passes on a request for vectors.
-    pub(super) async fn embeddings(self, body: Body) -> Result<Response, Failure> {
+    pub(super) async fn embeddings(
+        self,
+        client: &OpenAiClient,
+        body: Body,
+    ) -> Result<Response, Failure> {
         let sent = body.to_bytes()?;
         let meter = self.begin(&sent).await?;
-        match self.ask("embeddings", sent).await {
+        match ask(client, "embeddings", sent).await {
             Ok(answer) => self.answered(meter, answer).await,
             Err(error) => Err(failed(meter, error).await),
         }
     }
 
+    /// Passes on a request for an answer.
+    pub(super) async fn forward(
+        self,
+        client: &OpenAiClient,
+        mut question: Ask,
+    ) -> Result<Response, Failure> {
+        question.form.aim(&mut question.body, self.model)?;
+        match question.streamed {
+            true => self.streamed(client, question).await,
+            false => self.completion(client, question).await,
+        }
+    }
+
     /// Passes on a request whose answer comes in one piece.
-    pub(super) async fn completion(self, body: Body) -> Result<Response, Failure> {
-        let sent = body.to_bytes()?;
+    async fn completion(self, client: &OpenAiClient, question: Ask) -> Result<Response, Failure> {
+        let sent = question.body.to_bytes()?;
         let meter = self.begin(&sent).await?;
-        match self.ask("chat/completions", sent).await {
+        match ask(client, path(question.form), sent).await {
             Ok(answer) => self.answered(meter, answer).await,
-            // Some models only stream, those that think above all.
-            Err(LlmError::Rejected(words)) if wants_stream(&words) => {
-                let request = translate::request(body)?;
-                let request_id = self.context.request_id;
-                match self.client.chat(request).await {
-                    Ok(events) => {
-                        let events = MeteredStream::new(events, meter);
-                        translate::whole(self.gateway, self.model, request_id, events).await
-                    }
-                    Err(error) => Err(failed(meter, error).await),
-                }
+            // Some models only stream, those that think above all; many know no older completions.
+            Err(error) if wants_stream(&error) || wants_messages(question.form, &error) => {
+                self.other_way(client, question, meter, error).await
             }
             Err(error) => Err(failed(meter, error).await),
         }
     }
 
-    /// Admits the call that sends this body.
-    async fn begin(&self, sent: &Bytes) -> Result<Meter, GatewayError> {
-        let forecast = || forecast_of_body(sent);
-        let meter = self.gateway.begin(self.context.clone(), self.model, forecast).await?;
-        Ok(meter.with_body(sent.clone()))
-    }
-
-    async fn ask(&self, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
-        let response = self.client.post(path, body).await?;
-        glance(self.client, self.client.read(response).await?)
+    /// Asks for a stream of a chat completion instead, within the same call.
+    async fn other_way(
+        self,
+        client: &OpenAiClient,
+        question: Ask,
+        mut meter: Meter,
+        refusal: LlmError,
+    ) -> Result<Response, Failure> {
+        let Ask { form, body, streamed, .. } = question;
+        let prepared =
+            form.request(&body).and_then(|request| Ok((request, form.writer(self.head(), &body)?)));
+        let (mut request, writer) = match prepared {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                meter.refused(&refusal);
+                meter.fail(refusal.into()).await;
+                return Err(failure);
+            }
+        };
+        fit(&mut request, self.model);
+        match client.chat(request).await {
+            Ok(events) => self.written(writer, MeteredStream::new(events, meter), streamed).await,
+            Err(error) => Err(failed(meter, error).await),
+        }
     }
 
     async fn answered(
@@ -105,66 +123,73 @@ impl Call<'_> {
     ) -> Result<Response, Failure> {
         let notice = meter.notice();
         meter.served_by(glance.model.as_deref().unwrap_or_default());
-        let texts = glance.choices.iter().flatten().filter_map(|choice| choice.message.as_ref());
-        for text in texts.filter_map(|message| message.content.as_deref()) {
-            meter.text(text);
+        for choice in glance.choices.iter().flatten() {
+            let message = choice.message.as_ref().and_then(|message| message.content.as_deref());
+            meter.text(message.or(choice.text.as_deref()).unwrap_or_default());
         }
         meter.complete(glance.usage.as_ref().map(Usage::from)).await?;
-        let mut response = Response::new(HttpBody::from(answer));
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        describe(response.headers_mut(), self.context.request_id, self.model, &notice);
-        Ok(response)
+        Ok(self.document(answer, &notice))
     }
 
     /// Passes on a request whose answer is streamed.
-    pub(super) async fn stream(
-        self,
-        mut body: Body,
-        with_usage: bool,
-    ) -> Result<Response, Failure> {
+    async fn streamed(self, client: &OpenAiClient, mut question: Ask) -> Result<Response, Failure> {
+        let (Form::Chat { with_usage } | Form::Completions { with_usage }) = question.form else {
+            return self.translate(question).await;
+        };
+        let body = &mut question.body;
         let asked = body.to_bytes()?;
         body.set("stream_options", json!({ "include_usage": true }))?;
-        let request_id = self.context.request_id;
         let sent = body.to_bytes()?;
         let meter = self.begin(&sent).await?;
         let notice = meter.notice();
-        let mut answer = self.client.post("chat/completions", sent).await;
+        let mut answer = client.post(path(question.form), sent).await;
         // Older servers know no stream_options.
         if let Err(LlmError::Rejected(words)) = &answer
             && words.contains("stream_options")
             && !with_usage
         {
-            body = Body::from_bytes(&asked)?;
+            *body = Body::from_bytes(&asked)?;
             body.remove("stream_options");
-            answer = self.client.post("chat/completions", body.to_bytes()?).await;
+            answer = client.post(path(question.form), body.to_bytes()?).await;
         }
         let frames = match answer {
-            Ok(response) => self.client.frames(response),
+            Ok(response) => client.frames(response),
+            Err(error) if wants_messages(question.form, &error) => {
+                return self.other_way(client, question, meter, error).await;
+            }
             Err(error) => return Err(failed(meter, error).await),
         };
-        let relay = Relay {
-            client: self.client.clone(),
-            meter,
-            held: Vec::new(),
-            ended: false,
-            with_usage,
-        };
-        let mut response = Response::new(HttpBody::from_stream(relay.run(frames)));
-        stream_headers(&mut response);
-        describe(response.headers_mut(), request_id, self.model, &notice);
-        Ok(response)
+        let held = Vec::new();
+        let relay = Relay { client: client.clone(), meter, held, ended: false, with_usage };
+        Ok(self.events(relay.run(frames), &notice))
     }
 }
 
-/// Records a call that got no answer.
-async fn failed(mut meter: Meter, error: LlmError) -> Failure {
-    meter.refused(&error);
-    meter.fail(error.into()).await.into()
+fn path(form: Form) -> &'static str {
+    match form {
+        Form::Completions { .. } => "completions",
+        _ => "chat/completions",
+    }
+}
+
+async fn ask(client: &OpenAiClient, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
+    let response = client.post(path, body).await?;
+    glance(client, client.read(response).await?)
+}
+
+/// Whether a provider refused the older completions, which most have given up.
+fn wants_messages(form: Form, error: &LlmError) -> bool {
+    let refused = match error {
+        LlmError::UnknownModel(_) => true,
+        LlmError::Rejected(words) => words == "Method Not Allowed" || words.contains("chat"),
+        _ => false,
+    };
+    refused && matches!(form, Form::Completions { .. })
 }
 
 /// Whether a provider refused to answer in one piece.
-fn wants_stream(words: &str) -> bool {
+fn wants_stream(error: &LlmError) -> bool {
+    let LlmError::Rejected(words) = error else { return false };
     let words = words.to_lowercase();
     ["only support stream", "non-streaming", "stream=false", "stream=`false`"]
         .iter()
@@ -187,25 +212,9 @@ fn glance(client: &OpenAiClient, answer: Bytes) -> Result<(Bytes, Glance), LlmEr
     }
 }
 
-/// The headers of every stream of events.
-pub(super) fn stream_headers(response: &mut Response) {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-}
-
 /// One event with `data`.
 pub(super) fn event(data: &str) -> Bytes {
-    // Data never holds a line break: it is JSON on one line or was joined from several lines.
-    let mut text = String::with_capacity(data.len() + 8);
-    for line in data.split('\n') {
-        text.push_str("data: ");
-        text.push_str(line);
-        text.push('\n');
-    }
-    text.push('\n');
-    text.into()
+    sse::event(None, data).into()
 }
 
 /// A stream on its way through.
@@ -292,7 +301,7 @@ impl Relay {
         let mut ends = false;
         for choice in &chunk.choices {
             let delta = &choice.delta;
-            for text in [&delta.content].into_iter().flatten() {
+            for text in [&delta.content, &choice.text].into_iter().flatten() {
                 self.meter.text(text);
                 more |= !text.is_empty();
             }
@@ -324,5 +333,5 @@ impl Relay {
 
 /// A failure after the stream has begun.
 pub(super) fn error_event(error: GatewayError) -> Bytes {
-    event(&Failure::from(error).document().to_string())
+    event(&Failure::from(error).fault().openai().to_string())
 }

@@ -4,12 +4,15 @@
 
 mod calls;
 mod distributions;
+mod kinds;
 mod ledger;
 mod limits;
 mod models;
+mod packages;
 mod protocols;
 mod providers;
 mod quotas;
+mod surfaces;
 mod usage;
 mod v1;
 mod world;

@@ -35,8 +35,8 @@ impl ChatModel for OpenAiClient {
                 Ok(response) => {
                     return Ok(events(self.clone(), self.frames(response)));
                 }
-                // Older servers know no stream_options, newer models no max_tokens. Each is
-                // changed at most once.
+                // Older servers know no stream_options, newer models no max_tokens, those that do not
+                // reason no effort. Each is changed at most once.
                 Err(LlmError::Rejected(words)) => {
                     if options.is_some() && words.contains("stream_options") {
                         options = None;
@@ -44,6 +44,10 @@ impl ChatModel for OpenAiClient {
                         && let Some(limit) = request.max_tokens.take()
                     {
                         request.extra.insert("max_completion_tokens".to_owned(), limit.into());
+                    } else if words.contains("reasoning_effort")
+                        && request.extra.remove("reasoning_effort").is_some()
+                    {
+                        continue;
                     } else {
                         return Err(LlmError::Rejected(words));
                     }

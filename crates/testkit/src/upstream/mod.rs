@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-/// A server on a port of 127.0.0.1 that speaks OpenAI's chat completions, embeddings and responses
-/// below `/v1`, Anthropic's messages below `/v1`, Gemini's API below `/v1beta`, Ollama's below `/api`
+/// A server on a port of 127.0.0.1 that speaks OpenAI's chat completions, older completions,
+/// embeddings and responses below `/v1`, Anthropic's messages below `/v1`, Gemini's API below `/v1beta`, Ollama's below `/api`
 /// and a Dify application's below `/v1` (its input `model` stands for the model's name). The **model
 /// name** chooses how it behaves:
 ///
@@ -37,6 +37,7 @@ use tokio::task::JoinHandle;
 /// | `malformed` | the third chunk is no JSON |
 /// | `invalid-utf8` | a chunk after the second has a byte that is no UTF-8 |
 /// | `wrong-length` | the body is shorter than announced (not streamed, OpenAI only) |
+/// | `chat-only` | has no older completions |
 /// | `stream-only` | refuses to answer in one piece (OpenAI only) |
 /// | `think` | reasons before it answers, serves as `think-001`, has one token cached |
 /// | `tools` | reasons, then calls the tool `look_up` in pieces |
