@@ -60,6 +60,7 @@ impl Account {
             "dify" => Account::Dify(DifyClient::at(endpoint)),
             _ => {
                 let client = OpenAiClient::at(endpoint.clone()).with_embedding_batch(batch);
+                let client = client.with_newer_limit(provider == "openai");
                 match settings.text("api") {
                     Some("responses") => Account::Responses(ResponsesClient::at(endpoint), client),
                     _ => Account::OpenAi(client),

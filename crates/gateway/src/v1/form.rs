@@ -1,11 +1,11 @@
 //! The surfaces' forms: how each is aimed at a model, translated and written.
 
+use lyceum_llm::ChatRequest;
 use lyceum_llm::surface::chat::Chat;
 use lyceum_llm::surface::completions::{self, Completions};
 use lyceum_llm::surface::messages::{self, Messages};
 use lyceum_llm::surface::responses::{self, Responses};
 use lyceum_llm::surface::{BadRequest, Head, MARK, Writer};
-use lyceum_llm::{ChatRequest, Content, Role};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -145,13 +145,15 @@ fn own(body: &mut Body, name: &str, clean: impl Fn(&mut Value)) -> Result<(), Fa
 
 /// Leaves out what OpenAI itself refuses and the others take or ignore.
 pub(super) fn fit(request: &mut ChatRequest, model: &ModelConfig) {
-    if model.provider == "openai" {
-        request.extra.remove("top_k");
-        for message in &mut request.messages {
-            message.extra.remove("reasoning_content");
-        }
+    if model.provider != "openai" {
+        return;
     }
-    for message in request.messages.iter_mut().filter(|message| message.role == Role::Tool) {
-        message.content.get_or_insert_with(|| Content::Text(String::new()));
+    request.extra.remove("top_k");
+    for message in &mut request.messages {
+        message.extra.remove("reasoning_content");
+        let calls = message.extra.get_mut("tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten().filter_map(Value::as_object_mut) {
+            call.remove("extra_content");
+        }
     }
 }

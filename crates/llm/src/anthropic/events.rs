@@ -145,6 +145,8 @@ pub(super) struct Events {
     over: bool,
     /// Of the block that is coming, where it is a tool call.
     call: Option<u32>,
+    /// Whether that call has no arguments so far.
+    bare: bool,
     calls: u32,
     /// The blocks of thinking so far, which have to come back with the calls that follow them.
     thinking: Vec<Value>,
@@ -158,6 +160,7 @@ impl Events {
             reason: None,
             over: false,
             call: None,
+            bare: false,
             calls: 0,
             thinking: Vec::new(),
         }
@@ -182,6 +185,7 @@ impl Events {
                 let index = self.calls;
                 self.calls += 1;
                 self.call = Some(index);
+                self.bare = true;
                 Some(ChatEvent::ToolCall(ToolCallDelta {
                     index,
                     id: Some(id),
@@ -206,14 +210,26 @@ impl Events {
                 None
             }
             Delta::InputJson { partial_json } => {
-                let index = self.call?;
-                said(partial_json, |arguments| {
-                    let call = ToolCallDelta { index, arguments, ..ToolCallDelta::default() };
-                    ChatEvent::ToolCall(call)
-                })
+                self.bare &= partial_json.is_empty();
+                self.arguments(partial_json)
             }
             Delta::Other => None,
         }
+    }
+
+    fn arguments(&self, piece: String) -> Option<ChatEvent> {
+        let index = self.call?;
+        said(piece, |arguments| {
+            ChatEvent::ToolCall(ToolCallDelta { index, arguments, ..ToolCallDelta::default() })
+        })
+    }
+
+    /// A call without arguments has an empty object of them everywhere else.
+    fn block_end(&mut self) -> Option<ChatEvent> {
+        let bare = std::mem::take(&mut self.bare);
+        let end = if bare { self.arguments("{}".to_owned()) } else { None };
+        self.call = None;
+        end
     }
 
     fn extend_thinking(&mut self, member: &str, more: &str) {
@@ -297,7 +313,8 @@ impl Reader for Events {
                 None
             }
             Event::Error { error } => return Err(self.endpoint.member_error(&error)),
-            Event::ContentBlockStop | Event::Other => None,
+            Event::ContentBlockStop => self.block_end(),
+            Event::Other => None,
         };
         Ok(event.into_iter().collect())
     }

@@ -27,6 +27,9 @@ impl ChatModel for OpenAiClient {
     async fn chat(&self, mut request: ChatRequest) -> Result<ChatStream, LlmError> {
         request.extra.remove("stream");
         request.extra.remove("stream_options");
+        if self.newer_limit {
+            rename_limit(&mut request);
+        }
         let mut options = Some(StreamOptions { include_usage: true });
         loop {
             let body = StreamedBody { request: &request, stream: true, stream_options: options };
@@ -40,10 +43,9 @@ impl ChatModel for OpenAiClient {
                 Err(LlmError::Rejected(words)) => {
                     if options.is_some() && words.contains("stream_options") {
                         options = None;
-                    } else if words.contains("max_completion_tokens")
-                        && let Some(limit) = request.max_tokens.take()
+                    } else if words.contains("max_completion_tokens") && rename_limit(&mut request)
                     {
-                        request.extra.insert("max_completion_tokens".to_owned(), limit.into());
+                        continue;
                     } else if words.contains("reasoning_effort")
                         && request.extra.remove("reasoning_effort").is_some()
                     {
@@ -56,6 +58,15 @@ impl ChatModel for OpenAiClient {
             }
         }
     }
+}
+
+/// Whether there was a limit by its older name.
+fn rename_limit(request: &mut ChatRequest) -> bool {
+    let limit = request.max_tokens.take();
+    if let Some(limit) = limit {
+        request.extra.insert("max_completion_tokens".to_owned(), limit.into());
+    }
+    limit.is_some()
 }
 
 /// What is known of an answer while it comes.

@@ -6,6 +6,6 @@ mod administer;
 mod journey;
 mod kill;
 mod limits;
-mod openai_package;
+mod packages;
 mod routes;
 mod world;

@@ -113,9 +113,50 @@ fn format(at: &At<'_>) -> Result<Option<Value>, BadRequest> {
     let config = at.get("output_config").and_then(|config| config.get("format"));
     let Some(format) = config.or_else(|| at.get("output_format")) else { return Ok(None) };
     match format.text("type")? {
-        "json_schema" => Ok(Some(json!({ "type": "json_schema", "json_schema": {
-            "name": "answer", "schema": format.need("schema")?.value, "strict": true,
-        }}))),
+        "json_schema" => {
+            let schema = format.need("schema")?.value;
+            Ok(Some(json!({ "type": "json_schema", "json_schema": {
+                "name": "answer", "schema": schema, "strict": requires_all(schema),
+            }})))
+        }
         other => Err(format.refuse(&format!("there is no format '{other}'"))),
+    }
+}
+
+/// Whether every object of a schema has all of its members, without which OpenAI takes none as
+/// strict.
+fn requires_all(schema: &Value) -> bool {
+    match schema {
+        Value::Array(schemas) => schemas.iter().all(requires_all),
+        Value::Object(members) => {
+            let required = members.get("required").and_then(Value::as_array);
+            let properties = members.get("properties").and_then(Value::as_object);
+            let whole = properties.is_none_or(|properties| {
+                let is_required =
+                    |name: &String| required.is_some_and(|all| all.iter().any(|n| n == name));
+                members.get("additionalProperties") == Some(&json!(false))
+                    && properties.keys().all(is_required)
+            });
+            whole && members.values().all(requires_all)
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_strict_only_where_nothing_may_be_left_out() {
+        let object = |required: Value| {
+            json!({"type": "object", "properties": {"a": {"type": "string"}},
+                "required": required, "additionalProperties": false})
+        };
+        assert!(requires_all(&object(json!(["a"]))));
+        assert!(!requires_all(&object(json!([]))));
+        let nested = json!({"type": "array", "items": object(json!([]))});
+        assert!(!requires_all(&nested));
+        assert!(requires_all(&json!({"anyOf": [{"type": "string"}, object(json!(["a"]))]})));
     }
 }
