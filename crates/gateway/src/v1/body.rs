@@ -7,6 +7,7 @@ use lyceum_core::causes;
 use lyceum_llm::{ChatRequest, ModelKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::Failure;
@@ -133,6 +134,12 @@ impl Body {
         };
         let left_out = [other, "stream", "stream_options"];
         let members = self.0.iter().filter(|(name, _)| !left_out.contains(&name.as_str()));
+        read_as(&members.collect::<BTreeMap<_, _>>())
+    }
+
+    /// All members but one, which may be large.
+    pub(super) fn without(&self, name: &str) -> Result<Value, Failure> {
+        let members = self.0.iter().filter(|(member, _)| member.as_str() != name);
         read_as(&members.collect::<BTreeMap<_, _>>())
     }
 

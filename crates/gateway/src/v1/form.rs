@@ -119,7 +119,7 @@ impl Form {
             Form::Chat { with_usage } => Box::new(Chat::new(head, with_usage)),
             Form::Completions { with_usage } => Box::new(Completions::new(head, with_usage)),
             Form::Messages => Box::new(Messages::new(head)),
-            Form::Responses => Box::new(Responses::new(head, &body.parse()?)),
+            Form::Responses => Box::new(Responses::new(head, &body.without("input")?)),
         })
     }
 }

@@ -25,7 +25,12 @@ pub(super) async fn create_response(
     let (caller, body) = read_request(&gateway, request).await?;
     body.model()?;
     let streamed = body.get::<bool>("stream")?.unwrap_or(false);
-    check(&body.parse()?)?;
+    check(&body.without("input")?)?;
+    let said = body.raw("input").is_some_and(|input| input.trim_start().starts_with('"'));
+    if !said && !body.has_items("input") {
+        let message = "'input' must be a string, or a list of at least one item.";
+        return Err(Failure::bad_request("invalid_field", message));
+    }
     let ask = Ask { form: Form::Responses, body, streamed, headers: Vec::new() };
     answer(&gateway, &caller, Dialect::OpenAi, ask).await
 }

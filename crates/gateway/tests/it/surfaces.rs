@@ -270,6 +270,7 @@ async fn a_limit_ends_an_answer_and_the_surface_says_so() {
                 let last = events_or(&answer);
                 let reason = json!({"reason": "max_output_tokens"});
                 assert_eq!(last["incomplete_details"], reason, "{answer}");
+                assert_eq!(last["output"][0]["status"], "incomplete", "{answer}");
             }
         }
     }
@@ -437,9 +438,9 @@ async fn bad_requests_are_refused_in_the_form_of_the_surface_and_cost_nothing() 
         (MESSAGES, with(MESSAGES, "messages", json!([])), 400, "'messages' must be a list"),
         (MESSAGES, with(MESSAGES, "messages", json!([7])), 400, "messages.0.role: is required"),
         (MESSAGES, with(MESSAGES, "messages", result), 400, "no 'tool_use' block of the id 'c9'"),
-        (RESPONSES, with(RESPONSES, "input", json!([])), 400, "input: must not be empty"),
-        (RESPONSES, with(RESPONSES, "input", Value::Null), 400, "input: is required"),
-        (RESPONSES, with(RESPONSES, "input", json!(7)), 400, "input: must be a list"),
+        (RESPONSES, with(RESPONSES, "input", json!([])), 400, "'input' must be"),
+        (RESPONSES, with(RESPONSES, "input", Value::Null), 400, "'input' must be"),
+        (RESPONSES, with(RESPONSES, "input", json!(7)), 400, "'input' must be"),
         (RESPONSES, with(RESPONSES, "input", output), 400, "no 'function_call' of the call_id"),
         (
             RESPONSES,

@@ -95,7 +95,7 @@ for model in json.loads(os.environ["MODELS"]):
 
 for parameters, words in [
     ({"model": "gpt-9", "input": "a"}, "There is no model 'gpt-9'"),
-    ({"model": "local-chat", "input": []}, "input: must not be empty"),
+    ({"model": "local-chat", "input": []}, "'input' must be a string"),
     ({"model": "local-chat", "input": "a", "previous_response_id": "resp_1"}, "not kept here"),
     ({"model": "local-chat", "input": "a", "background": True}, "not kept here"),
     ({"model": "local-chat", "input": "a", "tools": [{"type": "web_search"}]}, "'web_search'"),

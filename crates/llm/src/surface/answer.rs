@@ -1,3 +1,4 @@
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::carry;
@@ -100,6 +101,15 @@ impl Answer {
         call.id.get_or_insert_with(|| format!("call_{}{}", self.seed, piece.index));
         call.name.get_or_insert_default();
         self.begin(Part::Call(call))
+    }
+
+    /// Whether nothing of a part is missing, as far as can be told: calls in parallel may come in
+    /// turns.
+    pub(super) fn is_whole(&self, index: usize) -> bool {
+        match self.parts.get(index) {
+            Some(Part::Call(call)) => serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok(),
+            _ => true,
+        }
     }
 
     /// Whether it calls tools.

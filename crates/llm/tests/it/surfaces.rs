@@ -13,7 +13,7 @@ use lyceum_llm::surface::completions::{self, Completions};
 use lyceum_llm::surface::messages::{self, Messages};
 use lyceum_llm::surface::responses::{self, Responses};
 use lyceum_llm::surface::{Answer, BadRequest, Fault, Head, Writer};
-use lyceum_llm::{ChatEvent, ChatModel, ChatRequest, Native, ToolCallDelta};
+use lyceum_llm::{ChatEvent, ChatModel, ChatRequest, FinishReason, Native, ToolCallDelta};
 use serde_json::{Value, json};
 
 use crate::wire::{Reply, Wire, golden, golden_json, question};
@@ -203,6 +203,56 @@ async fn a_stream_adds_up_to_the_answer_in_one_piece() {
 fn grow(block: &mut Value, name: &str, event: &Value) {
     let more = event["delta"][name].as_str().unwrap();
     block[name] = json!(format!("{}{more}", block[name].as_str().unwrap()));
+}
+
+/// Calls in parallel are mostly written one after the other, but some come in turns.
+#[test]
+fn calls_that_come_in_turns_are_whole() {
+    let piece = |index, id: Option<&str>, arguments: &str| {
+        ChatEvent::ToolCall(ToolCallDelta {
+            index,
+            id: id.map(str::to_owned),
+            name: id.map(|_| "f".to_owned()),
+            arguments: arguments.to_owned(),
+            extra_content: None,
+        })
+    };
+    let events = [
+        piece(0, Some("a"), "{\"x\":"),
+        piece(1, Some("b"), "{}"),
+        piece(0, None, "1}"),
+        piece(2, Some("c"), "{\"y\":"),
+        ChatEvent::Finished { reason: FinishReason::Length, usage: None },
+    ];
+    let mut writer = Responses::new(head(), &json!({}));
+    let stream: String = events.iter().map(|event| writer.write(event.clone())).collect();
+    let (_, last) = accumulated(&stream);
+    let items: Vec<_> = last["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["arguments"].as_str().unwrap(), item["status"].as_str().unwrap()))
+        .collect();
+    let expected = [("{\"x\":1}", "completed"), ("{}", "completed"), ("{\"y\":", "incomplete")];
+    assert_eq!(items, expected);
+    let done = parsed(&stream).into_iter().filter(|(name, _)| name.ends_with("_arguments.done"));
+    let done: Vec<_> = done.map(|(_, event)| event["arguments"].clone()).collect();
+    assert_eq!(done, ["{\"x\":1}", "{}", "{\"y\":"]);
+
+    let mut writer = Messages::new(head());
+    let stream: String = events.iter().map(|event| writer.write(event.clone())).collect();
+    let steps: Vec<_> = parsed(&stream)
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("content_block"))
+        .map(|(name, event)| {
+            format!("{} {}", name.trim_start_matches("content_block_"), event["index"])
+        })
+        .collect();
+    let expected = [
+        "start 0", "delta 0", "start 1", "delta 1", "delta 0", "stop 0", "stop 1", "start 2",
+        "delta 2", "stop 2",
+    ];
+    assert_eq!(steps, expected);
 }
 
 /// What is passed on is what came, and what it says is what the port would have said.

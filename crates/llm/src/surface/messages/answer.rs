@@ -13,15 +13,15 @@ pub struct Messages {
     id: String,
     answer: Answer,
     begun: bool,
-    /// The block that is being written.
-    open: Option<usize>,
+    /// The blocks that are being written: mostly one, several where calls come in turns.
+    open: Vec<usize>,
 }
 
 impl Messages {
     /// An answer that begins.
     pub fn new(head: Head) -> Self {
         let (id, answer) = (format!("msg_{}", head.seed), Answer::new(head.seed.clone()));
-        Self { head, id, answer, begun: false, open: None }
+        Self { head, id, answer, begun: false, open: Vec::new() }
     }
 
     fn message(&self, content: &[Value], stop_reason: Option<&str>, usage: Usage) -> Value {
@@ -48,20 +48,19 @@ impl Messages {
     fn piece(&mut self, piece: &ChatEvent, out: &mut String) {
         let Some(Place { index, begins }) = self.answer.place(piece) else { return };
         if begins {
-            self.close(out);
             // What goes along with a call has a block of its own before it.
             let before = index
                 .checked_sub(1)
                 .filter(|&before| matches!(self.answer.parts.get(before), Some(Part::Carried(_))));
             for index in before.into_iter().chain([index]) {
-                self.close(out);
+                self.close(out, false);
                 let block = self.answer.parts.get(index).map(empty);
                 event(
                     out,
                     &json!({ "type": "content_block_start", "index": index,
                     "content_block": block }),
                 );
-                self.open = Some(index);
+                self.open.push(index);
             }
         }
         let delta = match piece {
@@ -75,13 +74,23 @@ impl Messages {
         event(out, &json!({ "type": "content_block_delta", "index": index, "delta": delta }));
     }
 
-    fn close(&mut self, out: &mut String) {
-        let Some(index) = self.open.take() else { return };
-        if matches!(self.answer.parts.get(index), Some(Part::Reasoning(_))) {
-            let delta = json!({ "type": "signature_delta", "signature": UNSIGNED });
-            event(out, &json!({ "type": "content_block_delta", "index": index, "delta": delta }));
+    /// Ends the blocks that are whole, or all.
+    fn close(&mut self, out: &mut String, all: bool) {
+        for index in std::mem::take(&mut self.open) {
+            if !all && !self.answer.is_whole(index) {
+                self.open.push(index);
+                continue;
+            }
+            if matches!(self.answer.parts.get(index), Some(Part::Reasoning(_))) {
+                let delta = json!({ "type": "signature_delta", "signature": UNSIGNED });
+                event(
+                    out,
+                    &json!({ "type": "content_block_delta", "index": index,
+                    "delta": delta }),
+                );
+            }
+            event(out, &json!({ "type": "content_block_stop", "index": index }));
         }
-        event(out, &json!({ "type": "content_block_stop", "index": index }));
     }
 }
 
@@ -100,7 +109,7 @@ impl Writer for Messages {
             }
             ChatEvent::Finished { reason, usage } => {
                 self.begin(&mut out);
-                self.close(&mut out);
+                self.close(&mut out, true);
                 let reason = stop_reason(&reason, self.answer.calls());
                 let delta = json!({ "stop_reason": reason, "stop_sequence": null });
                 let usage = counts(usage.unwrap_or_default());

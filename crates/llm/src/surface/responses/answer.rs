@@ -36,13 +36,13 @@ pub struct Responses {
     echo: Map<String, Value>,
     answer: Answer,
     begun: bool,
-    /// The item that is being written.
-    open: Option<usize>,
+    /// The items that are being written: mostly one, several where calls come in turns.
+    open: Vec<usize>,
     written: u64,
 }
 
 impl Responses {
-    /// An answer to `request` that begins.
+    /// An answer to `request` that begins; its input is not looked at.
     pub fn new(head: Head, request: &Value) -> Self {
         let echo = repeated().map(|(name, usual)| {
             let given = request.get(name).filter(|value| !value.is_null());
@@ -50,7 +50,7 @@ impl Responses {
         });
         let (id, answer) = (format!("resp_{}", head.seed), Answer::new(head.seed.clone()));
         let echo = echo.into_iter().collect();
-        Self { head, id, echo, answer, begun: false, open: None, written: 0 }
+        Self { head, id, echo, answer, begun: false, open: Vec::new(), written: 0 }
     }
 
     fn response(&self, status: &str, answer: &Answer) -> Value {
@@ -59,8 +59,9 @@ impl Responses {
             FinishReason::ContentFilter => json!({ "reason": "content_filter" }),
             _ => json!({ "reason": "max_output_tokens" }),
         };
+        let items = 0..answer.parts.len();
         let output: Vec<Value> =
-            (0..answer.parts.len()).map(|index| self.item(answer, index, "completed")).collect();
+            items.map(|index| self.item(answer, index, of_item(answer, index, status))).collect();
         response.extend([
             ("id".to_owned(), json!(self.id)),
             ("object".to_owned(), json!("response")),
@@ -126,7 +127,7 @@ impl Responses {
                 .checked_sub(1)
                 .filter(|&before| matches!(self.answer.parts.get(before), Some(Part::Carried(_))));
             for index in before.into_iter().chain([index]) {
-                self.close(out, "completed");
+                self.close(out, None);
                 self.open(out, index);
             }
         }
@@ -150,7 +151,7 @@ impl Responses {
     }
 
     fn open(&mut self, out: &mut String, index: usize) {
-        self.open = Some(index);
+        self.open.push(index);
         let Some(part) = self.answer.parts.get(index) else { return };
         let at = json!({ "item_id": self.item_id(part, index), "output_index": index });
         let mut item = self.item(&self.answer, index, "in_progress");
@@ -179,8 +180,17 @@ impl Responses {
         }
     }
 
-    fn close(&mut self, out: &mut String, status: &str) {
-        let Some(index) = self.open.take() else { return };
+    /// Ends the items that are whole, or all where the answer ends.
+    fn close(&mut self, out: &mut String, end: Option<&str>) {
+        for index in std::mem::take(&mut self.open) {
+            match end.is_some() || self.answer.is_whole(index) {
+                true => self.done(out, index, end.unwrap_or("completed")),
+                false => self.open.push(index),
+            }
+        }
+    }
+
+    fn done(&mut self, out: &mut String, index: usize, status: &str) {
         let Some(part) = self.answer.parts.get(index) else { return };
         let at = || json!({ "item_id": self.item_id(part, index), "output_index": index });
         let inner = match part {
@@ -209,6 +219,7 @@ impl Responses {
         for (kind, members) in inner {
             self.event(out, kind, members);
         }
+        let status = of_item(&self.answer, index, status);
         let done = json!({ "output_index": index, "item": self.item(&self.answer, index, status) });
         self.event(out, "response.output_item.done", done);
     }
@@ -230,7 +241,7 @@ impl Writer for Responses {
             ChatEvent::Finished { reason, usage } => {
                 self.begin(&mut out);
                 let status = status(&reason);
-                self.close(&mut out, status);
+                self.close(&mut out, Some(status));
                 self.answer.reason = reason;
                 // The form has no answer without counts.
                 self.answer.usage = Some(usage.unwrap_or_default());
@@ -264,6 +275,14 @@ impl Writer for Responses {
 fn status(reason: &FinishReason) -> &'static str {
     match reason {
         FinishReason::Length | FinishReason::ContentFilter => "incomplete",
+        _ => "completed",
+    }
+}
+
+/// Only the last item of an answer is not whole that was cut.
+fn of_item(answer: &Answer, index: usize, status: &str) -> &'static str {
+    match status {
+        "incomplete" | "failed" if index + 1 == answer.parts.len() => "incomplete",
         _ => "completed",
     }
 }

@@ -19,8 +19,8 @@ const SAME: [&str; 8] = [
     "user",
 ];
 
-/// Refuses what would need answers to be kept here. `store` may be left as it is: an answer says
-/// that it is not stored.
+/// Refuses what would need answers to be kept here; the input is not looked at. `store` may be left
+/// as it is: an answer says that it is not stored.
 pub fn check(body: &Value) -> Result<(), BadRequest> {
     let at = At::root(body);
     for (name, instead) in [
@@ -36,12 +36,7 @@ pub fn check(body: &Value) -> Result<(), BadRequest> {
         let words = "answers are not kept here; leave it out and read the stream";
         return Err(at.need("background")?.refuse(words));
     }
-    let input = at.need("input")?;
-    match input.value {
-        Value::String(_) => Ok(()),
-        _ if input.items()?.is_empty() => Err(input.refuse("must not be empty")),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The request in the form of chat completions.
