@@ -1,5 +1,5 @@
-//! The official Python packages `openai` and `anthropic` against every surface, with a model of
-//! every kind of provider behind it.
+//! The official packages of OpenAI and Anthropic for Python and Node against every surface, with a
+//! model of every kind of provider behind it. `script/bootstrap --test` installs them.
 
 use std::process::Command;
 
@@ -8,9 +8,13 @@ use serde_json::{Value, json};
 use crate::kinds::kinds;
 use crate::world::World;
 
-/// The interpreter with the packages, made by `script/bootstrap --test`.
-fn python() -> String {
-    std::env::var("LYCEUM_TEST_PYTHON").expect("LYCEUM_TEST_PYTHON is not set; run script/test")
+/// What runs a program: Node, or the Python that has the packages.
+fn interpreter(program: &str) -> String {
+    match program.ends_with(".mjs") {
+        true => "node".to_owned(),
+        false => std::env::var("LYCEUM_TEST_PYTHON")
+            .expect("LYCEUM_TEST_PYTHON is not set; run script/test"),
+    }
 }
 
 /// Models of every kind of provider: one that thinks, and one that calls a tool where it can.
@@ -41,7 +45,7 @@ async fn run(world: &World, program: &str) -> Value {
         // From the crate's folder, in which tests run.
         let program = format!("tests/packages/{program}");
         move || {
-            let mut command = Command::new(python());
+            let mut command = Command::new(interpreter(&program));
             command.arg(program).env("ORIGIN", origin).env("MODELS", models.to_string());
             command.output().unwrap()
         }
@@ -54,7 +58,7 @@ async fn run(world: &World, program: &str) -> Value {
     serde_json::from_str(&printed).unwrap()
 }
 
-/// Every answer that the program saw has its row, and the rows have the tokens that it saw.
+/// The rows are those of the calls that the program saw, with the tokens that it saw.
 async fn check(world: &World, seen: &Value) {
     let rows = world.ledger().await;
     let completed = rows.iter().filter(|row| row.status == "completed");
@@ -66,18 +70,30 @@ async fn check(world: &World, seen: &Value) {
     assert_eq!(rows.iter().filter(|row| row.status == "cancelled").count(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn responses_and_completions_by_the_official_openai_package() {
+/// Every answer that the program saw has its row.
+async fn answered(program: &str) {
     let world = World::new().await;
     world.user("ada").await;
-    let seen = run(&world, "openai_client.py").await;
+    let seen = run(&world, program).await;
     check(&world, &seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_by_the_official_anthropic_package() {
-    let world = World::new().await;
-    world.user("ada").await;
-    let seen = run(&world, "anthropic_client.py").await;
-    check(&world, &seen).await;
+async fn openais_package_for_python() {
+    answered("openai_client.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anthropics_package_for_python() {
+    answered("anthropic_client.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openais_package_for_node() {
+    answered("openai_client.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anthropics_package_for_node() {
+    answered("anthropic_client.mjs").await;
 }
