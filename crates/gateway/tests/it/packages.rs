@@ -13,7 +13,7 @@ fn interpreter(program: &str) -> String {
     match program.ends_with(".mjs") {
         true => "node".to_owned(),
         false => std::env::var("LYCEUM_TEST_PYTHON")
-            .expect("LYCEUM_TEST_PYTHON is not set; run script/test"),
+            .unwrap_or_else(|_| panic!("LYCEUM_TEST_PYTHON is not set; run script/test")),
     }
 }
 

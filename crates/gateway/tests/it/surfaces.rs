@@ -135,8 +135,8 @@ fn of_stream(surface: &str, stream: &Value) -> Said {
             let mut whole = events[events.len() - 2].1.clone();
             let texts = events.iter().filter_map(|(_, e)| e["choices"][0]["text"].as_str());
             let text: String = texts.collect();
-            let ends = events.iter().map(|(_, e)| &e["choices"][0]["finish_reason"]);
-            let end = ends.filter(|end| end.is_string()).next_back().cloned();
+            let mut ends = events.iter().map(|(_, e)| &e["choices"][0]["finish_reason"]);
+            let end = ends.rfind(|end| end.is_string()).cloned();
             whole["choices"] = json!([{"text": text, "finish_reason": end}]);
             of_document(surface, &whole)
         }

@@ -41,16 +41,11 @@ impl ChatModel for OpenAiClient {
                 // Older servers know no stream_options, newer models no max_tokens, those that do not
                 // reason no effort. Each is changed at most once.
                 Err(LlmError::Rejected(words)) => {
-                    if options.is_some() && words.contains("stream_options") {
-                        options = None;
-                    } else if words.contains("max_completion_tokens") && rename_limit(&mut request)
-                    {
-                        continue;
-                    } else if words.contains("reasoning_effort")
-                        && request.extra.remove("reasoning_effort").is_some()
-                    {
-                        continue;
-                    } else {
+                    let changed = (words.contains("stream_options") && options.take().is_some())
+                        || (words.contains("max_completion_tokens") && rename_limit(&mut request))
+                        || (words.contains("reasoning_effort")
+                            && request.extra.remove("reasoning_effort").is_some());
+                    if !changed {
                         return Err(LlmError::Rejected(words));
                     }
                 }

@@ -100,8 +100,8 @@ fn effort(at: &At<'_>) -> Result<Option<&'static str>, BadRequest> {
     Ok(match thinking.text("type")? {
         "disabled" => None,
         "enabled" => match thinking.read::<u64>("budget_tokens")?.unwrap_or(MEDIUM_BUDGET) {
-            0..=LOW_BUDGET => Some("low"),
-            0..=MEDIUM_BUDGET => Some("medium"),
+            budget if budget <= LOW_BUDGET => Some("low"),
+            budget if budget <= MEDIUM_BUDGET => Some("medium"),
             _ => Some("high"),
         },
         _ => named.or(Some("medium")),
