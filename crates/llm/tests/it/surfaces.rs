@@ -37,7 +37,10 @@ fn head() -> Head {
     Head { seed: "0".repeat(4), created: 7, model: "asked".to_owned() }
 }
 
-fn writers() -> Vec<(&'static str, Box<dyn Fn() -> Box<dyn Writer>>)> {
+/// Begins an answer.
+type Begin = Box<dyn Fn() -> Box<dyn Writer>>;
+
+fn writers() -> Vec<(&'static str, Begin)> {
     let request = json!({"model": "asked", "input": "hi", "temperature": 0.5, "store": true});
     vec![
         ("chat", Box::new(|| Box::new(Chat::new(head(), true)))),
