@@ -24,7 +24,7 @@ use crate::{Identity, IdentityError};
 impl Authenticator for Identity {
     async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
         let now = self.clock().now();
-        let (standing, credential) = match bearer(parts) {
+        let (standing, credential) = match token(parts) {
             Some(token) if token.starts_with(API_KEY_PREFIX) => {
                 let standing = self.api_key(token).await?;
                 standing.map(|standing| (standing.clone(), Credential::ApiKey(standing.id)))
@@ -61,6 +61,14 @@ pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
     let (scheme, token) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+/// The token of [`bearer`], or of `x-api-key`, as Anthropic's clients send theirs.
+fn token(parts: &Parts) -> Option<&str> {
+    let header = || parts.headers.get(API_KEY)?.to_str().ok().map(str::trim);
+    bearer(parts).or_else(header)
+}
+
+const API_KEY: header::HeaderName = header::HeaderName::from_static("x-api-key");
 
 impl Identity {
     async fn session(

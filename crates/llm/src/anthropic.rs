@@ -4,10 +4,14 @@ mod events;
 mod request;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use crate::{ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, stream};
+use crate::{
+    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, Native, PassedStream,
+    native, stream,
+};
 
 /// The version of the protocol that is spoken.
 const VERSION: &str = "2023-06-01";
@@ -38,6 +42,16 @@ impl AnthropicClient {
             HeaderValue::from_static(VERSION),
         );
         Self { endpoint }
+    }
+
+    /// Passes on the question how many tokens a request has; the answer as it came.
+    pub async fn count_tokens(
+        &self,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<Bytes, LlmError> {
+        let endpoint = self.endpoint.with_headers(headers);
+        endpoint.read(endpoint.post("messages/count_tokens", &[], body).await?).await
     }
 
     /// The models that the provider lists, sorted.
@@ -80,5 +94,30 @@ impl ChatModel for AnthropicClient {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+#[async_trait]
+impl Native for AnthropicClient {
+    async fn send(
+        &self,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<reqwest::Response, LlmError> {
+        self.endpoint.with_headers(headers).post("messages", &[], body).await
+    }
+
+    fn pass(&self, response: reqwest::Response) -> PassedStream {
+        let reader = events::Events::new(self.endpoint.clone());
+        native::pass(self.endpoint.events(response), reader)
+    }
+
+    async fn whole(
+        &self,
+        response: reqwest::Response,
+    ) -> Result<(Bytes, Vec<ChatEvent>), LlmError> {
+        let body = self.endpoint.read(response).await?;
+        let events = events::whole(&self.endpoint, &body)?;
+        Ok((body, events))
     }
 }

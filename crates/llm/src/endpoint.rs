@@ -93,6 +93,15 @@ impl Endpoint {
         self
     }
 
+    /// The same with more headers on its requests.
+    pub(crate) fn with_headers(&self, headers: &[(HeaderName, HeaderValue)]) -> Self {
+        let mut endpoint = self.clone();
+        if !headers.is_empty() {
+            endpoint.parts().headers.extend_from_slice(headers);
+        }
+        endpoint
+    }
+
     /// The same with the key in a header of its own.
     pub(crate) fn with_key_header(mut self, name: &'static str) -> Self {
         self.parts().key_header = Some(HeaderName::from_static(name));

@@ -16,6 +16,7 @@ mod failure;
 pub mod gemini;
 mod lines;
 mod local;
+mod native;
 pub mod ollama;
 pub mod openai;
 mod pieces;
@@ -23,6 +24,7 @@ pub mod responses;
 pub mod sse;
 mod stops;
 mod stream;
+pub mod surface;
 
 pub use chat::{
     ChatEvent, ChatMessage, ChatModel, ChatRequest, ChatStream, Content, ContentPart, FinishReason,
@@ -32,3 +34,4 @@ pub use embedding::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, Embeddi
 pub use endpoint::{Endpoint, HttpSend, Timeouts};
 pub use error::LlmError;
 pub use local::{LocalModel, LocalModels, ModelKind, TokenCounter};
+pub use native::{Native, Passed, PassedStream};

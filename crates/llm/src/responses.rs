@@ -5,8 +5,13 @@ mod events;
 mod request;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
-use crate::{ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, convert, stops, stream};
+use crate::{
+    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, Native, PassedStream,
+    convert, native, stops, stream,
+};
 
 /// A client of one account. Cheap to clone.
 #[derive(Clone)]
@@ -43,5 +48,30 @@ impl ChatModel for ResponsesClient {
         let answer = stream::events(self.endpoint.events(response), reader);
         // The API knows no stop sequences.
         Ok(stops::cut(answer, convert::stops(&request)))
+    }
+}
+
+#[async_trait]
+impl Native for ResponsesClient {
+    async fn send(
+        &self,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<reqwest::Response, LlmError> {
+        self.endpoint.with_headers(headers).post("responses", &[], body).await
+    }
+
+    fn pass(&self, response: reqwest::Response) -> PassedStream {
+        let reader = events::Events::new(self.endpoint.clone());
+        native::pass(self.endpoint.events(response), reader)
+    }
+
+    async fn whole(
+        &self,
+        response: reqwest::Response,
+    ) -> Result<(Bytes, Vec<ChatEvent>), LlmError> {
+        let body = self.endpoint.read(response).await?;
+        let events = events::whole(&self.endpoint, &body)?;
+        Ok((body, events))
     }
 }

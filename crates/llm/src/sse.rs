@@ -1,10 +1,24 @@
 //! Reading server-sent events from a byte stream (the WHATWG format), however it is cut into
 //! pieces: LF, CR and CRLF, comments, data over several lines, a byte-order mark, invalid UTF-8.
+//! And writing them.
 
 use std::collections::VecDeque;
 
 /// The longest event that is read, in bytes; a provider that sends more is not trusted further.
 pub const MAX_EVENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// An event as it is sent.
+pub fn event(name: Option<&str>, data: &str) -> String {
+    let mut text = String::with_capacity(data.len() + 48);
+    if let Some(name) = name {
+        text.extend(["event: ", name, "\n"]);
+    }
+    for line in data.split('\n') {
+        text.extend(["data: ", line, "\n"]);
+    }
+    text.push('\n');
+    text
+}
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +165,17 @@ mod tests {
                 assert_eq!(events, ["{\"a\":1}", "b\nc"], "{ending:?} cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut parser = SseParser::new();
+        let text = event(Some("x"), "{\"a\":\n1}");
+        assert_eq!(text, "event: x\ndata: {\"a\":\ndata: 1}\n\n");
+        parser.push(text.as_bytes()).unwrap();
+        let read = SseEvent { name: Some("x".to_owned()), data: "{\"a\":\n1}".to_owned() };
+        assert_eq!(parser.next_event(), Some(read));
+        assert_eq!(event(None, "b"), "data: b\n\n");
     }
 
     #[test]

@@ -13,6 +13,11 @@ pub(crate) trait Reader: Send + 'static {
     /// Whether nothing of use follows.
     fn is_over(&self) -> bool;
 
+    /// Whether the model has ended its answer, although something may follow.
+    fn is_ending(&self) -> bool {
+        self.is_over()
+    }
+
     /// The closing event, if the model has ended its answer.
     fn end(&mut self) -> Option<ChatEvent>;
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
     info(
         title = "Lyceum",
         description = "The API of a Lyceum server. Errors are problem+json documents with a \
-                       stable code. Addresses under /v1 speak OpenAI's protocol.",
+                       stable code. Addresses under /v1 speak OpenAI's and Anthropic's protocols.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     modifiers(&Security),

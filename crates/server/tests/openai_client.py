@@ -37,6 +37,24 @@ for model in ["ok", chat_model]:
     completion_tokens += usage.completion_tokens
     calls += 1
 
+    question = {"model": model, "input": "Say the word: apple", "max_output_tokens": 16}
+    response = client.responses.create(**question)
+    assert response.output_text and response.model_dump()["store"] is False, response
+    completion_tokens += response.usage.output_tokens
+    calls += 1
+    with client.responses.stream(**question) as stream:
+        events = list(stream)
+    assert any(event.type == "response.output_text.delta" for event in events), events
+    # A small model may talk on until its limit.
+    assert events[-1].type in ("response.completed", "response.incomplete"), events[-1]
+    completion_tokens += events[-1].response.usage.output_tokens
+    calls += 1
+
+    answer = client.completions.create(model=model, prompt="One, two,", max_tokens=16)
+    assert answer.choices[0].text, answer
+    completion_tokens += answer.usage.completion_tokens
+    calls += 1
+
 vectors = client.embeddings.create(model=embedding_model, input=["one", "two"])
 assert len(vectors.data) == 2 and len(vectors.data[0].embedding) == 384
 calls += 1

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
 use super::{CallContext, Meter};
-use crate::limits::{RateStanding, Taken, describe_rates};
+use crate::limits::{Dialect, RateStanding, Taken, describe_rates};
 use crate::payloads::Capture;
 use crate::quotas::{Forecast, Reserved, reserve};
 use crate::routes::Attempt;
@@ -47,8 +47,8 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    pub(crate) fn describe(&self, headers: &mut HeaderMap) {
-        describe_rates(headers, &self.rates);
+    pub(crate) fn describe(&self, headers: &mut HeaderMap, dialect: Dialect) {
+        describe_rates(headers, &self.rates, dialect);
         if !self.warnings.is_empty()
             && let Ok(value) = HeaderValue::from_str(&self.warnings)
         {

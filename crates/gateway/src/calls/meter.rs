@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lyceum_core::Problem as _;
-use lyceum_llm::{LlmError, ModelKind, Usage};
+use lyceum_llm::{ChatEvent, LlmError, ModelKind, Usage};
 use rust_decimal::Decimal;
 
 use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
@@ -160,6 +160,17 @@ impl Meter {
         self.count(text);
         let tokens = &mut self.estimate.reasoning_tokens;
         *tokens = tokens.saturating_add(tokens_of(text));
+    }
+
+    /// Something of the answer came.
+    pub(crate) fn observe(&mut self, event: &ChatEvent) {
+        match event {
+            ChatEvent::Started { model, .. } => self.served_by(model),
+            ChatEvent::Text(text) => self.text(text),
+            ChatEvent::Reasoning(text) => self.reasoning(text),
+            ChatEvent::ToolCall(call) => self.text(&call.arguments),
+            ChatEvent::Finished { usage, .. } => self.usage = usage.or(self.usage),
+        }
     }
 
     /// The provider's own count, as soon as it is known.

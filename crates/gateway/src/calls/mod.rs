@@ -14,8 +14,8 @@ pub use stream::MeteredStream;
 
 pub(crate) use admission::{Admission, Notice};
 pub(crate) use meter::Meter;
-pub(crate) use tokens::forecast_of_body;
-use tokens::{prompt_of_body, tokens_of};
+use tokens::tokens_of;
+pub(crate) use tokens::{forecast_of_body, prompt_of_body};
 
 use crate::quotas::Forecast;
 use crate::routes::{Ask, Attempt, Needs};

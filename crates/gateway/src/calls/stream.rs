@@ -47,7 +47,7 @@ fn metered(
                 }
                 Ok(event) => {
                     begun = true;
-                    observe(&mut meter, &event);
+                    meter.observe(&event);
                     yield Ok(event);
                 }
                 Err(error) => {
@@ -65,14 +65,4 @@ fn metered(
         yield Err(meter.fail(error.into()).await);
     }
     .boxed()
-}
-
-fn observe(meter: &mut Meter, event: &ChatEvent) {
-    match event {
-        ChatEvent::Started { model, .. } => meter.served_by(model),
-        ChatEvent::Text(text) => meter.text(text),
-        ChatEvent::Reasoning(text) => meter.reasoning(text),
-        ChatEvent::ToolCall(call) => meter.text(&call.arguments),
-        ChatEvent::Finished { .. } => {}
-    }
 }

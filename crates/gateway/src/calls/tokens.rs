@@ -39,7 +39,7 @@ pub(crate) fn forecast_of_body(body: &[u8]) -> Forecast {
     struct Limits {
         #[serde(default)]
         max_tokens: Option<u64>,
-        #[serde(default)]
+        #[serde(default, alias = "max_output_tokens")]
         max_completion_tokens: Option<u64>,
         #[serde(default)]
         n: Option<u64>,
@@ -50,7 +50,7 @@ pub(crate) fn forecast_of_body(body: &[u8]) -> Forecast {
     Forecast { prompt_tokens: prompt_of_body(body), max_tokens }
 }
 
-/// Tokens of a request to `/v1` that is passed on as it came: of its `messages` or its `input`.
+/// Tokens of a request to `/v1` that is passed on as it came: of what it says by any surface's name.
 pub(crate) fn prompt_of_body(body: &[u8]) -> u64 {
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return 0 };
     let messages = body.get("messages").and_then(Value::as_array);
@@ -59,17 +59,24 @@ pub(crate) fn prompt_of_body(body: &[u8]) -> u64 {
         .flatten()
         .map(|message| PER_MESSAGE + message.get("content").map_or(0, of_value))
         .sum();
-    of_messages + body.get("input").map_or(0, of_value)
+    let others = ["input", "instructions", "prompt", "system"];
+    let of_others: u64 = others.iter().filter_map(|name| body.get(name)).map(of_value).sum();
+    let tools = body.get("tools").filter(|tools| tools.is_array());
+    of_messages + of_others + tools.map_or(0, |tools| tokens_of(&tools.to_string()))
 }
 
 fn of_value(value: &Value) -> u64 {
     match value {
         Value::String(text) => tokens_of(text),
         Value::Array(items) => items.iter().map(of_value).sum(),
-        Value::Object(part) => match part.get("text") {
-            Some(text) => of_value(text),
-            None => PER_ATTACHMENT,
-        },
+        Value::Object(part) => {
+            let said = ["text", "content", "thinking", "arguments", "output", "summary"];
+            match said.iter().find_map(|name| part.get(*name)) {
+                Some(text) => of_value(text),
+                // A call in Anthropic's form.
+                None => part.get("input").map_or(PER_ATTACHMENT, |i| tokens_of(&i.to_string())),
+            }
+        }
         // A token of an embedding request that was tokenised by the caller.
         Value::Number(_) => 1,
         _ => 0,
@@ -94,6 +101,11 @@ mod tests {
             {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAAAAAAAAAAAAAA"}}]}]}"#;
         assert_eq!(prompt_of_body(body), PER_MESSAGE + 2 + PER_ATTACHMENT);
         assert_eq!(prompt_of_body(br#"{"input":["abcd",[1,2,3]]}"#), 4);
+        assert_eq!(prompt_of_body(br#"{"system":"abcd","prompt":["abcdefgh"]}"#), 3);
+        let turns = br#"{"messages":[{"role":"user","content":[{"type":"tool_result",
+            "tool_use_id":"c","content":[{"type":"text","text":"abcd"}]}]},
+            {"role":"assistant","content":[{"type":"tool_use","input":{"a":1}}]}]}"#;
+        assert_eq!(prompt_of_body(turns), 2 * PER_MESSAGE + 1 + 2);
         assert_eq!(prompt_of_body(b"not json"), 0);
     }
 }

@@ -1,35 +1,69 @@
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::RateStanding;
 
-/// Says how the rate limits stand, as clients of OpenAI's protocol expect it.
-pub(crate) fn describe_rates(headers: &mut HeaderMap, rates: &RateStanding) {
-    let units = [
-        (
-            rates.requests,
-            [
-                "x-ratelimit-limit-requests",
-                "x-ratelimit-remaining-requests",
-                "x-ratelimit-reset-requests",
+/// Whose clients read an answer's headers and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    OpenAi,
+    /// They are told moments instead of spans, so it says what time it is.
+    Anthropic(DateTime<Utc>),
+}
+
+impl Dialect {
+    /// The headers about requests, and those about tokens.
+    fn names(self) -> [[&'static str; 3]; 2] {
+        match self {
+            Dialect::OpenAi => [
+                [
+                    "x-ratelimit-limit-requests",
+                    "x-ratelimit-remaining-requests",
+                    "x-ratelimit-reset-requests",
+                ],
+                [
+                    "x-ratelimit-limit-tokens",
+                    "x-ratelimit-remaining-tokens",
+                    "x-ratelimit-reset-tokens",
+                ],
             ],
-        ),
-        (
-            rates.tokens,
-            [
-                "x-ratelimit-limit-tokens",
-                "x-ratelimit-remaining-tokens",
-                "x-ratelimit-reset-tokens",
+            Dialect::Anthropic(_) => [
+                [
+                    "anthropic-ratelimit-requests-limit",
+                    "anthropic-ratelimit-requests-remaining",
+                    "anthropic-ratelimit-requests-reset",
+                ],
+                [
+                    "anthropic-ratelimit-tokens-limit",
+                    "anthropic-ratelimit-tokens-remaining",
+                    "anthropic-ratelimit-tokens-reset",
+                ],
             ],
-        ),
-    ];
-    for (standing, names) in units {
+        }
+    }
+
+    fn reset(self, after: Duration) -> String {
+        match self {
+            Dialect::OpenAi => span(after),
+            Dialect::Anthropic(now) => {
+                let full =
+                    now.checked_add_signed(chrono::Duration::from_std(after).unwrap_or_default());
+                full.unwrap_or(now).to_rfc3339_opts(SecondsFormat::Secs, true)
+            }
+        }
+    }
+}
+
+/// Says how the rate limits stand, as the clients of a protocol expect it.
+pub(crate) fn describe_rates(headers: &mut HeaderMap, rates: &RateStanding, dialect: Dialect) {
+    for (standing, names) in [rates.requests, rates.tokens].into_iter().zip(dialect.names()) {
         let Some(standing) = standing else { continue };
         let values = [
             format!("{:.0}", standing.limit),
             format!("{:.0}", standing.remaining.floor()),
-            span(standing.reset),
+            dialect.reset(standing.reset),
         ];
         for (name, value) in names.into_iter().zip(values) {
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -58,7 +92,22 @@ fn seconds(millis: u128) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bucket::Standing;
     use super::*;
+
+    #[test]
+    fn anthropics_clients_are_told_moments() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let reset = Duration::from_secs(30);
+        let standing = Standing { limit: 60.0, remaining: 1.5, reset };
+        let rates = RateStanding { requests: Some(standing), tokens: None };
+        let mut headers = HeaderMap::new();
+        describe_rates(&mut headers, &rates, Dialect::Anthropic(now));
+        assert_eq!(headers["anthropic-ratelimit-requests-limit"], "60");
+        assert_eq!(headers["anthropic-ratelimit-requests-remaining"], "1");
+        assert_eq!(headers["anthropic-ratelimit-requests-reset"], "2023-11-14T22:13:50Z");
+        assert_eq!(headers.len(), 3);
+    }
 
     #[test]
     fn spans_are_written_as_openai_does() {

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub(crate) use bucket::{Level, RateStanding, Taken, Unit};
-pub(crate) use headers::describe_rates;
+pub(crate) use headers::{Dialect, describe_rates};
 pub(crate) use http::router;
 
 use bucket::{Buckets, Demand};

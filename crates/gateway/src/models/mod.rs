@@ -12,13 +12,15 @@ mod store;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use lyceum_llm::anthropic::AnthropicClient;
 use lyceum_llm::openai::OpenAiClient;
+use lyceum_llm::responses::ResponsesClient;
 use lyceum_llm::{ChatModel, ChatRequest, EmbeddingModel, ModelKind};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub(crate) use catalogue::{Catalogues, kind_of};
+pub(crate) use catalogue::{Catalogue, Catalogues, kind_of};
 pub(crate) use change::check_editable;
 pub(crate) use http::{Kind, router};
 pub(crate) use local::register as register_local;
@@ -65,6 +67,10 @@ pub struct ModelConfig {
 pub(crate) enum Target {
     /// Through OpenAI's protocol: `/v1` passes requests and answers on as they are.
     OpenAi(OpenAiClient),
+    /// The same for Anthropic's messages.
+    Anthropic(AnthropicClient),
+    /// The same for OpenAI's responses.
+    Responses(ResponsesClient),
     /// Through the port, in whatever protocol; the local engine as well.
     Chat(Arc<dyn ChatModel>),
     /// The same for a model that embeds.
@@ -78,6 +84,8 @@ impl Target {
     pub(crate) fn chat(&self) -> Option<&dyn ChatModel> {
         match self {
             Target::OpenAi(client) => Some(client),
+            Target::Anthropic(client) => Some(client),
+            Target::Responses(client) => Some(client),
             Target::Chat(port) => Some(port.as_ref()),
             Target::Embedding(_) | Target::Route(_) => None,
         }
@@ -88,7 +96,9 @@ impl Target {
         match self {
             Target::OpenAi(client) => Some(client),
             Target::Embedding(port) => Some(port.as_ref()),
-            Target::Chat(_) | Target::Route(_) => None,
+            Target::Anthropic(_) | Target::Responses(_) | Target::Chat(_) | Target::Route(_) => {
+                None
+            }
         }
     }
 }

@@ -60,6 +60,7 @@ impl Account {
             "dify" => Account::Dify(DifyClient::at(endpoint)),
             _ => {
                 let client = OpenAiClient::at(endpoint.clone()).with_embedding_batch(batch);
+                let client = client.with_newer_limit(provider == "openai");
                 match settings.text("api") {
                     Some("responses") => Account::Responses(ResponsesClient::at(endpoint), client),
                     _ => Account::OpenAi(client),
@@ -72,9 +73,9 @@ impl Account {
     pub(crate) fn target(&self, kind: ModelKind) -> Option<Target> {
         Some(match (kind, self.clone()) {
             (_, Account::OpenAi(client)) => Target::OpenAi(client),
-            (ModelKind::Chat, Account::Responses(client, _)) => Target::Chat(Arc::new(client)),
+            (ModelKind::Chat, Account::Responses(client, _)) => Target::Responses(client),
             (ModelKind::Embedding, Account::Responses(_, client)) => Target::OpenAi(client),
-            (ModelKind::Chat, Account::Anthropic(client)) => Target::Chat(Arc::new(client)),
+            (ModelKind::Chat, Account::Anthropic(client)) => Target::Anthropic(client),
             (ModelKind::Chat, Account::Gemini(client)) => Target::Chat(Arc::new(client)),
             (ModelKind::Embedding, Account::Gemini(client)) => Target::Embedding(Arc::new(client)),
             (ModelKind::Chat, Account::Ollama(client)) => Target::Chat(Arc::new(client)),

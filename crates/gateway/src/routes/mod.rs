@@ -24,7 +24,7 @@ pub use attempt::Attempt;
 pub(crate) use attempt::{Ask, Needs};
 pub(crate) use http::router;
 pub(crate) use load::load;
-pub(crate) use opening::Unopened;
+pub(crate) use opening::{Glimpse, Unopened};
 pub(crate) use ticket::HealthBook;
 pub(crate) use verdict::{Refusal, Verdict};
 

@@ -105,6 +105,15 @@ pub(crate) enum Glimpse {
 }
 
 impl Glimpse {
+    /// Of several events, of which the first that says something counts.
+    pub(crate) fn of_all(events: &[ChatEvent]) -> Self {
+        events
+            .iter()
+            .map(Self::of)
+            .find(|glimpse| *glimpse != Self::Silence)
+            .unwrap_or(Self::Silence)
+    }
+
     /// Of an event of a port.
     pub(crate) fn of(event: &ChatEvent) -> Self {
         match event {

@@ -4,7 +4,7 @@ use axum::body::Body as HttpBody;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use lyceum_core::causes;
-use lyceum_llm::ModelKind;
+use lyceum_llm::{ChatRequest, ModelKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -80,10 +80,13 @@ impl Body {
             let content = value.get("content").and_then(Value::as_array).cloned();
             content.unwrap_or_default()
         };
-        let image = |part: Value| part.get("type").is_some_and(|kind| kind == "image_url");
+        // In the forms of chat completions, messages and responses.
+        let names = ["image_url", "image", "input_image"];
+        let image =
+            |part: Value| names.iter().any(|name| part.get("type").is_some_and(|k| k == name));
         let images = route.minds_images() && {
-            let messages = self.get::<Vec<Value>>("messages").ok().flatten().unwrap_or_default();
-            messages.iter().flat_map(parts).any(image)
+            let of = |name| self.get::<Vec<Value>>(name).ok().flatten().unwrap_or_default();
+            of("messages").iter().chain(&of("input")).flat_map(parts).any(image)
         };
         Needs { tools: self.has_items("tools"), images }
     }
@@ -96,6 +99,19 @@ impl Body {
         Ok(())
     }
 
+    /// Sets a member that the request leaves open.
+    pub(super) fn set_absent(&mut self, name: &str, value: impl Serialize) -> Result<(), Failure> {
+        match self.has(name) {
+            true => Ok(()),
+            false => self.set(name, value),
+        }
+    }
+
+    /// A member as it came.
+    pub(super) fn raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|raw| raw.get())
+    }
+
     pub(super) fn remove(&mut self, name: &str) {
         self.0.remove(name);
     }
@@ -104,9 +120,9 @@ impl Body {
     pub(super) fn aim_at(&mut self, model: &ModelConfig) -> Result<(), Failure> {
         self.set("model", &model.model)?;
         if model.kind == ModelKind::Chat {
-            // Only OpenAI's own newer models refuse the older name.
-            let limit =
-                if model.provider == "openai" { "max_completion_tokens" } else { "max_tokens" };
+            // Only OpenAI's own newer models refuse the older name, and its older API the newer one.
+            let newer = model.provider == "openai" && !self.has("prompt");
+            let limit = if newer { "max_completion_tokens" } else { "max_tokens" };
             let limited = self.has("max_tokens") || self.has("max_completion_tokens");
             if let Some(tokens) = model.max_tokens.filter(|_| !limited) {
                 self.set(limit, tokens)?;
@@ -129,10 +145,32 @@ impl Body {
         })
     }
 
+    /// A chat completion's request as the ports take it.
+    pub(super) fn chat_request(&self) -> Result<ChatRequest, Failure> {
+        let other = match self.has("max_completion_tokens") {
+            true => "max_tokens",
+            false => "max_completion_tokens",
+        };
+        let left_out = [other, "stream", "stream_options"];
+        let members = self.0.iter().filter(|(name, _)| !left_out.contains(&name.as_str()));
+        read_as(&members.collect::<BTreeMap<_, _>>())
+    }
+
+    /// All members but one, which may be large.
+    pub(super) fn without(&self, name: &str) -> Result<Value, Failure> {
+        let members = self.0.iter().filter(|(member, _)| member.as_str() != name);
+        read_as(&members.collect::<BTreeMap<_, _>>())
+    }
+
     /// The whole request as a typed value.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.to_bytes()?).map_err(|error| {
-            Failure::bad_request("invalid_request", format!("The request is not valid: {error}."))
-        })
+        read_as(&self.0)
     }
+}
+
+fn read_as<T: DeserializeOwned>(members: &impl Serialize) -> Result<T, Failure> {
+    let refuse = |error: serde_json::Error| {
+        Failure::bad_request("invalid_request", format!("The request is not valid: {error}."))
+    };
+    serde_json::from_slice(&serde_json::to_vec(members).map_err(refuse)?).map_err(refuse)
 }

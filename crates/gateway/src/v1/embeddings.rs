@@ -7,8 +7,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::body::Body;
+use super::call::Call;
 use super::routed::{Question, routed};
-use super::{Failure, Pinned, context, describe, forward, read_request};
+use super::{Asker, Failure, context, describe, read_request};
+use crate::limits::Dialect;
 use crate::models::Target;
 use crate::routes::{Needs, Route};
 use crate::{CallContext, Gateway, ModelConfig};
@@ -35,10 +37,9 @@ enum Input {
               (status = 404, description = "Unknown model, in OpenAI's form", body = Object)))]
 pub(super) async fn create_embedding(
     State(gateway): State<Gateway>,
-    pinned: Pinned,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (caller, body) = read_request(&gateway, request).await?;
+    let (Asker { caller, pinned }, body) = read_request(&gateway, request).await?;
     let model = body.model()?;
     if !body.has("input") {
         return Err(Failure::bad_request("missing_field", "'input' is required."));
@@ -70,7 +71,8 @@ impl Question for Texts {
         match &model.target {
             Target::OpenAi(client) => {
                 body.aim_at(model)?;
-                forward::Call { gateway, context, model, client }.embeddings(body).await
+                let dialect = Dialect::OpenAi;
+                Call { gateway, context, model, dialect }.embeddings(client, body).await
             }
             _ => translated(gateway, context, model, &body).await,
         }
@@ -121,7 +123,7 @@ async fn translated(
         usage: Some(WireUsage::from(usage)),
     };
     let mut response = Json(list).into_response();
-    describe(response.headers_mut(), request_id, model, &notice);
+    describe(response.headers_mut(), Dialect::OpenAi, request_id, model, &notice);
     Ok(response)
 }
 

@@ -1,20 +1,21 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use lyceum_core::Problem;
 use lyceum_http::ApiError;
 use lyceum_llm::LlmError;
-use serde_json::json;
+use lyceum_llm::surface::{Fault, Writer};
 
 use crate::GatewayError;
-use crate::limits::{RateRefusal, describe_rates};
+use crate::limits::{Dialect, RateRefusal, describe_rates};
 use crate::routes::{Refusal, Verdict};
 
-/// OpenAI's name for a quota that is used up, as a code and as a type.
+/// OpenAI's name for a quota that is used up.
 const NO_QUOTA: &str = "insufficient_quota";
 
-/// An error in OpenAI's form.
+/// An error of a surface; in OpenAI's form unless said otherwise.
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
@@ -48,19 +49,31 @@ impl Failure {
         }
     }
 
-    /// The JSON document, also sent as an event where the stream has already begun.
-    pub(super) fn document(&self) -> serde_json::Value {
-        let kind = match self.status {
-            _ if self.code == NO_QUOTA => NO_QUOTA,
-            StatusCode::UNAUTHORIZED => "authentication_error",
-            StatusCode::FORBIDDEN => "permission_error",
-            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-            status if status.is_server_error() => "server_error",
-            _ => "invalid_request_error",
+    /// The same for whoever writes it down.
+    pub(super) fn fault(&self) -> Fault<'_> {
+        Fault { status: self.status, code: &self.code, message: &self.message }
+    }
+
+    /// The last event of a stream that has already begun.
+    pub(super) fn event(&self, writer: &mut dyn Writer) -> Bytes {
+        writer.fail(&self.fault()).into()
+    }
+
+    /// The answer in the form of a dialect.
+    pub(super) fn respond(self, dialect: Dialect) -> Response {
+        let document = match dialect {
+            Dialect::OpenAi => self.fault().openai(),
+            Dialect::Anthropic(_) => self.fault().anthropic(),
         };
-        json!({ "error": {
-            "message": self.message, "type": kind, "param": null, "code": self.code,
-        }})
+        let mut response = (self.status, axum::Json(document)).into_response();
+        if let Some(rate) = self.rate {
+            describe_rates(response.headers_mut(), &rate.standing, dialect);
+        }
+        if let Some(after) = self.retry_after {
+            let seconds = HeaderValue::from(after.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 
@@ -107,14 +120,6 @@ impl From<LlmError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let mut response = (self.status, axum::Json(self.document())).into_response();
-        if let Some(rate) = self.rate {
-            describe_rates(response.headers_mut(), &rate.standing);
-        }
-        if let Some(after) = self.retry_after {
-            let seconds = HeaderValue::from(after.as_secs().max(1));
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
+        self.respond(Dialect::OpenAi)
     }
 }

@@ -1,28 +1,20 @@
 //! Passing a request on to an OpenAI-compatible provider and its answer back, unread but for the
 //! usage.
 
-use axum::body::Body as HttpBody;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::{HeaderValue, header};
 use lyceum_llm::openai::{CompletionChunk, Frame, Frames, OpenAiClient, WireUsage};
-use lyceum_llm::{ChatModel as _, FinishReason, LlmError, Usage};
+use lyceum_llm::{ChatModel as _, FinishReason, LlmError, Usage, sse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Failure;
 use super::body::Body;
-use super::{Failure, describe, translate};
-use crate::calls::{Meter, forecast_of_body};
-use crate::{CallContext, Gateway, GatewayError, MeteredStream, ModelConfig};
-
-/// One call to be passed on.
-pub(super) struct Call<'a> {
-    pub(super) gateway: &'a Gateway,
-    pub(super) context: CallContext,
-    pub(super) model: &'a ModelConfig,
-    pub(super) client: &'a OpenAiClient,
-}
+use super::call::{Ask, Call, failed};
+use super::form::{Form, fit};
+use crate::calls::Meter;
+use crate::{GatewayError, MeteredStream};
 
 /// What is read of an answer that is not streamed.
 #[derive(Deserialize)]
@@ -45,20 +37,28 @@ struct Glance {
 struct GlanceChoice {
     #[serde(default)]
     message: Option<GlanceMessage>,
+    /// Of the older completions.
+    #[serde(default)]
+    text: Option<String>,
     #[serde(default)]
     finish_reason: Option<FinishReason>,
+}
+
+impl GlanceChoice {
+    fn words(&self) -> &str {
+        let message = self.message.as_ref().and_then(|message| message.content.as_deref());
+        message.or(self.text.as_deref()).unwrap_or_default()
+    }
 }
 
 impl Glance {
     /// Whether the provider said nothing at all and names its content filter for it.
     fn is_withheld(&self) -> bool {
         let mut choices = self.choices.iter().flatten().peekable();
-        choices.peek().is_some()
-            && choices.all(|choice| {
-                let content = choice.message.as_ref().and_then(|message| message.content.as_ref());
-                choice.finish_reason == Some(FinishReason::ContentFilter)
-                    && content.is_none_or(String::is_empty)
-            })
+        let is_withheld = |choice: &GlanceChoice| {
+            choice.finish_reason == Some(FinishReason::ContentFilter) && choice.words().is_empty()
+        };
+        choices.peek().is_some() && choices.all(is_withheld)
     }
 }
 
@@ -70,53 +70,86 @@ struct GlanceMessage {
 
 impl Call<'_> {
     /// Passes on a request for vectors.
-    pub(super) async fn embeddings(self, body: Body) -> Result<Response, Failure> {
+    pub(super) async fn embeddings(
+        self,
+        client: &OpenAiClient,
+        body: Body,
+    ) -> Result<Response, Failure> {
         let sent = body.to_bytes()?;
         let meter = self.begin(&sent).await?;
-        match self.ask("embeddings", sent).await {
+        match self.ask(client, "embeddings", sent).await {
             Ok(answer) => self.answered(meter, answer).await,
             Err(error) => Err(failed(meter, error).await),
         }
     }
 
+    /// Passes on a request for an answer.
+    pub(super) async fn forward(
+        self,
+        client: &OpenAiClient,
+        mut question: Ask,
+    ) -> Result<Response, Failure> {
+        question.form.aim(&mut question.body, self.model)?;
+        match question.streamed {
+            true => self.streamed(client, question).await,
+            false => self.completion(client, question).await,
+        }
+    }
+
     /// Passes on a request whose answer comes in one piece.
-    pub(super) async fn completion(self, body: Body) -> Result<Response, Failure> {
-        let sent = body.to_bytes()?;
+    async fn completion(self, client: &OpenAiClient, question: Ask) -> Result<Response, Failure> {
+        let sent = question.body.to_bytes()?;
         let meter = self.begin(&sent).await?;
-        match self.ask("chat/completions", sent).await {
+        match self.ask(client, path(question.form), sent).await {
             Ok(answer) => self.answered(meter, answer).await,
-            // Some models only stream, those that think above all.
-            Err(LlmError::Rejected(words)) if wants_stream(&words) => {
-                let request = translate::request(body)?;
-                let request_id = self.context.request_id;
-                let attempt = &self.context.attempt;
-                let opened = match attempt.in_time(self.client.chat(request)).await {
-                    Ok(events) => attempt.opened(events).await,
-                    Err(error) => Err(error.into()),
-                };
-                match opened {
-                    Ok(events) => {
-                        let events = MeteredStream::new(events, meter);
-                        translate::whole(self.gateway, self.model, request_id, events).await
-                    }
-                    Err(unopened) => Err(meter.unopened(unopened).await.into()),
-                }
+            // Some models only stream, those that think above all; many know no older completions.
+            Err(error) if wants_stream(&error) || wants_messages(question.form, &error) => {
+                self.other_way(client, question, meter, error).await
             }
             Err(error) => Err(failed(meter, error).await),
         }
     }
 
-    /// Admits the call that sends this body.
-    async fn begin(&self, sent: &Bytes) -> Result<Meter, GatewayError> {
-        let forecast = || forecast_of_body(sent);
-        let meter = self.gateway.begin(self.context.clone(), self.model, forecast).await?;
-        Ok(meter.with_body(sent.clone()))
+    /// Asks for a stream of a chat completion instead, within the same call.
+    async fn other_way(
+        self,
+        client: &OpenAiClient,
+        question: Ask,
+        mut meter: Meter,
+        refusal: LlmError,
+    ) -> Result<Response, Failure> {
+        let Ask { form, body, streamed, .. } = question;
+        let prepared =
+            form.request(&body).and_then(|request| Ok((request, form.writer(self.head(), &body)?)));
+        let (mut request, writer) = match prepared {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                meter.refused(&refusal);
+                meter.fail(refusal.into()).await;
+                return Err(failure);
+            }
+        };
+        fit(&mut request, self.model);
+        let attempt = &self.context.attempt;
+        let opened = match attempt.in_time(client.chat(request)).await {
+            Ok(events) => attempt.opened(events).await,
+            Err(error) => Err(error.into()),
+        };
+        match opened {
+            Ok(events) => self.written(writer, MeteredStream::new(events, meter), streamed).await,
+            Err(unopened) => Err(meter.unopened(unopened).await.into()),
+        }
     }
 
-    async fn ask(&self, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
+    async fn ask(
+        &self,
+        client: &OpenAiClient,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(Bytes, Glance), LlmError> {
         let answer = async {
-            let response = self.client.post(path, body).await?;
-            glance(self.client, self.client.read(response).await?)
+            let response = client.post(path, body).await?;
+            glance(client, client.read(response).await?)
         };
         self.context.attempt.in_time(answer).await
     }
@@ -132,72 +165,73 @@ impl Call<'_> {
             return Err(meter.unopened(unopened).await.into());
         }
         meter.served_by(glance.model.as_deref().unwrap_or_default());
-        let texts = glance.choices.iter().flatten().filter_map(|choice| choice.message.as_ref());
-        for text in texts.filter_map(|message| message.content.as_deref()) {
-            meter.text(text);
+        for choice in glance.choices.iter().flatten() {
+            meter.text(choice.words());
         }
         meter.complete(usage).await?;
-        let mut response = Response::new(HttpBody::from(answer));
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        describe(response.headers_mut(), self.context.request_id, self.model, &notice);
-        Ok(response)
+        Ok(self.document(answer, &notice))
     }
 
     /// Passes on a request whose answer is streamed.
-    pub(super) async fn stream(
-        self,
-        mut body: Body,
-        with_usage: bool,
-    ) -> Result<Response, Failure> {
+    async fn streamed(self, client: &OpenAiClient, mut question: Ask) -> Result<Response, Failure> {
+        let (Form::Chat { with_usage } | Form::Completions { with_usage }) = question.form else {
+            return self.translate(question).await;
+        };
+        let body = &mut question.body;
         let asked = body.to_bytes()?;
         body.set("stream_options", json!({ "include_usage": true }))?;
-        let request_id = self.context.request_id;
         let sent = body.to_bytes()?;
         let meter = self.begin(&sent).await?;
         let notice = meter.notice();
         let attempt = &self.context.attempt;
-        let mut answer = attempt.in_time(self.client.post("chat/completions", sent)).await;
+        let mut answer = attempt.in_time(client.post(path(question.form), sent)).await;
         // Older servers know no stream_options.
         if let Err(LlmError::Rejected(words)) = &answer
             && words.contains("stream_options")
             && !with_usage
         {
-            body = Body::from_bytes(&asked)?;
+            *body = Body::from_bytes(&asked)?;
             body.remove("stream_options");
-            let plain = self.client.post("chat/completions", body.to_bytes()?);
+            let plain = client.post(path(question.form), body.to_bytes()?);
             answer = attempt.in_time(plain).await;
         }
         let opened = match answer {
-            Ok(response) => attempt.opened_frames(self.client, self.client.frames(response)).await,
+            Ok(response) => attempt.opened_frames(client, client.frames(response)).await,
+            Err(error) if wants_messages(question.form, &error) => {
+                return self.other_way(client, question, meter, error).await;
+            }
             Err(error) => Err(error.into()),
         };
         let frames = match opened {
             Ok(frames) => frames,
             Err(unopened) => return Err(meter.unopened(unopened).await.into()),
         };
-        let relay = Relay {
-            client: self.client.clone(),
-            meter,
-            held: Vec::new(),
-            ended: false,
-            with_usage,
-        };
-        let mut response = Response::new(HttpBody::from_stream(relay.run(frames)));
-        stream_headers(&mut response);
-        describe(response.headers_mut(), request_id, self.model, &notice);
-        Ok(response)
+        let held = Vec::new();
+        let relay = Relay { client: client.clone(), meter, held, ended: false, with_usage };
+        Ok(self.events(relay.run(frames), &notice))
     }
 }
 
-/// Records a call that got no answer.
-async fn failed(mut meter: Meter, error: LlmError) -> Failure {
-    meter.refused(&error);
-    meter.fail(error.into()).await.into()
+fn path(form: Form) -> &'static str {
+    match form {
+        Form::Completions { .. } => "completions",
+        _ => "chat/completions",
+    }
+}
+
+/// Whether a provider refused the older completions, which most have given up.
+fn wants_messages(form: Form, error: &LlmError) -> bool {
+    let refused = match error {
+        LlmError::UnknownModel(_) => true,
+        LlmError::Rejected(words) => words == "Method Not Allowed" || words.contains("chat"),
+        _ => false,
+    };
+    refused && matches!(form, Form::Completions { .. })
 }
 
 /// Whether a provider refused to answer in one piece.
-fn wants_stream(words: &str) -> bool {
+fn wants_stream(error: &LlmError) -> bool {
+    let LlmError::Rejected(words) = error else { return false };
     let words = words.to_lowercase();
     ["only support stream", "non-streaming", "stream=false", "stream=`false`"]
         .iter()
@@ -220,25 +254,9 @@ fn glance(client: &OpenAiClient, answer: Bytes) -> Result<(Bytes, Glance), LlmEr
     }
 }
 
-/// The headers of every stream of events.
-pub(super) fn stream_headers(response: &mut Response) {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-}
-
 /// One event with `data`.
 pub(super) fn event(data: &str) -> Bytes {
-    // Data never holds a line break: it is JSON on one line or was joined from several lines.
-    let mut text = String::with_capacity(data.len() + 8);
-    for line in data.split('\n') {
-        text.push_str("data: ");
-        text.push_str(line);
-        text.push('\n');
-    }
-    text.push('\n');
-    text.into()
+    sse::event(None, data).into()
 }
 
 /// A stream on its way through.
@@ -325,7 +343,7 @@ impl Relay {
         let mut ends = false;
         for choice in &chunk.choices {
             let delta = &choice.delta;
-            for text in [&delta.content].into_iter().flatten() {
+            for text in [&delta.content, &choice.text].into_iter().flatten() {
                 self.meter.text(text);
                 more |= !text.is_empty();
             }
@@ -357,5 +375,5 @@ impl Relay {
 
 /// A failure after the stream has begun.
 pub(super) fn error_event(error: GatewayError) -> Bytes {
-    event(&Failure::from(error).document().to_string())
+    event(&Failure::from(error).fault().openai().to_string())
 }

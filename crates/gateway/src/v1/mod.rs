@@ -1,31 +1,51 @@
-//! OpenAI's protocol for applications: `/v1/chat/completions`, `/v1/embeddings`, `/v1/models`.
-//! Requests to OpenAI-compatible providers are passed on with as little reading as the ledger needs;
-//! all others, and built-in models, answer through their ports.
+//! The surfaces for applications: OpenAI's chat completions, responses, older completions,
+//! embeddings and models, and Anthropic's messages.
+//!
+//! Every answer takes one way, [`call::Call::answer`]. Where the provider speaks the surface's own
+//! form the request is passed on with as little reading as the ledger needs (`forward`, `relay`);
+//! all others, and built-in models, answer through their ports (`translate`), in the forms of
+//! [`lyceum_llm::surface`].
 
 mod body;
+mod call;
 mod chat;
+mod completions;
 mod embeddings;
 mod failure;
+mod form;
 mod forward;
 mod list;
+mod messages;
+mod relay;
 mod request;
+mod responses;
 mod routed;
 mod translate;
 
 use axum::extract::{FromRequestParts, Request};
+use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lyceum_http::{Allow, Caller, Credential};
+use lyceum_llm::ModelKind;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::calls::Notice;
+use crate::limits::Dialect;
+use crate::routes::{Needs, Route};
 use crate::{CallContext, Gateway, GatewayError, InferenceCreate, ModelConfig, Purpose};
+use call::{Ask, Call};
 use failure::Failure;
+use routed::{Question, routed};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(chat::create_chat_completion))
+        .routes(routes!(responses::create_response))
+        .routes(routes!(completions::create_completion))
+        .routes(routes!(messages::create_message))
+        .routes(routes!(messages::count_message_tokens))
         .routes(routes!(embeddings::create_embedding))
         .routes(routes!(list::list_openai_models))
         .routes(routes!(list::get_openai_model))
@@ -83,16 +103,59 @@ impl Pinned {
     }
 }
 
-/// Splits a request into its caller and its body.
-async fn read_request(
-    gateway: &Gateway,
-    request: Request,
-) -> Result<(Caller, body::Body), Failure> {
+/// Who asks, and of which target.
+struct Asker {
+    caller: Caller,
+    pinned: Pinned,
+}
+
+/// Splits a request into who asks and its body.
+async fn read_request(gateway: &Gateway, request: Request) -> Result<(Asker, body::Body), Failure> {
     let (mut parts, body) = request.into_parts();
     let Admitted(caller) = Admitted::from_request_parts(&mut parts, &()).await?;
+    let pinned = Pinned::from_request_parts(&mut parts, &()).await?;
     let limit = gateway.inner.settings.max_body_bytes;
     let body = body::read(&parts.headers, body, limit).await?;
-    Ok((caller, body))
+    Ok((Asker { caller, pinned }, body))
+}
+
+/// Has the model that is named answer, or, where that is a route, one of its targets.
+async fn answer(
+    gateway: &Gateway,
+    asker: Asker,
+    dialect: Dialect,
+    ask: Ask,
+) -> Result<Response, Failure> {
+    let Asker { caller, pinned } = asker;
+    let catalogue = gateway.catalogue(caller.user_id).await?;
+    let model = catalogue.by_name(&ask.body.model()?, ModelKind::Chat)?;
+    routed(gateway, context(&caller), &model, pinned, Asked { dialect, ask }).await
+}
+
+/// Something asked in one of the surfaces' forms.
+#[derive(Clone)]
+struct Asked {
+    dialect: Dialect,
+    ask: Ask,
+}
+
+impl Question for Asked {
+    fn is_streamed(&self) -> bool {
+        self.ask.streamed
+    }
+
+    fn needs(&self, route: &Route) -> Needs {
+        self.ask.body.needs(route)
+    }
+
+    async fn ask(
+        self,
+        gateway: &Gateway,
+        context: CallContext,
+        model: &ModelConfig,
+    ) -> Result<Response, Failure> {
+        Call { gateway, context, model, dialect: self.dialect }.answer(self.ask).await
+    }
 }
 
 fn context(caller: &Caller) -> CallContext {
@@ -105,14 +168,24 @@ fn context(caller: &Caller) -> CallContext {
 }
 
 /// What every answer says of itself.
-fn describe(headers: &mut HeaderMap, request_id: Uuid, model: &ModelConfig, notice: &Notice) {
-    notice.describe(headers);
+fn describe(
+    headers: &mut HeaderMap,
+    dialect: Dialect,
+    request_id: Uuid,
+    model: &ModelConfig,
+    notice: &Notice,
+) {
+    notice.describe(headers, dialect);
     let text = |value: &str| HeaderValue::from_str(value).ok();
+    let id = match dialect {
+        Dialect::OpenAi => "x-request-id",
+        Dialect::Anthropic(_) => "request-id",
+    };
     let served = text(&model.model);
     let provider = text(&model.provider);
     let requested = notice.attempt.route().map_or(&model.name, |route| &route.name);
     let described = [
-        ("x-request-id", text(&request_id.to_string())),
+        (id, text(&request_id.to_string())),
         ("x-lyceum-model", served.clone()),
         ("x-lyceum-provider", provider.clone()),
         ("x-lyceum-requested-model", text(requested)),

@@ -4,10 +4,12 @@
 
 mod calls;
 mod distributions;
+mod kinds;
 mod ledger;
 mod limits;
 mod live;
 mod models;
+mod packages;
 mod payloads;
 mod protocols;
 mod providers;
@@ -18,6 +20,7 @@ mod route_calls;
 mod route_faults;
 mod route_health;
 mod routes;
+mod surfaces;
 mod usage;
 mod v1;
 mod world;

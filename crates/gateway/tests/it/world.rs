@@ -44,8 +44,9 @@ struct People(Mutex<HashMap<String, Caller>>);
 #[async_trait]
 impl Authenticator for People {
     async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let token = header.and_then(|value| value.strip_prefix("Bearer "));
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let token = bearer.or_else(|| header("x-api-key"));
         let known = self.0.lock().unwrap();
         token
             .and_then(|token| known.get(token).cloned())
@@ -209,6 +210,15 @@ impl World {
             }
         };
         self.app.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+    }
+
+    /// Gets something as Anthropic's clients do.
+    pub async fn open_as_anthropic(&self, who: &str, path: &str) -> axum::response::Response {
+        let request = Request::builder()
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {who}"))
+            .header("anthropic-version", "2023-06-01");
+        self.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     /// A personal provider at the upstream; its id.

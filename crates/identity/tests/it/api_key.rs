@@ -44,6 +44,25 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_comes_in_the_header_of_anthropics_clients_too() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let (made, key) = create(&mut root, json!({ "name": "claude" })).await;
+    let mut program = app.visitor();
+    program.api_key = Some(key.clone());
+    assert!(program.get("/api/v1/me").await.expect(200)["permissions"].is_array());
+    // A bearer token goes before it, and a wrong one is not made good by a cookie.
+    program.bearer = Some("lyc_wrong".to_owned());
+    program.get("/api/v1/me").await.refused(401, "unauthenticated");
+    root.api_key = Some("lyc_wrong".to_owned());
+    root.get("/api/v1/me").await.refused(401, "unauthenticated");
+    root.api_key = None;
+    root.delete(&format!("/api/v1/api-keys/{}", id(&made))).await.expect(204);
+    program.bearer = None;
+    program.get("/api/v1/me").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
 async fn a_key_never_has_more_than_its_owner() {
     let app = App::new().await;
     let mut root = app.set_up().await;

@@ -157,6 +157,7 @@ pub struct Client {
     router: Router,
     pub cookies: BTreeMap<String, String>,
     pub bearer: Option<String>,
+    pub api_key: Option<String>,
     pub address: SocketAddr,
     /// Whether it is our own web app, which sends the client header.
     pub ours: bool,
@@ -172,7 +173,7 @@ pub struct Answer {
 impl Client {
     pub fn new(router: Router) -> Self {
         let address = ([192, 0, 2, 1], 4711).into();
-        Self { router, cookies: BTreeMap::new(), bearer: None, address, ours: true }
+        Self { router, cookies: BTreeMap::new(), bearer: None, api_key: None, address, ours: true }
     }
 
     /// The same browser at another node.
@@ -231,6 +232,9 @@ impl Client {
         }
         if let Some(token) = &self.bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(key) = &self.api_key {
+            request = request.header("x-api-key", key);
         }
         let cookies = self
             .cookies

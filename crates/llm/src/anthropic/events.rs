@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::endpoint::decode_piece;
+use crate::endpoint::{decode, decode_piece};
 use crate::openai::lenient;
 use crate::stream::Reader;
 use crate::{ChatEvent, Endpoint, FinishReason, LlmError, ToolCallDelta, Usage};
@@ -99,6 +99,14 @@ struct Counts {
     cache_read_input_tokens: Option<u64>,
     #[serde(default)]
     output_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct OutputDetails {
+    #[serde(default, deserialize_with = "lenient")]
+    thinking_tokens: u64,
 }
 
 impl Counts {
@@ -109,6 +117,7 @@ impl Counts {
         self.cache_read_input_tokens =
             later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
+        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
     }
 
     /// The API counts what was read from the cache and what was put into it apart from the rest.
@@ -121,7 +130,7 @@ impl Counts {
                 prompt_tokens: fresh.saturating_add(read).saturating_add(written),
                 completion_tokens: output,
                 cached_tokens: read,
-                reasoning_tokens: 0,
+                reasoning_tokens: self.output_tokens_details.map_or(0, |d| d.thinking_tokens),
             }
             .bounded(),
         )
@@ -136,6 +145,8 @@ pub(super) struct Events {
     over: bool,
     /// Of the block that is coming, where it is a tool call.
     call: Option<u32>,
+    /// Whether that call has no arguments so far.
+    bare: bool,
     calls: u32,
     /// The blocks of thinking so far, which have to come back with the calls that follow them.
     thinking: Vec<Value>,
@@ -149,6 +160,7 @@ impl Events {
             reason: None,
             over: false,
             call: None,
+            bare: false,
             calls: 0,
             thinking: Vec::new(),
         }
@@ -173,6 +185,7 @@ impl Events {
                 let index = self.calls;
                 self.calls += 1;
                 self.call = Some(index);
+                self.bare = true;
                 Some(ChatEvent::ToolCall(ToolCallDelta {
                     index,
                     id: Some(id),
@@ -197,14 +210,26 @@ impl Events {
                 None
             }
             Delta::InputJson { partial_json } => {
-                let index = self.call?;
-                said(partial_json, |arguments| {
-                    let call = ToolCallDelta { index, arguments, ..ToolCallDelta::default() };
-                    ChatEvent::ToolCall(call)
-                })
+                self.bare &= partial_json.is_empty();
+                self.arguments(partial_json)
             }
             Delta::Other => None,
         }
+    }
+
+    fn arguments(&self, piece: String) -> Option<ChatEvent> {
+        let index = self.call?;
+        said(piece, |arguments| {
+            ChatEvent::ToolCall(ToolCallDelta { index, arguments, ..ToolCallDelta::default() })
+        })
+    }
+
+    /// A call without arguments has an empty object of them everywhere else.
+    fn block_end(&mut self) -> Option<ChatEvent> {
+        let bare = std::mem::take(&mut self.bare);
+        let end = if bare { self.arguments("{}".to_owned()) } else { None };
+        self.call = None;
+        end
     }
 
     fn extend_thinking(&mut self, member: &str, more: &str) {
@@ -213,6 +238,46 @@ impl Events {
             text.push_str(more);
         }
     }
+}
+
+/// What a message in one piece says.
+pub(super) fn whole(endpoint: &Endpoint, body: &[u8]) -> Result<Vec<ChatEvent>, LlmError> {
+    #[derive(Deserialize)]
+    struct Whole {
+        #[serde(flatten)]
+        message: Message,
+        #[serde(default)]
+        content: Vec<WholeBlock>,
+        #[serde(default)]
+        stop_reason: Option<String>,
+        #[serde(default)]
+        error: Option<Value>,
+    }
+    #[derive(Deserialize)]
+    struct WholeBlock {
+        #[serde(default)]
+        text: Option<String>,
+        #[serde(default)]
+        thinking: Option<String>,
+        #[serde(default)]
+        input: Option<Value>,
+    }
+    let Whole { message, content, stop_reason, error } = decode(body)?;
+    if let Some(error) = error {
+        return Err(endpoint.member_error(&error));
+    }
+    let mut said = vec![ChatEvent::Started { id: message.id, model: message.model }];
+    for WholeBlock { text, thinking, input } in content {
+        said.extend(text.map(ChatEvent::Text));
+        said.extend(thinking.map(ChatEvent::Reasoning));
+        said.extend(input.map(|input| {
+            let call = ToolCallDelta { arguments: input.to_string(), ..ToolCallDelta::default() };
+            ChatEvent::ToolCall(call)
+        }));
+    }
+    let reason = stop_reason.map_or(FinishReason::Stop, reason);
+    said.push(ChatEvent::Finished { reason, usage: message.usage.usage() });
+    Ok(said)
 }
 
 fn said(text: String, event: impl FnOnce(String) -> ChatEvent) -> Option<ChatEvent> {
@@ -248,13 +313,18 @@ impl Reader for Events {
                 None
             }
             Event::Error { error } => return Err(self.endpoint.member_error(&error)),
-            Event::ContentBlockStop | Event::Other => None,
+            Event::ContentBlockStop => self.block_end(),
+            Event::Other => None,
         };
         Ok(event.into_iter().collect())
     }
 
     fn is_over(&self) -> bool {
         self.over
+    }
+
+    fn is_ending(&self) -> bool {
+        self.over || self.reason.is_some()
     }
 
     fn end(&mut self) -> Option<ChatEvent> {

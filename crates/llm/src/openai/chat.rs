@@ -27,6 +27,9 @@ impl ChatModel for OpenAiClient {
     async fn chat(&self, mut request: ChatRequest) -> Result<ChatStream, LlmError> {
         request.extra.remove("stream");
         request.extra.remove("stream_options");
+        if self.newer_limit {
+            rename_limit(&mut request);
+        }
         let mut options = Some(StreamOptions { include_usage: true });
         loop {
             let body = StreamedBody { request: &request, stream: true, stream_options: options };
@@ -35,16 +38,14 @@ impl ChatModel for OpenAiClient {
                 Ok(response) => {
                     return Ok(events(self.clone(), self.frames(response)));
                 }
-                // Older servers know no stream_options, newer models no max_tokens. Each is
-                // changed at most once.
+                // Older servers know no stream_options, newer models no max_tokens, those that do not
+                // reason no effort. Each is changed at most once.
                 Err(LlmError::Rejected(words)) => {
-                    if options.is_some() && words.contains("stream_options") {
-                        options = None;
-                    } else if words.contains("max_completion_tokens")
-                        && let Some(limit) = request.max_tokens.take()
-                    {
-                        request.extra.insert("max_completion_tokens".to_owned(), limit.into());
-                    } else {
+                    let changed = (words.contains("stream_options") && options.take().is_some())
+                        || (words.contains("max_completion_tokens") && rename_limit(&mut request))
+                        || (words.contains("reasoning_effort")
+                            && request.extra.remove("reasoning_effort").is_some());
+                    if !changed {
                         return Err(LlmError::Rejected(words));
                     }
                 }
@@ -52,6 +53,15 @@ impl ChatModel for OpenAiClient {
             }
         }
     }
+}
+
+/// Whether there was a limit by its older name.
+fn rename_limit(request: &mut ChatRequest) -> bool {
+    let limit = request.max_tokens.take();
+    if let Some(limit) = limit {
+        request.extra.insert("max_completion_tokens".to_owned(), limit.into());
+    }
+    limit.is_some()
 }
 
 /// What is known of an answer while it comes.

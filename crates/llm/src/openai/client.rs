@@ -16,6 +16,8 @@ use crate::pieces::DONE;
 pub struct OpenAiClient {
     pub(super) endpoint: Endpoint,
     pub(super) embedding_batch: usize,
+    /// Whether limits go by their newer name, `max_completion_tokens`.
+    pub(super) newer_limit: bool,
 }
 
 impl OpenAiClient {
@@ -26,7 +28,7 @@ impl OpenAiClient {
 
     /// A client of the API at `endpoint`.
     pub fn at(endpoint: Endpoint) -> Self {
-        Self { endpoint, embedding_batch: 64 }
+        Self { endpoint, embedding_batch: 64, newer_limit: false }
     }
 
     /// The same client with other limits of time.
@@ -44,6 +46,12 @@ impl OpenAiClient {
     /// The same client with at most `texts` texts in one embedding request.
     pub fn with_embedding_batch(mut self, texts: usize) -> Self {
         self.embedding_batch = texts.max(1);
+        self
+    }
+
+    /// The same client with limits by their newer name, which OpenAI's own newer models want.
+    pub fn with_newer_limit(mut self, newer: bool) -> Self {
+        self.newer_limit = newer;
         self
     }
 

@@ -133,6 +133,9 @@ pub struct ChunkChoice {
     /// What is new.
     #[serde(default, deserialize_with = "lenient")]
     pub delta: ChunkDelta,
+    /// What is new of an older completion, which has no delta.
+    #[serde(default, skip_serializing)]
+    pub text: Option<String>,
     /// In the choice's last chunk.
     #[serde(default)]
     pub finish_reason: Option<FinishReason>,
@@ -382,7 +385,7 @@ mod tests {
             choices: vec![ChunkChoice {
                 index: 0,
                 delta: ChunkDelta { content: Some("hi".to_owned()), ..ChunkDelta::default() },
-                finish_reason: None,
+                ..ChunkChoice::default()
             }],
             ..CompletionChunk::default()
         };

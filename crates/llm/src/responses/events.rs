@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::endpoint::decode_piece;
+use crate::endpoint::{decode, decode_piece};
 use crate::openai::lenient;
 use crate::pieces::DONE;
 use crate::stream::Reader;
@@ -148,6 +148,66 @@ impl Events {
     }
 }
 
+fn completed(called: bool) -> FinishReason {
+    if called { FinishReason::ToolCalls } else { FinishReason::Stop }
+}
+
+fn incomplete(details: Option<&Incomplete>) -> FinishReason {
+    match details.map(|details| details.reason.as_str()) {
+        Some("content_filter") => FinishReason::ContentFilter,
+        Some("max_output_tokens") | None => FinishReason::Length,
+        Some(other) => FinishReason::Other(other.to_owned()),
+    }
+}
+
+/// What a response in one piece says.
+pub(super) fn whole(endpoint: &Endpoint, body: &[u8]) -> Result<Vec<ChatEvent>, LlmError> {
+    #[derive(Deserialize)]
+    struct Whole {
+        #[serde(flatten)]
+        response: Response,
+        #[serde(default, deserialize_with = "lenient")]
+        status: String,
+        #[serde(default, deserialize_with = "lenient")]
+        output: Vec<WholeItem>,
+    }
+    #[derive(Deserialize)]
+    struct WholeItem {
+        #[serde(default)]
+        arguments: Option<String>,
+        #[serde(default, deserialize_with = "lenient")]
+        content: Vec<WholePart>,
+        #[serde(default, deserialize_with = "lenient")]
+        summary: Vec<WholePart>,
+    }
+    #[derive(Deserialize)]
+    struct WholePart {
+        #[serde(default, deserialize_with = "lenient")]
+        text: String,
+    }
+    let Whole { response, status, output } = decode(body)?;
+    if let Some(error) = &response.error {
+        return Err(endpoint.member_error(error));
+    }
+    let mut said =
+        vec![ChatEvent::Started { id: response.id.clone(), model: response.model.clone() }];
+    let mut called = false;
+    for WholeItem { arguments, content, summary } in output {
+        called |= arguments.is_some();
+        said.extend(summary.into_iter().map(|part| ChatEvent::Reasoning(part.text)));
+        said.extend(content.into_iter().map(|part| ChatEvent::Text(part.text)));
+        said.extend(arguments.map(|arguments| {
+            ChatEvent::ToolCall(ToolCallDelta { arguments, ..ToolCallDelta::default() })
+        }));
+    }
+    let reason = match status.as_str() {
+        "incomplete" => incomplete(response.incomplete_details.as_ref()),
+        _ => completed(called),
+    };
+    said.push(ChatEvent::Finished { reason, usage: response.usage.map(Usage::from) });
+    Ok(said)
+}
+
 impl Reader for Events {
     fn read(&mut self, piece: &str) -> Result<Vec<ChatEvent>, LlmError> {
         if piece.trim() == DONE {
@@ -169,19 +229,11 @@ impl Reader for Events {
                 })
             }
             Event::Completed { response } => {
-                let called = !self.calls.is_empty();
-                let reason = if called { FinishReason::ToolCalls } else { FinishReason::Stop };
-                self.ended(reason, response);
+                self.ended(completed(!self.calls.is_empty()), response);
                 None
             }
             Event::Incomplete { response } => {
-                let details = response.incomplete_details.as_ref();
-                let reason = match details.map(|details| details.reason.as_str()) {
-                    Some("content_filter") => FinishReason::ContentFilter,
-                    Some("max_output_tokens") | None => FinishReason::Length,
-                    Some(other) => FinishReason::Other(other.to_owned()),
-                };
-                self.ended(reason, response);
+                self.ended(incomplete(response.incomplete_details.as_ref()), response);
                 None
             }
             Event::Failed { response } => {

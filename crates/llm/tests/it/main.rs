@@ -11,4 +11,5 @@ mod gemini;
 mod ollama;
 mod openai;
 mod responses;
+mod surfaces;
 mod wire;

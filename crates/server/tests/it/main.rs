@@ -9,7 +9,7 @@ mod kill;
 mod kill_reservations;
 mod limits;
 mod matrix;
-mod openai_package;
+mod packages;
 mod routes;
 mod streams;
 mod world;

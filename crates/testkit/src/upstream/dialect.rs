@@ -11,6 +11,8 @@ use super::reply::{Reply, text_of};
 pub(super) enum Dialect {
     /// OpenAI's chat completions.
     Chat,
+    /// OpenAI's older completions.
+    Completions,
     /// OpenAI's Responses API.
     Responses,
     Anthropic,
@@ -49,17 +51,19 @@ impl Dialect {
                 let system = body.get("systemInstruction").map(|system| texts(&system["parts"]));
                 system.into_iter().chain(turns).collect()
             }
+            Dialect::Responses if body["input"].is_string() => vec![texts(&body["input"])],
             Dialect::Responses => {
                 list(&body["input"]).into_iter().map(|item| texts(&item["content"])).collect()
             }
             Dialect::Dify => vec![texts(&body["query"])],
+            Dialect::Completions => vec![texts(&body["prompt"])],
         }
     }
 
     /// The most tokens of an answer.
     pub(super) fn limit(self, body: &Value) -> Option<u64> {
         let limit = match self {
-            Dialect::Chat => {
+            Dialect::Chat | Dialect::Completions => {
                 return body["max_tokens"].as_u64().or(body["max_completion_tokens"].as_u64());
             }
             Dialect::Responses => &body["max_output_tokens"],
@@ -73,7 +77,7 @@ impl Dialect {
 
     /// Whether counts of tokens come without being asked for.
     pub(super) fn counts_always(self) -> bool {
-        self != Dialect::Chat
+        !matches!(self, Dialect::Chat | Dialect::Completions)
     }
 
     /// A piece as it goes over the wire.
@@ -83,7 +87,7 @@ impl Dialect {
             Dialect::Anthropic | Dialect::Responses => format!("event: {name}\ndata: {value}\n\n"),
             Dialect::Gemini => format!("data: {value}\r\n\r\n"),
             Dialect::Ollama => format!("{value}\n"),
-            Dialect::Chat | Dialect::Dify => format!("data: {value}\n\n"),
+            Dialect::Chat | Dialect::Completions | Dialect::Dify => format!("data: {value}\n\n"),
         }
         .into()
     }
@@ -107,7 +111,7 @@ impl Dialect {
     pub(super) fn error(self, status: StatusCode, message: &str) -> Value {
         let code = status.as_u16();
         match self {
-            Dialect::Chat | Dialect::Responses => {
+            Dialect::Chat | Dialect::Completions | Dialect::Responses => {
                 let kind = if code == 429 { "rate_limit" } else { "mock_error" };
                 json!({"error": {"message": message, "type": kind, "code": kind}})
             }
@@ -141,7 +145,9 @@ impl Dialect {
     /// A failure inside a stream of status 200.
     pub(super) fn error_piece(self) -> Value {
         match self {
-            Dialect::Chat => json!({"error": {"message": "overloaded", "code": 503}}),
+            Dialect::Chat | Dialect::Completions => {
+                json!({"error": {"message": "overloaded", "code": 503}})
+            }
             Dialect::Responses => {
                 json!({"type": "error", "code": "server_error", "message": "overloaded"})
             }
@@ -162,9 +168,9 @@ impl Dialect {
         let prompt = reply.prompt_tokens;
         match self {
             Dialect::Chat => vec![reply.chunk(&json!({"role": "assistant", "content": ""}), None)],
+            Dialect::Completions => Vec::new(),
             Dialect::Responses => {
-                let response =
-                    json!({"id": "resp_mock", "model": reply.served, "status": "in_progress"});
+                let response = response(reply, "in_progress");
                 vec![json!({"type": "response.created", "response": response})]
             }
             Dialect::Anthropic => {
@@ -186,8 +192,19 @@ impl Dialect {
     pub(super) fn reasoning(self, reply: &Reply, text: &str) -> Vec<Value> {
         match self {
             Dialect::Chat => vec![reply.chunk(&json!({"reasoning_content": text}), None)],
+            Dialect::Completions => Vec::new(),
             Dialect::Responses => {
-                vec![json!({"type": "response.reasoning_summary_text.delta", "delta": text})]
+                let part = |text: &str| json!({"type": "summary_text", "text": text});
+                let at = json!({"item_id": "rs_1", "output_index": 0, "summary_index": 0});
+                let begun = json!({"type": "reasoning", "id": "rs_1", "summary": []});
+                vec![
+                    added(0, &begun),
+                    with(&at, "response.reasoning_summary_part.added", "part", &part("")),
+                    with(&at, "response.reasoning_summary_text.delta", "delta", &json!(text)),
+                    with(&at, "response.reasoning_summary_text.done", "text", &json!(text)),
+                    with(&at, "response.reasoning_summary_part.done", "part", &part(text)),
+                    done(reply, 0),
+                ]
             }
             Dialect::Anthropic => vec![
                 json!({"type": "content_block_start", "index": 0,
@@ -208,13 +225,52 @@ impl Dialect {
         }
     }
 
+    /// What comes right before the words.
+    pub(super) fn before_words(self, reply: &Reply) -> Vec<Value> {
+        match self {
+            Dialect::Anthropic => vec![json!({"type": "content_block_start",
+                "index": place(reply), "content_block": {"type": "text", "text": ""}})],
+            Dialect::Responses => {
+                let index = place(reply);
+                let item = json!({"type": "message", "id": "msg_1", "role": "assistant",
+                    "status": "in_progress", "content": []});
+                let at = json!({"item_id": "msg_1", "output_index": index, "content_index": 0});
+                let part = json!({"type": "output_text", "text": "", "annotations": []});
+                vec![added(index, &item), with(&at, "response.content_part.added", "part", &part)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What comes right after the words.
+    pub(super) fn after_words(self, reply: &Reply) -> Vec<Value> {
+        match self {
+            Dialect::Anthropic => {
+                vec![json!({"type": "content_block_stop", "index": place(reply)})]
+            }
+            Dialect::Responses => {
+                let index = place(reply);
+                let at = json!({"item_id": "msg_1", "output_index": index, "content_index": 0});
+                let text = json!(reply.text());
+                let part = json!({"type": "output_text", "text": text, "annotations": []});
+                vec![
+                    with(&at, "response.output_text.done", "text", &text),
+                    with(&at, "response.content_part.done", "part", &part),
+                    done(reply, index),
+                ]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// One word of the answer.
     pub(super) fn word(self, reply: &Reply, word: &str) -> Value {
         match self {
             Dialect::Chat => reply.chunk(&json!({"content": word}), None),
+            Dialect::Completions => reply.text_chunk(word, None),
             Dialect::Responses => json!({"type": "response.output_text.delta", "item_id": "msg_1",
-                "output_index": 0, "content_index": 0, "delta": word}),
-            Dialect::Anthropic => json!({"type": "content_block_delta", "index": 0,
+                "output_index": place(reply), "content_index": 0, "delta": word, "logprobs": []}),
+            Dialect::Anthropic => json!({"type": "content_block_delta", "index": place(reply),
                 "delta": {"type": "text_delta", "text": word}}),
             Dialect::Gemini => gemini(reply, &json!([{"text": word}])),
             Dialect::Ollama => ollama(reply, &json!({"content": word})),
@@ -241,14 +297,16 @@ impl Dialect {
             ],
             Dialect::Responses => {
                 let item = json!({"type": "function_call", "id": "fc_1", "call_id": "call_1",
-                    "name": "look_up", "arguments": ""});
-                let mut pieces = vec![
-                    json!({"type": "response.output_item.added", "output_index": 0, "item": item}),
-                ];
+                    "name": "look_up", "arguments": "", "status": "in_progress"});
+                let at = json!({"item_id": "fc_1", "output_index": place(reply)});
+                let mut pieces = vec![added(place(reply), &item)];
                 pieces.extend([one, two].map(|piece| {
-                    json!({"type": "response.function_call_arguments.delta", "item_id": "fc_1",
-                        "output_index": 0, "delta": piece})
+                    let kind = "response.function_call_arguments.delta";
+                    with(&at, kind, "delta", &json!(piece))
                 }));
+                let kind = "response.function_call_arguments.done";
+                pieces.push(with(&at, kind, "arguments", &json!(arguments)));
+                pieces.push(done(reply, place(reply)));
                 pieces
             }
             Dialect::Anthropic => {
@@ -274,22 +332,25 @@ impl Dialect {
                 &json!({"content": "", "tool_calls": [
                 {"function": {"name": "look_up", "arguments": {"word": "汉"}}}]}),
             )],
-            Dialect::Dify => Vec::new(),
+            Dialect::Dify | Dialect::Completions => Vec::new(),
         }
     }
 
-    /// What comes after the words.
+    /// What ends an answer.
     pub(super) fn closing(self, reply: &Reply) -> Vec<Value> {
         let (prompt, completion) = (reply.prompt_tokens, reply.completion_tokens());
         let (cached, reasoning) = (reply.cached_tokens, reply.reasoning_tokens);
         let cut = reply.finish_reason == "length";
-        let calls = reply.finish_reason == "tool_calls";
         let usage = |usage: Value| if reply.tells_usage { usage } else { Value::Null };
         match self {
-            Dialect::Chat => {
-                let mut pieces = vec![reply.chunk(&json!({}), Some(reply.finish_reason))];
+            Dialect::Chat | Dialect::Completions => {
+                let end = match self {
+                    Dialect::Chat => reply.chunk(&json!({}), Some(reply.finish_reason)),
+                    _ => reply.text_chunk("", Some(reply.finish_reason)),
+                };
+                let mut pieces = vec![end.clone()];
                 if reply.tells_usage {
-                    let mut last = reply.chunk(&json!({}), None);
+                    let mut last = end;
                     last["choices"] = json!([]);
                     last["usage"] = reply.usage();
                     pieces.push(last);
@@ -297,23 +358,12 @@ impl Dialect {
                 pieces
             }
             Dialect::Responses => {
-                let usage = usage(json!({"input_tokens": prompt, "output_tokens": completion,
-                    "input_tokens_details": {"cached_tokens": cached},
-                    "output_tokens_details": {"reasoning_tokens": reasoning}}));
-                let (kind, details) = match cut {
-                    true => ("incomplete", json!({"reason": "max_output_tokens"})),
-                    false => ("completed", Value::Null),
-                };
-                let response = json!({"id": "resp_mock", "model": reply.served, "status": kind,
-                    "incomplete_details": details, "usage": usage});
+                let response = self.document(reply);
+                let kind = response["status"].as_str().unwrap_or_default();
                 vec![json!({"type": format!("response.{kind}"), "response": response})]
             }
             Dialect::Anthropic => {
-                let reason = match (cut, calls) {
-                    (true, _) => "max_tokens",
-                    (_, true) => "tool_use",
-                    _ => "end_turn",
-                };
+                let reason = stop_reason(reply);
                 let usage = usage(json!({"output_tokens": completion}));
                 vec![
                     json!({"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}),
@@ -347,10 +397,120 @@ impl Dialect {
         }
     }
 
+    /// The answer in one piece, where the protocol has one that is asked for in the tests.
+    pub(super) fn document(self, reply: &Reply) -> Value {
+        let (prompt, completion) = (reply.prompt_tokens, reply.completion_tokens());
+        let cached = reply.cached_tokens;
+        match self {
+            Dialect::Anthropic => {
+                let mut message = json!({"id": "msg_mock", "type": "message",
+                    "role": "assistant", "model": reply.served, "content": blocks(reply),
+                    "stop_reason": stop_reason(reply), "stop_sequence": null});
+                if reply.tells_usage {
+                    message["usage"] = json!({"input_tokens": prompt - cached,
+                        "cache_creation_input_tokens": 0, "cache_read_input_tokens": cached,
+                        "output_tokens": completion});
+                }
+                message
+            }
+            Dialect::Responses => {
+                let cut = reply.finish_reason == "length";
+                let mut response = response(reply, if cut { "incomplete" } else { "completed" });
+                response["output"] = json!(output(reply));
+                if cut {
+                    response["incomplete_details"] = json!({"reason": "max_output_tokens"});
+                }
+                if reply.tells_usage {
+                    response["usage"] = json!({"input_tokens": prompt, "output_tokens": completion,
+                        "total_tokens": prompt + completion,
+                        "input_tokens_details": {"cached_tokens": cached},
+                        "output_tokens_details": {"reasoning_tokens": reply.reasoning_tokens}});
+                }
+                response
+            }
+            Dialect::Completions => {
+                let mut document = reply.text_chunk(&reply.text(), Some(reply.finish_reason));
+                if reply.tells_usage {
+                    document["usage"] = reply.usage();
+                }
+                document
+            }
+            _ => reply.document(),
+        }
+    }
+
     /// What ends the stream beside its last piece.
     pub(super) fn mark(self) -> Option<&'static str> {
-        (self == Dialect::Chat).then_some("data: [DONE]\n\n")
+        matches!(self, Dialect::Chat | Dialect::Completions).then_some("data: [DONE]\n\n")
     }
+}
+
+/// Where the words or the call stand: behind the reasoning.
+fn place(reply: &Reply) -> u64 {
+    u64::from(reply.reasoning_tokens > 0)
+}
+
+fn stop_reason(reply: &Reply) -> &'static str {
+    match reply.finish_reason {
+        "length" => "max_tokens",
+        "tool_calls" => "tool_use",
+        _ => "end_turn",
+    }
+}
+
+/// The blocks of a message of Anthropic's.
+fn blocks(reply: &Reply) -> Vec<Value> {
+    let mut blocks = Vec::new();
+    if reply.reasoning_tokens > 0 {
+        blocks.push(json!({"type": "thinking", "thinking": super::reply::REASONING,
+            "signature": "c2lnbmVk"}));
+    }
+    blocks.push(match reply.finish_reason {
+        "tool_calls" => json!({"type": "tool_use", "id": "call_1", "name": "look_up",
+            "input": {"word": "汉"}}),
+        _ => json!({"type": "text", "text": reply.text()}),
+    });
+    blocks
+}
+
+/// A response of OpenAI's, without output and counts.
+fn response(reply: &Reply, status: &str) -> Value {
+    json!({"id": "resp_mock", "object": "response", "created_at": 1_700_000_000,
+        "model": reply.served, "status": status, "output": [], "tools": [],
+        "tool_choice": "auto", "parallel_tool_calls": true, "store": false})
+}
+
+/// The items of a response.
+fn output(reply: &Reply) -> Vec<Value> {
+    let mut items = Vec::new();
+    if reply.reasoning_tokens > 0 {
+        items.push(json!({"type": "reasoning", "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": super::reply::REASONING}]}));
+    }
+    items.push(match reply.finish_reason {
+        "tool_calls" => json!({"type": "function_call", "id": "fc_1", "call_id": "call_1",
+            "name": "look_up", "arguments": r#"{"word":"汉"}"#, "status": "completed"}),
+        _ => json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": reply.text(), "annotations": []}]}),
+    });
+    items
+}
+
+fn added(index: u64, item: &Value) -> Value {
+    json!({"type": "response.output_item.added", "output_index": index, "item": item})
+}
+
+fn done(reply: &Reply, index: u64) -> Value {
+    let item = usize::try_from(index).ok().and_then(|index| output(reply).into_iter().nth(index));
+    json!({"type": "response.output_item.done", "output_index": index, "item": item})
+}
+
+/// An event about a place in a response.
+fn with(at: &Value, kind: &str, name: &str, value: &Value) -> Value {
+    let mut event = at.clone();
+    event["type"] = json!(kind);
+    event[name] = value.clone();
+    event
 }
 
 fn gemini(reply: &Reply, parts: &Value) -> Value {

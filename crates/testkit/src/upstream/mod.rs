@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 
 use running::Running;
 
-/// A server on a port of 127.0.0.1 that speaks OpenAI's chat completions, embeddings and responses
-/// below `/v1`, Anthropic's messages below `/v1`, Gemini's API below `/v1beta`, Ollama's below `/api`
+/// A server on a port of 127.0.0.1 that speaks OpenAI's chat completions, older completions,
+/// embeddings and responses below `/v1`, Anthropic's messages below `/v1`, Gemini's API below `/v1beta`, Ollama's below `/api`
 /// and a Dify application's below `/v1` (its input `model` stands for the model's name). The **model
 /// name** chooses how it behaves:
 ///
@@ -45,6 +45,7 @@ use running::Running;
 /// | `malformed` | the third chunk is no JSON; in one piece (OpenAI only), the document is cut short |
 /// | `invalid-utf8` | a chunk after the second has a byte that is no UTF-8; so has the document (OpenAI only) |
 /// | `wrong-length` | the body is shorter than announced (not streamed, OpenAI only) |
+/// | `chat-only` | has no older completions |
 /// | `stream-only` | refuses to answer in one piece (OpenAI only) |
 /// | `think` | reasons before it answers, serves as `think-001`, has one token cached |
 /// | `tools` | reasons, then calls the tool `look_up` in pieces |

@@ -15,7 +15,7 @@ pub(super) const SLOW: Duration = Duration::from_millis(50);
 const BEFORE_FAULT: usize = 2;
 
 /// The reasoning of the models `think` and `tools`.
-const REASONING: &str = "let me see ";
+pub(super) const REASONING: &str = "let me see ";
 
 /// An answer, worked out before it is sent.
 #[derive(Default)]
@@ -99,6 +99,21 @@ impl Reply {
         document
     }
 
+    /// All words.
+    pub(super) fn text(&self) -> String {
+        self.words.concat()
+    }
+
+    /// A piece of an older completion.
+    pub(super) fn text_chunk(&self, text: &str, finish_reason: Option<&str>) -> Value {
+        json!({
+            "id": "cmpl-mock", "object": "text_completion", "created": 1_700_000_000,
+            "model": self.served,
+            "choices": [{"index": 0, "text": text, "logprobs": null,
+                "finish_reason": finish_reason}],
+        })
+    }
+
     pub(super) fn chunk(&self, delta: &Value, finish_reason: Option<&str>) -> Value {
         json!({
             "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 1_700_000_000,
@@ -121,8 +136,17 @@ pub(super) fn frames(
             yield Ok(dialect.frame(&dialect.error_piece()));
             return;
         }
+        // The Responses API numbers its events.
+        let mut number = 0;
+        let mut frame = |mut piece: Value| {
+            if dialect == Dialect::Responses {
+                piece["sequence_number"] = json!(number);
+                number += 1;
+            }
+            dialect.frame(&piece)
+        };
         for piece in dialect.opening(&reply) {
-            yield Ok(dialect.frame(&piece));
+            yield Ok(frame(piece));
         }
         if dialect == Dialect::Dify {
             yield Ok(Bytes::from_static(b"event: ping\n\n"));
@@ -130,7 +154,12 @@ pub(super) fn frames(
         if reply.reasoning_tokens > 0 {
             state.count(0, reply.reasoning_tokens);
             for piece in dialect.reasoning(&reply, REASONING) {
-                yield Ok(dialect.frame(&piece));
+                yield Ok(frame(piece));
+            }
+        }
+        if !reply.words.is_empty() {
+            for piece in dialect.before_words(&reply) {
+                yield Ok(frame(piece));
             }
         }
         let mut pace = pace_of(&reply.model).map(tokio::time::interval);
@@ -173,15 +202,20 @@ pub(super) fn frames(
                 _ => {}
             }
             state.count(0, 1);
-            yield Ok(dialect.frame(&dialect.word(&reply, word)));
+            yield Ok(frame(dialect.word(&reply, word)));
+        }
+        if !reply.words.is_empty() {
+            for piece in dialect.after_words(&reply) {
+                yield Ok(frame(piece));
+            }
         }
         if reply.model == "tools" {
             for piece in dialect.call(&reply) {
-                yield Ok(dialect.frame(&piece));
+                yield Ok(frame(piece));
             }
         }
         for piece in dialect.closing(&reply) {
-            yield Ok(dialect.frame(&piece));
+            yield Ok(frame(piece));
         }
         open.finished = true;
         if let Some(mark) = dialect.mark().filter(|_| reply.model != "no-done") {

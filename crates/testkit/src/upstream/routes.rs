@@ -36,7 +36,9 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/models", get(models))
         .route("/v1/responses", post(responses))
+        .route("/v1/completions", post(completions))
         .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1beta/models", get(gemini_models))
         .route("/v1beta/models/{call}", post(gemini))
         .route("/api/tags", get(ollama_models))
@@ -156,12 +158,53 @@ async fn streamed(state: Arc<State>, dialect: Dialect, request: Request) -> Resp
     }
 }
 
+/// An answer in one piece, or as a stream where the request says so.
+async fn either(state: Arc<State>, dialect: Dialect, request: Request) -> Response {
+    let body = match state.admit(request).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let model = body["model"].as_str().unwrap_or_default().to_owned();
+    if model == "chat-only" && dialect == Dialect::Completions {
+        let words = "This is a chat model and not supported in the v1/completions endpoint.";
+        return error(dialect, StatusCode::NOT_FOUND, words);
+    }
+    if body["stream"] == true {
+        return answer(state, dialect, &model, &body).await;
+    }
+    if let Some(failure) = fault(&state, dialect, &model).await {
+        return failure;
+    }
+    let reply = Reply::to(&model, dialect, &body);
+    state.count(reply.prompt_tokens, 0);
+    if model == "cut" {
+        return cut_body();
+    }
+    state.count(0, reply.completion_tokens());
+    axum::Json(dialect.document(&reply)).into_response()
+}
+
 async fn responses(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
-    streamed(state, Dialect::Responses, request).await
+    either(state, Dialect::Responses, request).await
+}
+
+async fn completions(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    either(state, Dialect::Completions, request).await
 }
 
 async fn messages(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
-    streamed(state, Dialect::Anthropic, request).await
+    either(state, Dialect::Anthropic, request).await
+}
+
+async fn count_tokens(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {
+    match state.admit(request).await {
+        Ok(body) => {
+            let model = body["model"].as_str().unwrap_or_default();
+            let reply = Reply::to(model, Dialect::Anthropic, &body);
+            axum::Json(json!({"input_tokens": reply.prompt_tokens})).into_response()
+        }
+        Err(refusal) => refusal,
+    }
 }
 
 async fn ollama(AxumState(state): AxumState<Arc<State>>, request: Request) -> Response {

@@ -1,0 +1,107 @@
+//! The one way from a surface to a model.
+
+use std::convert::Infallible;
+
+use axum::body::Body as HttpBody;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::Stream;
+use http::{HeaderName, HeaderValue, header};
+use lyceum_llm::LlmError;
+use lyceum_llm::surface::Head;
+
+use super::body::Body;
+use super::form::Form;
+use super::{Failure, describe};
+use crate::calls::{Meter, Notice, forecast_of_body};
+use crate::limits::Dialect;
+use crate::models::Target;
+use crate::{CallContext, Gateway, GatewayError, ModelConfig};
+
+/// What is asked.
+#[derive(Clone)]
+pub(super) struct Ask {
+    pub(super) form: Form,
+    pub(super) body: Body,
+    pub(super) streamed: bool,
+    /// For a provider whose own form it is.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One call of a model.
+pub(super) struct Call<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) context: CallContext,
+    pub(super) model: &'a ModelConfig,
+    pub(super) dialect: Dialect,
+}
+
+impl Call<'_> {
+    /// Answers, whatever the surface and the provider: the request is passed on as it came where
+    /// the provider speaks the surface's own form, and translated otherwise.
+    pub(super) async fn answer(self, ask: Ask) -> Result<Response, Failure> {
+        match (&self.model.target, ask.form) {
+            (Target::OpenAi(client), Form::Chat { .. } | Form::Completions { .. }) => {
+                self.forward(client, ask).await
+            }
+            (Target::Anthropic(client), Form::Messages) => self.relay(client, ask).await,
+            (Target::Responses(client), Form::Responses) => self.relay(client, ask).await,
+            _ => self.translate(ask).await,
+        }
+    }
+
+    /// Admits the call that sends this body.
+    pub(super) async fn begin(&self, sent: &Bytes) -> Result<Meter, GatewayError> {
+        let forecast = || forecast_of_body(sent);
+        let meter = self.gateway.begin(self.context.clone(), self.model, forecast).await?;
+        Ok(meter.with_body(sent.clone()))
+    }
+
+    /// What every piece of the answer repeats.
+    pub(super) fn head(&self) -> Head {
+        Head {
+            seed: self.context.request_id.simple().to_string(),
+            created: self.gateway.inner.clock.now().timestamp(),
+            model: self.model.model.clone(),
+        }
+    }
+
+    /// An answer in one piece.
+    pub(super) fn document(&self, answer: Bytes, notice: &Notice) -> Response {
+        let mut response = Response::new(HttpBody::from(answer));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        self.described(response, notice)
+    }
+
+    /// An answer as a stream of events.
+    pub(super) fn events(
+        &self,
+        pieces: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+        notice: &Notice,
+    ) -> Response {
+        let mut response = Response::new(HttpBody::from_stream(pieces));
+        stream_headers(&mut response);
+        self.described(response, notice)
+    }
+
+    fn described(&self, mut response: Response, notice: &Notice) -> Response {
+        let headers = response.headers_mut();
+        describe(headers, self.dialect, self.context.request_id, self.model, notice);
+        response
+    }
+}
+
+/// Records a call that got no answer.
+pub(super) async fn failed(mut meter: Meter, error: LlmError) -> Failure {
+    meter.refused(&error);
+    meter.fail(error.into()).await.into()
+}
+
+/// The headers of every stream of events.
+pub(super) fn stream_headers(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}

@@ -1,0 +1,159 @@
+//! The surfaces' forms: how each is aimed at a model, translated and written.
+
+use lyceum_llm::ChatRequest;
+use lyceum_llm::surface::chat::Chat;
+use lyceum_llm::surface::completions::{self, Completions};
+use lyceum_llm::surface::messages::{self, Messages};
+use lyceum_llm::surface::responses::{self, Responses};
+use lyceum_llm::surface::{BadRequest, Head, MARK, Writer};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::body::Body;
+use crate::ModelConfig;
+
+/// In whose form something is asked, and answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// OpenAI's chat completions.
+    Chat {
+        /// Whether the caller wants the usage at the end of a stream.
+        with_usage: bool,
+    },
+    /// OpenAI's older completions.
+    Completions {
+        /// The same.
+        with_usage: bool,
+    },
+    /// Anthropic's messages.
+    Messages,
+    /// OpenAI's responses.
+    Responses,
+}
+
+/// Settings of a model that are members of Anthropic's requests.
+const OF_MESSAGES: [&str; 8] = [
+    "cache_control",
+    "metadata",
+    "output_config",
+    "service_tier",
+    "stop_sequences",
+    "thinking",
+    "top_k",
+    "top_p",
+];
+/// Settings of a model that are members of OpenAI's responses.
+const OF_RESPONSES: [&str; 10] = [
+    "include",
+    "metadata",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "reasoning",
+    "service_tier",
+    "text",
+    "top_p",
+    "truncation",
+    "user",
+];
+
+impl From<BadRequest> for Failure {
+    fn from(error: BadRequest) -> Self {
+        Failure::bad_request("invalid_request", error.to_string())
+    }
+}
+
+impl Form {
+    /// Names the provider's model in a request that is passed on, fills in what the model's settings
+    /// say, and leaves out what only this program understands.
+    pub(super) fn aim(self, body: &mut Body, model: &ModelConfig) -> Result<(), Failure> {
+        match self {
+            Form::Chat { .. } | Form::Completions { .. } => body.aim_at(model),
+            Form::Messages => {
+                // Thinking goes with the model's own sampling only.
+                let thinks = body.has("thinking") || model.options.contains_key("thinking");
+                if let Some(temperature) = model.temperature.filter(|_| !thinks) {
+                    body.set_absent("temperature", temperature)?;
+                }
+                fill(body, model, &OF_MESSAGES)?;
+                own(body, "messages", messages::without_foreign)?;
+                body.set("model", &model.model)
+            }
+            Form::Responses => {
+                if let Some(tokens) = model.max_tokens {
+                    body.set_absent("max_output_tokens", tokens)?;
+                }
+                if let Some(temperature) = model.temperature {
+                    body.set_absent("temperature", temperature)?;
+                }
+                if let Some(effort) = model.options.get("reasoning_effort") {
+                    body.set_absent("reasoning", json!({ "effort": effort }))?;
+                }
+                fill(body, model, &OF_RESPONSES)?;
+                own(body, "input", responses::without_foreign)?;
+                // One account serves many people, who must not find each other's answers there.
+                body.set("store", false)?;
+                body.set("model", &model.model)
+            }
+        }
+    }
+
+    /// A request as the ports take it.
+    pub(super) fn request(self, body: &Body) -> Result<ChatRequest, Failure> {
+        Ok(match self {
+            Form::Chat { .. } => {
+                if body.get::<u32>("n")?.is_some_and(|answers| answers != 1) {
+                    let message = "This model gives one answer; leave 'n' out or set it to 1.";
+                    return Err(Failure::bad_request("invalid_field", message));
+                }
+                body.chat_request()?
+            }
+            Form::Completions { .. } => completions::request(&body.parse()?)?,
+            Form::Messages => messages::request(&body.parse()?)?,
+            Form::Responses => responses::request(&body.parse()?)?,
+        })
+    }
+
+    /// What writes the answer to a request.
+    pub(super) fn writer(self, head: Head, body: &Body) -> Result<Box<dyn Writer>, Failure> {
+        Ok(match self {
+            Form::Chat { with_usage } => Box::new(Chat::new(head, with_usage)),
+            Form::Completions { with_usage } => Box::new(Completions::new(head, with_usage)),
+            Form::Messages => Box::new(Messages::new(head)),
+            Form::Responses => Box::new(Responses::new(head, &body.without("input")?)),
+        })
+    }
+}
+
+/// Sets what a model's settings say of these members and the request does not.
+fn fill(body: &mut Body, model: &ModelConfig, known: &[&str]) -> Result<(), Failure> {
+    for (name, value) in model.options.iter().filter(|(name, _)| known.contains(&name.as_str())) {
+        body.set_absent(name, value)?;
+    }
+    Ok(())
+}
+
+/// Takes out of a member what only this program understands; without reading it where there is
+/// none, which is nearly always.
+fn own(body: &mut Body, name: &str, clean: impl Fn(&mut Value)) -> Result<(), Failure> {
+    if body.raw(name).is_some_and(|raw| raw.contains(MARK)) {
+        let mut value = body.get::<Value>(name)?.unwrap_or_default();
+        clean(&mut value);
+        body.set(name, value)?;
+    }
+    Ok(())
+}
+
+/// Leaves out what OpenAI itself refuses and the others take or ignore.
+pub(super) fn fit(request: &mut ChatRequest, model: &ModelConfig) {
+    if model.provider != "openai" {
+        return;
+    }
+    request.extra.remove("top_k");
+    for message in &mut request.messages {
+        message.extra.remove("reasoning_content");
+        let calls = message.extra.get_mut("tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten().filter_map(Value::as_object_mut) {
+            call.remove("extra_content");
+        }
+    }
+}
