@@ -7,6 +7,7 @@ mod distributions;
 mod ledger;
 mod limits;
 mod live;
+mod made;
 mod models;
 mod payloads;
 mod protocols;
