@@ -8,6 +8,7 @@ mod kinds;
 mod ledger;
 mod limits;
 mod live;
+mod made;
 mod models;
 mod packages;
 mod payloads;

@@ -122,7 +122,8 @@ async fn exports_are_whole_safe_and_noted() {
         let path = format!("/api/v1/usage/export?{query}");
         let (status, text) = world.send(who, "GET", &path, Value::Null).await;
         assert_eq!(status, StatusCode::OK, "{text}");
-        text.as_str().unwrap().to_owned()
+        // One line alone is a document.
+        text.as_str().map_or_else(|| text.to_string(), str::to_owned)
     };
     let file = get("ada", "").await;
     let mut reader = csv::Reader::from_reader(file.as_bytes());
