@@ -80,3 +80,37 @@ async fn asked_for(routes: &Router, method: Method, path: &str) -> Option<String
     let body = to_bytes(answer.into_body(), REFUSAL_MAX).await.ok()?;
     ApiError::missing_right(std::str::from_utf8(&body).ok()?).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use lyceum_http::Allow;
+    use utoipa_axum::router::OpenApiRouter;
+    use utoipa_axum::routes;
+
+    use super::*;
+
+    lyceum_http::rights! {
+        ThingRead = "thing", "read";
+    }
+
+    /// Reads a thing.
+    #[utoipa::path(get, path = "/things/{id}", responses((status = 200)))]
+    async fn read_thing(_: Allow<ThingRead>) {}
+
+    /// Whoever calls this while the document is made breaks it.
+    #[utoipa::path(post, path = "/things/{id}", security(()), responses((status = 200)))]
+    async fn open_to_all() {
+        panic!("a public operation was called");
+    }
+
+    #[tokio::test]
+    async fn handlers_tell_their_right_and_public_ones_are_left_alone() {
+        let (routes, mut document) =
+            OpenApiRouter::new().routes(routes!(read_thing, open_to_all)).split_for_parts();
+        state(&routes, &mut document).await;
+        let document = serde_json::to_value(&document).unwrap();
+        let thing = &document["paths"]["/things/{id}"];
+        assert_eq!(thing["get"]["x-right"], "thing:read");
+        assert!(thing["post"].get("x-right").is_none(), "{thing}");
+    }
+}

@@ -49,7 +49,7 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     tracing::info!(address, took = ?started.elapsed(), "ready");
     let counting = metrics.clone();
     tokio::spawn(async move { counting.keep().await });
-    let app = router(&platform, metrics, &config).await?;
+    let app = router(&platform, metrics, &config).await;
     let head_timeout = Duration::from_secs(config.server.head_timeout_seconds);
     let (asked, stopping) = (platform.stopping(), platform.stopping());
     let serving = listen(listener, app, head_timeout, async move {
@@ -99,15 +99,18 @@ async fn document() -> anyhow::Result<OpenApi> {
     Ok(document)
 }
 
-async fn router(platform: &Platform, metrics: Metrics, config: &Config) -> anyhow::Result<Router> {
-    let (routes, _) = platform.routes();
-    let document = document().await?;
+async fn router(platform: &Platform, metrics: Metrics, config: &Config) -> Router {
+    let (routes, plain) = platform.routes();
+    let document = document().await.unwrap_or_else(|error| {
+        tracing::warn!(error = %format!("{error:#}"), "the API's document names no rights");
+        plain
+    });
     let routes = routes.merge(platform.metrics_routes(metrics));
     let surroundings = Surroundings {
         authenticator: Arc::new(platform.identity.clone()),
         trust_proxy: config.server.trust_proxy,
     };
-    Ok(application(routes, document, surroundings))
+    application(routes, document, surroundings)
 }
 
 /// Prints where to go; on the first start with the token that lets one make the administrator.

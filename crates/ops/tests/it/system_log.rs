@@ -248,9 +248,11 @@ async fn old_ones_are_forgotten_with_their_partitions() {
 async fn settings_follow_the_right() {
     let db = TestDb::new().await;
     let mut tx = db.db.begin_maintenance().await.unwrap();
-    for (name, patterns) in
-        [("reader", json!(["system:read"])), ("keeper", json!(["system:write"]))]
-    {
+    for (name, patterns) in [
+        ("reader", json!(["system:read"])),
+        ("keeper", json!(["system:write"])),
+        ("broker", json!(["organization_provider:manage"])),
+    ] {
         sqlx::query("INSERT INTO identity.roles (id, name, permissions) VALUES ($1, $2, $3)")
             .bind(lyceum_core::new_id())
             .bind(name)
@@ -288,5 +290,13 @@ async fn settings_follow_the_right() {
         let set = "UPDATE ops.system_configs SET value = '91' WHERE key = 'audit.retention_days'";
         let done = sqlx::query(set).execute(&mut *tx).await.unwrap();
         assert_eq!((seen == 1, done.rows_affected() == 1), (sees, writes), "{who}");
+    }
+    // So are the kinds of providers.
+    let broker = person("broker", "broker").await;
+    for (who, writes) in [(broker, 1), (keeper, 0)] {
+        let mut tx = db.db.begin_as(who).await.unwrap();
+        let set = "UPDATE gateway.ai_providers SET is_active = false WHERE name = 'openai'";
+        let done = sqlx::query(set).execute(&mut *tx).await.unwrap();
+        assert_eq!(done.rows_affected(), writes, "{who}");
     }
 }

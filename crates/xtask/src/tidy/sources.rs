@@ -97,7 +97,9 @@ fn machine_path(line: &str) -> Option<&str> {
             let before = line[..at].chars().next_back();
             let inside_a_longer_path =
                 before.is_some_and(|c| c.is_alphanumeric() || "._-$}~/*)".contains(c));
-            if !inside_a_longer_path {
+            // As in an address with a parameter, which SCIM calls so.
+            let is_template = line[at + prefix.len()..].starts_with('{');
+            if !inside_a_longer_path && !is_template {
                 return line[at..].split([' ', '"', '\'', '`', ')']).next();
             }
         }
@@ -168,12 +170,19 @@ mod tests {
 
     #[test]
     fn paths_of_one_machine_are_found() {
-        for bad in [concat!("see /ro", "ot/x"), concat!("open(\"/ho", "me/ann/x\")")] {
+        for bad in [
+            concat!("see /ro", "ot/x"),
+            concat!("open(\"/ho", "me/ann/x\")"),
+            concat!("at /Us", "ers/ann"),
+        ] {
             assert_eq!(rules("a.md", bad), [1], "{bad}");
         }
-        for good in
-            [concat!("$HOME/wo", "rk/x"), concat!("frame", "wo", "rk/x"), concat!("../wo", "rk/x")]
-        {
+        for good in [
+            concat!("$HOME/wo", "rk/x"),
+            concat!("frame", "wo", "rk/x"),
+            concat!("../wo", "rk/x"),
+            concat!("path = \"/Us", "ers/{id}\""),
+        ] {
             assert!(rules("a.md", good).is_empty(), "{good}");
         }
     }
