@@ -223,3 +223,26 @@ async fn whoever_goes_away_is_not_asked_for_any_more() {
     world.upstream.wait_for(|upstream| upstream.abandoned() == 2).await;
     assert_eq!(world.upstream.calls_of("ok"), 0);
 }
+
+#[tokio::test]
+async fn a_built_in_model_behind_a_route_ends_its_answer() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let (_, models) = world.send("ada", "GET", "/api/v1/models", Value::Null).await;
+    let models = models["items"].as_array().unwrap();
+    let local = models.iter().find(|model| model["name"] == "local-chat").unwrap();
+    let provider = world.provider("ada", "mock").await;
+    let broken = world.model("ada", &provider, "status-500", "chat").await;
+    let local = local["id"].as_str().unwrap();
+    world.route("ada", "route", &[&broken, local], json!({"retries": 0})).await;
+    for (limit, sent) in [(None, 2048), (Some(7), 7)] {
+        let mut body = question("route", false);
+        if let Some(limit) = limit {
+            body["max_tokens"] = json!(limit);
+        }
+        let (status, answer) = world.send("ada", "POST", CHAT, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let asked = world.upstream.requests().pop().unwrap().body;
+        assert_eq!((&asked["model"], &asked["max_tokens"]), (&json!("local-chat"), &json!(sent)));
+    }
+}
