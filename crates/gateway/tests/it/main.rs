@@ -12,6 +12,7 @@ mod packages;
 mod protocols;
 mod providers;
 mod quotas;
+mod said;
 mod surfaces;
 mod usage;
 mod v1;
