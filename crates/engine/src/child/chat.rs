@@ -222,7 +222,8 @@ fn chunk(
         delta.role = (!role.is_empty()).then_some(role.into());
         delta.content = Some(text);
     }
-    let choice = ChunkChoice { index: 0, delta, finish_reason: reason.map(FinishReason::from) };
+    let finish_reason = reason.map(FinishReason::from);
+    let choice = ChunkChoice { delta, finish_reason, ..ChunkChoice::default() };
     to_text(&CompletionChunk { choices: vec![choice], ..bare(envelope) })
 }
 

@@ -21,6 +21,7 @@ mod route_calls;
 mod route_faults;
 mod route_health;
 mod routes;
+mod said;
 mod surfaces;
 mod usage;
 mod v1;

@@ -1,6 +1,7 @@
 //! A provider that speaks the protocols of all providers and fails on demand.
 
 mod dialect;
+mod documents;
 mod reply;
 mod routes;
 mod running;
