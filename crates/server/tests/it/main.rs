@@ -3,11 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod administer;
-mod faults;
 mod journey;
 mod kill;
 mod limits;
+mod load;
 mod openai_package;
 mod routes;
-mod streams;
 mod world;

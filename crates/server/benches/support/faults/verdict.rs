@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use lyceum_testkit::{MockUpstream, Session};
 use serde::Deserialize;
 
+use super::super::provision::PRICES;
 use super::call::{Answer, Seen};
 use super::cases::{Case, Outcome, answer_words, models, prompt_words};
-use super::provision::PRICES;
 use super::{Plan, ledger};
 
 /// A row of the ledger.
@@ -189,10 +189,9 @@ fn check(answer: &Answer, row: &Row) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
+// One function, since a benchmark, which has no tests, would find the others unused.
+#[test]
+fn what_is_missing_wrong_or_doubled_is_noticed() {
     /// The call of number 0 is answered with one word and the two before it.
     fn row() -> Row {
         Row {
@@ -213,25 +212,22 @@ mod tests {
         (report.missing, report.wrong, report.doubled)
     }
 
-    #[test]
-    fn what_is_missing_wrong_or_doubled_is_noticed() {
-        let whole = || Seen::Whole { usage: Some((1, 3)) };
-        let good = row();
-        assert_eq!(nanodollars(&good), Some(price(&good)));
-        assert_eq!(judged(whole(), &[&good]), (0, 0, 0));
-        assert_eq!(judged(whole(), &[]), (1, 0, 0));
-        assert_eq!(judged(whole(), &[&good, &good]), (0, 0, 1));
-        assert_eq!(judged(Seen::Lost, &[]), (0, 0, 0));
-        for wrong in [
-            Row { completion_tokens: 2, ..row() },
-            Row { estimated: true, ..row() },
-            Row { status: "cancelled".to_owned(), ..row() },
-            Row { requested_model: "slow".to_owned(), ..row() },
-        ] {
-            assert_eq!(judged(whole(), &[&wrong]), (0, 1, 0), "{wrong:?}");
-        }
-        assert_eq!(judged(Seen::Whole { usage: Some((1, 2)) }, &[&good]), (0, 1, 0));
-        assert_eq!(judged(Seen::Failed { code: "x".to_owned(), words: 0 }, &[&good]), (0, 1, 0));
-        assert_ne!(nanodollars(&Row { cost: None, ..row() }), Some(price(&good)));
+    let whole = || Seen::Whole { usage: Some((1, 3)) };
+    let good = row();
+    assert_eq!(nanodollars(&good), Some(price(&good)));
+    assert_eq!(judged(whole(), &[&good]), (0, 0, 0));
+    assert_eq!(judged(whole(), &[]), (1, 0, 0));
+    assert_eq!(judged(whole(), &[&good, &good]), (0, 0, 1));
+    assert_eq!(judged(Seen::Lost, &[]), (0, 0, 0));
+    for wrong in [
+        Row { completion_tokens: 2, ..row() },
+        Row { estimated: true, ..row() },
+        Row { status: "cancelled".to_owned(), ..row() },
+        Row { requested_model: "slow".to_owned(), ..row() },
+    ] {
+        assert_eq!(judged(whole(), &[&wrong]), (0, 1, 0), "{wrong:?}");
     }
+    assert_eq!(judged(Seen::Whole { usage: Some((1, 2)) }, &[&good]), (0, 1, 0));
+    assert_eq!(judged(Seen::Failed { code: "x".to_owned(), words: 0 }, &[&good]), (0, 1, 0));
+    assert_ne!(nanodollars(&Row { cost: None, ..row() }), Some(price(&good)));
 }
