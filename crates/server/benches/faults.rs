@@ -7,12 +7,18 @@
 
 #![expect(clippy::print_stdout, reason = "the report of a benchmark")]
 
+#[path = "support/events.rs"]
+mod events;
 #[path = "support/faults/mod.rs"]
 mod faults;
+#[path = "support/ledger.rs"]
+mod ledger;
 #[path = "support/machine.rs"]
 mod machine;
 #[path = "support/options.rs"]
 mod options;
+#[path = "support/provision.rs"]
+mod provision;
 
 use std::time::{Duration, Instant};
 

@@ -3,13 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod administer;
-mod faults;
 mod journey;
 mod kill;
 mod kill_reservations;
 mod limits;
+mod load;
 mod matrix;
 mod packages;
 mod routes;
-mod streams;
 mod world;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::Value;
 
+use super::Target;
 use super::cases::{Case, question};
 use super::events::Events;
-use super::provision::Target;
 
 /// The longest that a call may take.
 const PATIENCE: Duration = Duration::from_secs(60);

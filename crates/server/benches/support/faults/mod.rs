@@ -4,12 +4,6 @@
 
 mod call;
 mod cases;
-#[path = "../events.rs"]
-mod events;
-#[path = "../ledger.rs"]
-mod ledger;
-#[path = "../provision.rs"]
-mod provision;
 mod verdict;
 
 use std::path::Path;
@@ -19,9 +13,11 @@ use std::time::Duration;
 
 use call::{Answer, Seen, call};
 use lyceum_testkit::{MockUpstream, ServerProcess};
-use provision::{SETTINGS, Target, provision};
 use tokio::sync::watch;
 pub use verdict::Report;
+
+use super::provision::{SETTINGS, Target, provision};
+use super::{events, ledger};
 
 /// The longest that the program may be away after a kill.
 const RESTART: Duration = Duration::from_secs(60);

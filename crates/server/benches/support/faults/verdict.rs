@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use lyceum_testkit::{MockUpstream, Session};
 use serde::Deserialize;
 
+use super::super::provision::PRICES;
 use super::call::{Answer, Seen};
 use super::cases::{Case, Outcome, answer_words, models, prompt_words};
-use super::provision::PRICES;
 use super::{Plan, ledger};
 
 /// A row of the ledger.
@@ -187,4 +187,47 @@ fn check(answer: &Answer, row: &Row) -> anyhow::Result<()> {
     let enough = counts.0 >= prompt && counts.1 >= words;
     anyhow::ensure!(!row.estimated || enough, "an estimate below what was sent");
     Ok(())
+}
+
+// One function, since a benchmark, which has no tests, would find the others unused.
+#[test]
+fn what_is_missing_wrong_or_doubled_is_noticed() {
+    /// The call of number 0 is answered with one word and the two before it.
+    fn row() -> Row {
+        Row {
+            request_id: "a".to_owned(),
+            requested_model: "ok".to_owned(),
+            status: "completed".to_owned(),
+            error_code: None,
+            prompt_tokens: 1,
+            completion_tokens: 3,
+            estimated: false,
+            cost: Some("0.000024".to_owned()),
+        }
+    }
+
+    fn judged(seen: Seen, rows: &[&Row]) -> (usize, usize, usize) {
+        let mut report = Report::default();
+        report.judge(&Answer { number: 0, request: Some("a".to_owned()), seen }, rows);
+        (report.missing, report.wrong, report.doubled)
+    }
+
+    let whole = || Seen::Whole { usage: Some((1, 3)) };
+    let good = row();
+    assert_eq!(nanodollars(&good), Some(price(&good)));
+    assert_eq!(judged(whole(), &[&good]), (0, 0, 0));
+    assert_eq!(judged(whole(), &[]), (1, 0, 0));
+    assert_eq!(judged(whole(), &[&good, &good]), (0, 0, 1));
+    assert_eq!(judged(Seen::Lost, &[]), (0, 0, 0));
+    for wrong in [
+        Row { completion_tokens: 2, ..row() },
+        Row { estimated: true, ..row() },
+        Row { status: "cancelled".to_owned(), ..row() },
+        Row { requested_model: "slow".to_owned(), ..row() },
+    ] {
+        assert_eq!(judged(whole(), &[&wrong]), (0, 1, 0), "{wrong:?}");
+    }
+    assert_eq!(judged(Seen::Whole { usage: Some((1, 2)) }, &[&good]), (0, 1, 0));
+    assert_eq!(judged(Seen::Failed { code: "x".to_owned(), words: 0 }, &[&good]), (0, 1, 0));
+    assert_ne!(nanodollars(&Row { cost: None, ..row() }), Some(price(&good)));
 }

@@ -30,6 +30,9 @@ pub async fn start(
     arguments.extend(["--num_workers", &workers]);
     if granian {
         arguments.push("--run_granian");
+    } else {
+        // By default uvicorn kills workers that need more than 5 s to start, on a busy machine all.
+        arguments.extend(["--timeout_worker_healthcheck", "120"]);
     }
     let environment = [
         // The prices that it carries, instead of those on its site.

@@ -1,19 +1,23 @@
-//! Many streams at once; what they cost is measured by `cargo xtask bench streams`.
+//! The gateway under load: many streams at once, and the ledger after a provider's faults and a
+//! `kill -9`. The long runs of the same are `cargo xtask bench streams` and `… faults`.
 
 #[path = "../../benches/support/events.rs"]
 mod events;
+#[path = "../../benches/support/faults/mod.rs"]
+mod faults;
 #[path = "../../benches/support/ledger.rs"]
 mod ledger;
-#[path = "../../benches/support/streams.rs"]
-mod load;
 #[path = "../../benches/support/provision.rs"]
 mod provision;
+#[path = "../../benches/support/streams.rs"]
+mod streams;
 
 use std::time::Duration;
 
-use load::{Load, cancelled, run};
+use faults::Plan;
 use lyceum_testkit::{MockUpstream, ServerProcess};
 use provision::{SETTINGS, Target, provision};
+use streams::{Load, cancelled, run};
 
 use crate::world::program;
 
@@ -51,4 +55,16 @@ async fn streams_side_by_side_come_in_order_and_whole_and_those_that_are_left_ar
         let tokens = row["completion_tokens"].as_u64().unwrap();
         assert!(row["estimated"] == true && tokens >= WORDS as u64 / 2, "{row}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_calls_with_faults_and_a_kill_are_in_the_ledger_as_they_were() {
+    let plan = Plan { calls: 2_000, callers: 32, kills: 1 };
+    let report = faults::run(program(), plan).await.unwrap();
+    assert!(report.complaints.is_empty(), "{report:#?}");
+    assert_eq!((report.missing, report.wrong, report.doubled), (0, 0, 0), "{report:#?}");
+    assert_eq!(report.answered + report.lost, plan.calls);
+    // The kill hit the calls under way, and the faults were met.
+    assert!(report.lost > 0 && report.failed > 500, "{report:#?}");
+    assert!(report.rows >= report.answered && report.upstream_calls >= report.rows as u64);
 }
