@@ -47,10 +47,11 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
 async fn a_key_comes_in_the_header_of_anthropics_clients_too() {
     let app = App::new().await;
     let mut root = app.set_up().await;
-    let (made, key) = create(&mut root, json!({ "name": "claude" })).await;
+    let body = json!({ "name": "claude", "permissions": ["profile:read"] });
+    let (made, key) = create(&mut root, body).await;
     let mut program = app.visitor();
-    program.api_key = Some(key.clone());
-    assert!(program.get("/api/v1/me").await.expect(200)["permissions"].is_array());
+    program.api_key = Some(key);
+    assert_eq!(program.get("/api/v1/me").await.expect(200)["permissions"], json!(["profile:read"]));
     // A bearer token goes before it, and a wrong one is not made good by a cookie.
     program.bearer = Some("lyc_wrong".to_owned());
     program.get("/api/v1/me").await.refused(401, "unauthenticated");
