@@ -936,6 +936,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows the calls that run now: the caller's own, or everybody's, with counters, for those with the
+         *     right usage:read_all. It is what this node does; others have their own.
+         */
+        get: operations["get_live_calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follows the calls that run. Events: `live`, with what `GET /live` answers, at once and then
+         *     whenever something changed, once a second at most. The stream ends when the caller's right does.
+         */
+        get: operations["live_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -1433,6 +1473,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/model-routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the routes that the caller may use or manages, the latest first. */
+        get: operations["list_model_routes"];
+        put?: never;
+        /** Makes a route. Its name can be used at once wherever a model's can. */
+        post: operations["create_model_route"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/model-routes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a route. */
+        get: operations["get_model_route"];
+        put?: never;
+        post?: never;
+        /** Deletes a route. Its targets stay, and so does what the ledger says of it. */
+        delete: operations["delete_model_route"];
+        options?: never;
+        head?: never;
+        /** Changes a route. Requests that are under way go on with what they have begun. */
+        patch: operations["update_model_route"];
+        trace?: never;
+    };
+    "/api/v1/model-routes/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows how the targets of a route have been doing: whether each is asked, and how often it failed.
+         *     Each node judges by its own calls, and this is what the answering one knows.
+         */
+        get: operations["get_model_route_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models": {
         parameters: {
             query?: never;
@@ -1851,6 +1948,62 @@ export interface paths {
         patch: operations["update_role"];
         trace?: never;
     };
+    "/api/v1/scim-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the tokens with which directories provision people and groups by SCIM 2.0. */
+        get: operations["list_scim_tokens"];
+        put?: never;
+        /** Makes a token; this answer is the only place where its secret is ever shown. Takes all rights. */
+        post: operations["create_scim_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scim-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a token; it stops working at once. What it provisioned stays. */
+        delete: operations["revoke_scim_token"];
+        options?: never;
+        head?: never;
+        /** Changes a token's name, or where its people sign in. Takes all rights. */
+        patch: operations["update_scim_token"];
+        trace?: never;
+    };
+    "/api/v1/scim-tokens/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a token a new secret, shown in this answer only. The old one works on for the overlap.
+         *     Takes all rights.
+         */
+        post: operations["rotate_scim_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/setup": {
         parameters: {
             query?: never;
@@ -1921,6 +2074,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the warnings and errors of the program, of all nodes, newest first. They are there within a
+         *     second or so, and for as many days as the setting `system_logs.retention_days` says.
+         */
+        get: operations["list_system_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system/status": {
         parameters: {
             query?: never;
@@ -1972,6 +2145,89 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage/calls/{id}/payload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads the request and the answer of a call, where its model keeps them (`log_payloads`) and they
+         *     are not forgotten yet. Others' need the right usage:read_all as well. Reading is noted in the
+         *     audit log.
+         */
+        get: operations["get_call_payload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/daily": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sums up the caller's calls by day, or everybody's for those with the right usage:read_all. Days
+         *     begin at midnight in the caller's time zone.
+         */
+        get: operations["get_daily_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exports calls as CSV or JSON lines, newest first: the caller's own, or everybody's for those with
+         *     the right usage:read_all. The export itself is noted in the audit log. In CSV a cell that a
+         *     spreadsheet would take for a formula begins with an apostrophe.
+         */
+        get: operations["export_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compares the ledger with a provider's usage export or invoice, sent as CSV with a head line, by
+         *     day and model. The columns of OpenAI's and Anthropic's exports are known. Nothing is stored;
+         *     `lyceum ledger reconcile` does the same on the command line.
+         */
+        post: operations["reconcile_usage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/usage/summary": {
         parameters: {
             query?: never;
@@ -1979,7 +2235,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Sums up the caller's calls, or everybody's for those with the right usage:read_all. */
+        /**
+         * Sums up the caller's calls, or everybody's for those with the right usage:read_all. Calls count
+         *     as soon as they are answered. At most 1000 groups are named, those with the most calls.
+         */
         get: operations["summarize_usage"];
         put?: never;
         post?: never;
@@ -2040,6 +2299,23 @@ export interface paths {
          *     platform cannot send e-mail, it is answered once.
          */
         post: operations["create_email_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the groups that a person is in, newest first. */
+        get: operations["list_user_groups"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2138,6 +2414,170 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/scim/v2/Groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists groups, oldest first, for a directory. */
+        get: operations["list_scim_groups"];
+        put?: never;
+        /** Makes a group. */
+        post: operations["create_scim_group"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scim/v2/Groups/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one group to a directory. */
+        get: operations["get_scim_group"];
+        /** Sets everything that the directory says of a group, its members too. */
+        put: operations["replace_scim_group"];
+        post?: never;
+        /** Deletes a group. */
+        delete: operations["delete_scim_group"];
+        options?: never;
+        head?: never;
+        /** Changes a group: its name, or who is in it. */
+        patch: operations["patch_scim_group"];
+        trace?: never;
+    };
+    "/scim/v2/ResourceTypes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the kinds of resources that a directory can provision. */
+        get: operations["list_scim_resource_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scim/v2/ResourceTypes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Describes one kind of resources. */
+        get: operations["get_scim_resource_type"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scim/v2/Schemas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the schemas of the resources. */
+        get: operations["list_scim_schemas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scim/v2/Schemas/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one schema. */
+        get: operations["get_scim_schema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scim/v2/ServiceProviderConfig": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells a directory what of SCIM is supported. */
+        get: operations["get_scim_service_provider_config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scim/v2/Users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists people, oldest first, for a directory. */
+        get: operations["list_scim_users"];
+        put?: never;
+        /**
+         * Makes a person's account, without a password: they sign in through an issuer, or set a password
+         *     by a letter.
+         */
+        post: operations["create_scim_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/scim/v2/Users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows one person to a directory. */
+        get: operations["get_scim_user"];
+        /** Sets everything that the directory says of a person; what is left out is removed. */
+        put: operations["replace_scim_user"];
+        post?: never;
+        /** Deletes a person's account; an administrator can bring it back for some weeks. */
+        delete: operations["delete_scim_user"];
+        options?: never;
+        head?: never;
+        /** Changes something that the directory says of a person. `active: false` shuts them out at once. */
+        patch: operations["patch_scim_user"];
+        trace?: never;
+    };
     "/v1/chat/completions": {
         parameters: {
             query?: never;
@@ -2152,6 +2592,26 @@ export interface paths {
          *     does not know are passed on to the provider.
          */
         post: operations["create_chat_completion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/completions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goes on with a text, streamed or not, as OpenAI's older completions do. Passed on where the
+         *     provider has them; otherwise the text is a message of the user.
+         */
+        post: operations["create_completion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2175,6 +2635,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers messages, streamed or not, as Anthropic's Messages API does. */
+        post: operations["create_message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/messages/count_tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Counts the tokens of a request for messages: exactly where the model's provider does, else by an
+         *     estimate on the high side.
+         */
+        post: operations["count_message_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -2182,7 +2679,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the models that the caller may use, by the names that requests take. */
+        /**
+         * Lists the models that the caller may use, by the names that requests take; in Anthropic's form
+         *     with the header `anthropic-version`.
+         */
         get: operations["list_openai_models"];
         put?: never;
         post?: never;
@@ -2199,10 +2699,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows one model. */
+        /** Shows one model; in Anthropic's form with the header `anthropic-version`. */
         get: operations["get_openai_model"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/responses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers an input, streamed or not, as OpenAI's Responses API does. Nothing is kept: `store` is
+         *     false in every answer, and `previous_response_id`, `conversation`, `prompt` and `background` are
+         *     refused.
+         */
+        post: operations["create_response"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2519,6 +3040,41 @@ export interface components {
             /** @description Its address on this platform; another one after each upload. */
             avatar_url: string;
         };
+        /** @description The request and the answer of a call, without secrets. */
+        CallPayload: {
+            /** @description What the model wrote, tools' arguments included. */
+            answer: string;
+            /**
+             * Format: int64
+             * @description Bytes of the whole answer.
+             */
+            answer_bytes: number;
+            /** @description Whether the end of the answer or of the reasoning is missing. */
+            answer_cut: boolean;
+            /**
+             * Format: date-time
+             * @description When it was kept.
+             */
+            created_at: string;
+            /** @description Why the call failed. */
+            error?: string | null;
+            /**
+             * Format: uuid
+             * @description The call's id.
+             */
+            id: string;
+            /** @description What the model wrote for itself. */
+            reasoning: string;
+            /** @description The body that was sent to the model; JSON, unless it was cut. */
+            request: string;
+            /**
+             * Format: int64
+             * @description Its bytes before secrets were taken out and its end was cut.
+             */
+            request_bytes: number;
+            /** @description Whether its end is missing. */
+            request_cut: boolean;
+        };
         /** @description A kind of provider. */
         CatalogueEntry: {
             /**
@@ -2795,6 +3351,11 @@ export interface components {
             /** @description The link to hand over, shown this once; absent where it was sent by e-mail. */
             link?: string | null;
         };
+        /** @description A token with its secret, which is never shown again. */
+        CreatedScimToken: components["schemas"]["ScimToken"] & {
+            /** @description The secret, `lycscim_` and 43 characters. Enter it at the directory now. */
+            token: string;
+        };
         /** @description A group to be made. */
         CreateGroup: {
             /** @description Up to 1000 characters. */
@@ -2837,6 +3398,7 @@ export interface components {
             /** @description Makes it the caller's default of its kind. */
             is_default?: boolean | null;
             kind: components["schemas"]["ModelKind"];
+            log_payloads?: components["schemas"]["LogPayloads"] | null;
             /**
              * Format: int32
              * @description The most tokens of an answer where the request names none.
@@ -2860,6 +3422,17 @@ export interface components {
              * @description 0 to 2.
              */
             temperature?: number | null;
+        };
+        /** @description A route to be made. */
+        CreateModelRoute: {
+            /** @description What it is for, up to 500 characters. */
+            description?: string;
+            /** @description 1 to 100 characters; no model of the same owner may have it. */
+            name: string;
+            scope: components["schemas"]["ModelRouteScope"];
+            settings?: components["schemas"]["ModelRouteSettings"];
+            /** @description 1 to 20 models. */
+            targets: components["schemas"]["ModelRouteTargetInput"][];
         };
         /** @description An issuer to be configured. */
         CreateOidcProvider: {
@@ -2918,6 +3491,21 @@ export interface components {
             name: string;
             /** @description 1 to 100 patterns `resource:action`, of rights that you have yourself. */
             permissions: string[];
+        };
+        /** @description A token to be made. */
+        CreateScimToken: {
+            /**
+             * Format: date-time
+             * @description When it stops working; never where absent.
+             */
+            expires_at?: string | null;
+            /** @description 1 to 100 characters, such as the directory's name. */
+            name: string;
+            /**
+             * Format: uuid
+             * @description The issuer at which the directory's people sign in.
+             */
+            oidc_provider_id?: string | null;
         };
         /** @description An account to be made. */
         CreateUser: {
@@ -3226,6 +3814,11 @@ export interface components {
             /** @description Why the last attempt failed. */
             reason: string;
         };
+        /**
+         * @description Why another target may do better.
+         * @enum {string}
+         */
+        FallbackCause: "error" | "timeout" | "rate_limit" | "context_length" | "content_policy";
         /** @description A group of people. */
         Group: {
             /** Format: date-time */
@@ -3484,6 +4077,87 @@ export interface components {
         ListedModels: {
             items: components["schemas"]["ListedModel"][];
         };
+        /** @description A call that runs. */
+        LiveCall: {
+            /** Format: uuid */
+            api_key_id?: string | null;
+            /**
+             * Format: uuid
+             * @description The id that the call has in the ledger when it is over.
+             */
+            id: string;
+            /** @description `chat` or `embedding`. */
+            kind: string;
+            /** @description The provider's own name of the model. */
+            model: string;
+            provider: string;
+            /** @description What for, such as `chat` or `api`. */
+            purpose: string;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            since: string;
+            state: components["schemas"]["LiveState"];
+            /** @description The route of `/v1` that it came by; absent for calls of the platform's own. */
+            surface?: string | null;
+            /**
+             * Format: int64
+             * @description Tokens that came so far, about.
+             */
+            tokens: number;
+            /** @description The name of the person, for those who may see everybody's calls. */
+            user?: string | null;
+            /** Format: uuid */
+            user_id: string;
+        };
+        /** @description What ended in some span. */
+        LiveCount: {
+            /** Format: int64 */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Of prompts and answers.
+             */
+            tokens: number;
+        };
+        /** @description What ended lately. */
+        LiveCounters: {
+            /** @description In the last 24 hours, to the quarter of an hour. */
+            last_day: components["schemas"]["LiveCount"];
+            /** @description In the last 60 minutes, to the minute. */
+            last_hour: components["schemas"]["LiveCount"];
+            /** @description In the last 60 seconds. */
+            last_minute: components["schemas"]["LiveCount"];
+        };
+        /**
+         * @description How far a call has come.
+         * @enum {string}
+         */
+        LiveState: "waiting" | "answering" | "recording";
+        /** @description What runs in this process now. */
+        LiveView: {
+            counters?: components["schemas"]["LiveCounters"] | null;
+            /** @description The calls that run, the oldest first, 500 at most. */
+            items: components["schemas"]["LiveCall"][];
+            /** @description How many run, the caller's own or everybody's. */
+            running: number;
+            /**
+             * Format: date-time
+             * @description Since when this node counts.
+             */
+            since: string;
+        };
+        /**
+         * @description Which calls of a model leave their request and answer.
+         * @enum {string}
+         */
+        LogPayloads: "off" | "errors" | "all";
         /** @description A one-time link that was made for somebody. */
         MadeLink: {
             /** @description Whether it was sent to the account's address. */
@@ -3641,6 +4315,172 @@ export interface components {
             /** @description Pass as `cursor` to get the next page; absent on the last one. */
             next_cursor?: string | null;
         };
+        /** @description One name for several models, which are asked in an order until one answers. */
+        ModelRoute: {
+            /** @description Whether the caller may use one of its targets now. */
+            available: boolean;
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /** @description Whether the caller may change it. */
+            editable: boolean;
+            /**
+             * Format: uuid
+             * @description Stands for the route wherever a model's id does.
+             */
+            id: string;
+            is_active: boolean;
+            kind: components["schemas"]["ModelKind"];
+            /** @description The name that people and `/v1` use. */
+            name: string;
+            scope: components["schemas"]["ModelRouteScope"];
+            settings: components["schemas"]["ModelRouteSettings"];
+            /**
+             * @description In the order in which they are asked. Those that the caller may not use are left out, unless
+             *     they manage the route.
+             */
+            targets: components["schemas"]["ModelRouteTarget"][];
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description How the targets of a route have been doing. */
+        ModelRouteHealth: {
+            /** @description In the order in which they are asked. */
+            items: components["schemas"]["TargetHealth"][];
+        };
+        /** @description A page of routes, the latest first. */
+        ModelRoutePage: {
+            items: components["schemas"]["ModelRoute"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
+        /**
+         * @description Whose a route is.
+         * @enum {string}
+         */
+        ModelRouteScope: "personal" | "organization";
+        /** @description How a route treats its targets. An absent member takes its default. */
+        ModelRouteSettings: {
+            /**
+             * Format: int32
+             * @description Milliseconds until the whole of an answer that is not streamed, 50 to 3600000; the provider's
+             *     own limits where absent.
+             * @default null
+             */
+            answer_timeout_ms: number | null;
+            /**
+             * Format: int32
+             * @description Milliseconds before the first retry, 1 to 10000; they double with each, and up to half of
+             *     them is left to chance.
+             * @default 250
+             */
+            backoff_ms: number;
+            /**
+             * Format: int32
+             * @description Milliseconds for which a target rests, 100 to 3600000. Then a single call tries it.
+             * @default 30000
+             */
+            cooldown_ms: number;
+            /**
+             * Format: int32
+             * @description The share of failed calls, in percent, at which a target rests, 1 to 100.
+             * @default 50
+             */
+            failure_percent: number;
+            /**
+             * @description After what the next target is asked.
+             * @default [
+             *       "error",
+             *       "timeout",
+             *       "rate_limit",
+             *       "context_length",
+             *       "content_policy"
+             *     ]
+             */
+            fallback_on: components["schemas"]["FallbackCause"][];
+            /**
+             * Format: int32
+             * @description Milliseconds until the first token of a streamed answer, 50 to 3600000; the provider's own
+             *     limit where absent.
+             * @default null
+             */
+            first_token_timeout_ms: number | null;
+            /**
+             * Format: int32
+             * @description Calls within the window without which the share says nothing, 1 to 1000.
+             * @default 5
+             */
+            min_calls: number;
+            /**
+             * Format: int32
+             * @description Times that a target is asked again before the next one is, 0 to 5.
+             * @default 1
+             */
+            retries: number;
+            /**
+             * Format: int32
+             * @description The most milliseconds that one request waits for retries altogether, 0 to 60000. A target
+             *     that asks for more (`Retry-After`) is left for the next one.
+             * @default 5000
+             */
+            wait_budget_ms: number;
+            /**
+             * Format: int32
+             * @description Milliseconds of which the calls count, 1000 to 3600000.
+             * @default 60000
+             */
+            window_ms: number;
+        };
+        /** @description A model that a route asks, as the caller sees it. */
+        ModelRouteTarget: {
+            /** @description Whether it takes images; absent where unknown. */
+            images?: boolean | null;
+            /** @description The provider's own name of it. */
+            model: string;
+            /** Format: uuid */
+            model_config_id: string;
+            /** @description The name of the model. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The lowest is asked first.
+             */
+            priority: number;
+            provider: string;
+            provider_config_name?: string | null;
+            /** @description Whether it takes tools; absent where unknown. */
+            tools?: boolean | null;
+            /** @description Whether the caller may use it, and so reach it through the route. */
+            usable: boolean;
+            /**
+             * Format: int32
+             * @description How often it goes before others of its priority.
+             */
+            weight: number;
+        };
+        /** @description A model that a route asks. */
+        ModelRouteTargetInput: {
+            /** @description Whether it takes images; unknown, and asked, where absent. */
+            images?: boolean | null;
+            /**
+             * Format: uuid
+             * @description Its id. No route, of the same kind as the others; of the organisation for a route of the
+             *     organisation.
+             */
+            model_config_id: string;
+            /**
+             * Format: int32
+             * @description 1 to 100; the lowest is asked first. 1 where absent.
+             */
+            priority?: number;
+            /** @description Whether it takes tools; unknown, and asked, where absent. */
+            tools?: boolean | null;
+            /**
+             * Format: int32
+             * @description 1 to 1000: how often it goes before others of its priority. 1 where absent.
+             */
+            weight?: number;
+        };
         /** @description All models that the caller may use or manages. */
         ModelsView: {
             items: components["schemas"]["ModelView"][];
@@ -3672,6 +4512,8 @@ export interface components {
             /** @description Whether it is the organisation's default. */
             is_organization_default: boolean;
             kind: components["schemas"]["ModelKind"];
+            /** @description Which calls leave their request and answer, without secrets, for finding faults. */
+            log_payloads: components["schemas"]["LogPayloads"];
             /** Format: int32 */
             max_tokens?: number | null;
             /** @description The provider's own name of the model. */
@@ -3681,7 +4523,7 @@ export interface components {
             /** @description Further members of each request. */
             options: Record<string, never>;
             output_price?: string | null;
-            /** @description The provider's name; `local` for built-in models. */
+            /** @description The provider's name; `local` for built-in models, `route` for routes. */
             provider: string;
             /** Format: uuid */
             provider_config_id?: string | null;
@@ -4075,6 +4917,103 @@ export interface components {
             /** @description One sentence. */
             detail: string;
         };
+        /** @description What came of a comparison. */
+        Reconciliation: {
+            /** @description Models and days that were compared. */
+            compared: number;
+            /** @description In the order of days and models. */
+            differences: components["schemas"]["ReconciliationDifference"][];
+            /** @description All that the file has. */
+            file: components["schemas"]["ReconciliationFigures"];
+            /**
+             * Format: date
+             * @description The first day of the file.
+             */
+            from?: string | null;
+            /** @description All that the ledger has of these days. */
+            ledger: components["schemas"]["ReconciliationFigures"];
+            /** @description The provider asked for. */
+            provider?: string | null;
+            /** @description The zone of the days. */
+            timezone: string;
+            /**
+             * Format: date
+             * @description The last day of the file.
+             */
+            to?: string | null;
+        };
+        /** @description A model and a day on which the two sides differ. */
+        ReconciliationDifference: {
+            /**
+             * Format: date
+             * @description The day.
+             */
+            day: string;
+            /**
+             * Format: int64
+             * @description Calls of the ledger whose tokens are an estimate, which may be why tokens differ.
+             */
+            estimated_calls: number;
+            /** @description Each figure that is. */
+            figures: components["schemas"]["ReconciliationDiffering"][];
+            /** @description What is different. */
+            kind: components["schemas"]["ReconciliationDifferenceKind"];
+            /** @description The model that served. */
+            model: string;
+            /**
+             * Format: int64
+             * @description Calls of the ledger without a price, which may be why the cost differs.
+             */
+            unpriced_calls: number;
+        };
+        /**
+         * @description What is different.
+         * @enum {string}
+         */
+        ReconciliationDifferenceKind: "missing_in_ledger" | "missing_at_provider" | "different";
+        /** @description One figure on which the two sides differ. */
+        ReconciliationDiffering: {
+            /** @description How much more the provider says. */
+            difference: string;
+            /** @description `prompt_tokens`, `completion_tokens`, `cached_tokens` or `cost`. */
+            figure: string;
+            /** @description What the ledger says. */
+            ledger: string;
+            /** @description The same in per cent of the ledger's figure; absent where that is 0. */
+            percent?: string | null;
+            /** @description What the provider says. */
+            provider: string;
+        };
+        /** @description What was used of a model on a day. `None` is what one side does not tell. */
+        ReconciliationFigures: {
+            /**
+             * Format: int64
+             * @description Tokens of prompts that came from the provider's cache.
+             */
+            cached_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens generated.
+             */
+            completion_tokens?: number | null;
+            /** @description US dollars; of the ledger's calls those whose price is known. */
+            cost?: string | null;
+            /**
+             * Format: int64
+             * @description Calls of the ledger whose tokens are an estimate.
+             */
+            estimated_calls: number;
+            /**
+             * Format: int64
+             * @description Tokens of prompts, cached ones included.
+             */
+            prompt_tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Calls of the ledger without a price.
+             */
+            unpriced_calls: number;
+        };
         /** @description Recovery codes, shown this once. */
         RecoveryCodes: {
             /** @description Each signs in once in place of a code of the app; absent where older codes stay in force. */
@@ -4238,7 +5177,7 @@ export interface components {
         };
         /** @description All rights that the program asks for. */
         Rights: {
-            /** @description Each as `resource:action`. */
+            /** @description Each as `resource:action`; with `*` for a resource that is not there yet. */
             items: string[];
         };
         /** @description A role: a name for a set of rights. */
@@ -4272,6 +5211,181 @@ export interface components {
              * @description How long the old secret works beside the new one, 0 to 2592000 (30 days); a day where absent.
              */
             overlap_seconds?: number | null;
+        };
+        /** @description How to change over to a new secret. */
+        RotateScimToken: {
+            /**
+             * Format: int64
+             * @description How long the old secret works beside the new one: 0 to 2592000 seconds, a day where absent.
+             */
+            overlap_seconds?: number | null;
+        };
+        /** @description An address. */
+        ScimEmail: {
+            primary: boolean;
+            type: string;
+            value: string;
+        };
+        /** @description What organisations add to a person. */
+        ScimEnterprise: {
+            department?: string | null;
+            organization?: string | null;
+        };
+        /** @description The body of a refusal. */
+        ScimErrorDocument: {
+            /** @description One sentence for a person. */
+            detail: string;
+            schemas: string[];
+            /** @description What is wrong, in SCIM's words. */
+            scimType?: string | null;
+            /** @description The HTTP status, as text. */
+            status: string;
+        };
+        /** @description A group. */
+        ScimGroup: {
+            /** @description Up to 100 characters; no two groups have the same. */
+            displayName: string;
+            /** @description The directory's id. */
+            externalId?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description The people in it; absent where `excludedAttributes` names them. */
+            members?: components["schemas"]["ScimReference"][] | null;
+            meta: components["schemas"]["ScimMeta"];
+            schemas: string[];
+        };
+        /** @description A page of a list. */
+        ScimList: {
+            itemsPerPage: number;
+            Resources: Record<string, never>[];
+            schemas: string[];
+            /**
+             * Format: int64
+             * @description The number of the first one of this page, from 1.
+             */
+            startIndex: number;
+            /**
+             * Format: int64
+             * @description How many there are on all pages.
+             */
+            totalResults: number;
+        };
+        /** @description When something was made and changed, and where it is. */
+        ScimMeta: {
+            /** Format: date-time */
+            created: string;
+            /** Format: date-time */
+            lastModified: string;
+            location: string;
+            resourceType: string;
+        };
+        /** @description The parts of a name. */
+        ScimName: {
+            familyName?: string | null;
+            givenName?: string | null;
+        };
+        /** @description The body of a PATCH, for the documentation. */
+        ScimPatch: {
+            /** @description What to change, in order. */
+            Operations: components["schemas"]["ScimPatchOperation"][];
+            /** @description `urn:ietf:params:scim:api:messages:2.0:PatchOp` */
+            schemas: string[];
+        };
+        /** @description One change. */
+        ScimPatchOperation: {
+            /** @description `add`, `replace` or `remove`. */
+            op: string;
+            /** @description What it is about; without one, the value's members say so. */
+            path?: string | null;
+            /** @description The new value. */
+            value: Record<string, never>;
+        };
+        /** @description A reference from a person to a group, or the other way. */
+        ScimReference: {
+            /** @description Its address. */
+            $ref?: string | null;
+            /** @description Its name. */
+            display?: string | null;
+            /**
+             * Format: uuid
+             * @description Its id.
+             */
+            value: string;
+        };
+        /** @description A token of a directory, without its secret. */
+        ScimToken: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description Who made it.
+             */
+            created_by?: string | null;
+            /** @description Their username. */
+            created_by_name?: string | null;
+            /** Format: date-time */
+            expires_at?: string | null;
+            /** @description The last four characters of its secret. */
+            hint: string;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description To within a minute.
+             */
+            last_used_at?: string | null;
+            name: string;
+            /**
+             * Format: uuid
+             * @description The issuer at which the directory's people sign in: who was provisioned by this token and has
+             *     no other way in yet is linked at their first sign-in there.
+             */
+            oidc_provider_id?: string | null;
+            /**
+             * Format: int64
+             * @description How many people it provisions.
+             */
+            people: number;
+            /**
+             * Format: date-time
+             * @description Until when that one works.
+             */
+            previous_expires_at?: string | null;
+            /** @description The last four characters of the secret that the last rotation replaced. */
+            previous_hint?: string | null;
+            /**
+             * Format: date-time
+             * @description When it got its present secret, if not when it was made.
+             */
+            rotated_at?: string | null;
+        };
+        /** @description All tokens that were not revoked, newest first. */
+        ScimTokens: {
+            /** @description The address to enter at the directory, beside the secret. */
+            base_url: string;
+            items: components["schemas"]["ScimToken"][];
+        };
+        /** @description A person. */
+        ScimUser: {
+            /** @description Whether the person may sign in. */
+            active: boolean;
+            displayName?: string | null;
+            /** @description One address. */
+            emails: components["schemas"]["ScimEmail"][];
+            /** @description The directory's id. */
+            externalId?: string | null;
+            /** @description The groups that the person is in; changed through the groups. */
+            groups: components["schemas"]["ScimReference"][];
+            /** Format: uuid */
+            id: string;
+            meta: components["schemas"]["ScimMeta"];
+            name: components["schemas"]["ScimName"];
+            schemas: string[];
+            title?: string | null;
+            /** @description What organisations add. */
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": components["schemas"]["ScimEnterprise"];
+            /** @description The directory's name for the person, often an address. */
+            userName: string;
         };
         /** @description What a question found. */
         SearchAnswer: {
@@ -4507,6 +5621,37 @@ export interface components {
         SystemConfigList: {
             items: components["schemas"]["SystemConfig"][];
         };
+        /** @description A warning or an error of the program. */
+        SystemLog: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description What else it says, without secrets. */
+            extra_data: Record<string, never>;
+            /** @description What it was doing, outermost first, where it says so. */
+            function_name?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** @description The address whose request ran. */
+            ip_address?: string | null;
+            /** @description `WARNING` or `ERROR`. */
+            level: string;
+            message: string;
+            /** @description The part of the program, such as `lyceum_gateway::call`. */
+            module: string;
+            /** @description The node that said it. */
+            node: string;
+            /**
+             * Format: uuid
+             * @description The person that it is about, where it says so.
+             */
+            user_id?: string | null;
+        };
+        /** @description A page of the program's warnings and errors, newest first. */
+        SystemLogPage: {
+            items: components["schemas"]["SystemLog"][];
+            /** @description Pass as `cursor` to get the next page; absent on the last one. */
+            next_cursor?: string | null;
+        };
         /** @description The state of the platform. */
         SystemStatus: {
             database: components["schemas"]["DatabaseStatus"];
@@ -4537,6 +5682,41 @@ export interface components {
              */
             size_bytes: number;
         };
+        /** @description How a target has been doing on the node that answers. */
+        TargetHealth: {
+            /**
+             * Format: int32
+             * @description Calls within the window, without those that the request itself was at fault for.
+             */
+            calls: number;
+            /** Format: date-time */
+            cooling_until?: string | null;
+            /**
+             * Format: double
+             * @description 0 to 1; 0 without calls.
+             */
+            failure_rate: number;
+            /**
+             * Format: int32
+             * @description Of those, the ones that failed.
+             */
+            failures: number;
+            /** Format: uuid */
+            model_config_id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Median milliseconds to the first token, or to the whole answer where it was not streamed, of
+             *     the latest 64 answers; absent without any.
+             */
+            p50_latency_ms?: number | null;
+            state: components["schemas"]["TargetState"];
+        };
+        /**
+         * @description What state a target is in.
+         * @enum {string}
+         */
+        TargetState: "healthy" | "cooling" | "probing";
         /** @description A secret for an authenticator app. */
         TotpSecret: {
             /** @description In base 32, to be typed where no QR code can be read. */
@@ -4627,6 +5807,7 @@ export interface components {
             is_default?: boolean | null;
             /** @description Whether it is the organisation's default of its kind. */
             is_organization_default?: boolean | null;
+            log_payloads?: components["schemas"]["LogPayloads"] | null;
             /** Format: int32 */
             max_tokens?: number | null;
             model?: string | null;
@@ -4635,6 +5816,14 @@ export interface components {
             output_price?: string | null;
             /** Format: double */
             temperature?: number | null;
+        };
+        /** @description Changes of a route. Absent members stay; those that are given are replaced as a whole. */
+        UpdateModelRoute: {
+            description?: string | null;
+            is_active?: boolean | null;
+            name?: string | null;
+            settings?: components["schemas"]["ModelRouteSettings"] | null;
+            targets?: components["schemas"]["ModelRouteTargetInput"][] | null;
         };
         /** @description What to change; absent members stay as they are. */
         UpdateOidcProvider: {
@@ -4678,6 +5867,16 @@ export interface components {
             /** @description All patterns that the role shall have. */
             permissions?: string[] | null;
         };
+        /** @description What to change about a token; absent members stay as they are. */
+        UpdateScimToken: {
+            /** @description 1 to 100 characters. */
+            name?: string | null;
+            /**
+             * Format: uuid
+             * @description The issuer at which the directory's people sign in; `null` for none.
+             */
+            oidc_provider_id?: string | null;
+        };
         /** @description What to change; absent members stay as they are. */
         UpdateUser: {
             /** @description The department in it. */
@@ -4714,6 +5913,11 @@ export interface components {
         UsageCall: {
             /** Format: uuid */
             api_key_id?: string | null;
+            /**
+             * Format: int32
+             * @description Which attempt of the request, from 1 on; the attempts of one request share `request_id`.
+             */
+            attempt: number;
             /** Format: int64 */
             cached_tokens: number;
             /** Format: int64 */
@@ -4750,6 +5954,13 @@ export interface components {
             /** Format: uuid */
             request_id: string;
             requested_model: string;
+            /** @description Its name at that time. */
+            route?: string | null;
+            /**
+             * Format: uuid
+             * @description The route that was asked for.
+             */
+            route_id?: string | null;
             /** @description `completed`, `cancelled` or `failed`. */
             status: string;
             user?: string | null;
@@ -4761,27 +5972,84 @@ export interface components {
             items: components["schemas"]["UsageCall"][];
             next_cursor?: string | null;
         };
+        /** @description Sums over the calls that began on one day. */
+        UsageDay: components["schemas"]["UsageFigures"] & {
+            /** Format: date */
+            day: string;
+            /** @description The group; absent for all others, or where days are not split. */
+            key?: string | null;
+            /** @description A name for people, where the key is none. */
+            label?: string | null;
+        };
+        /** @description Usage day by day. */
+        UsageDays: {
+            /**
+             * Format: date
+             * @description The first day.
+             */
+            from: string;
+            /** @description In the order of days; days without calls are left out. */
+            items: components["schemas"]["UsageDay"][];
+            /** @description The zone in which the days begin and end. */
+            timezone: string;
+            /**
+             * Format: date
+             * @description The last day.
+             */
+            to: string;
+        };
         /** @description Sums over some calls. */
-        UsageSum: {
+        UsageFigures: {
+            /**
+             * Format: int64
+             * @description Tokens among those of the prompts that providers had cached.
+             */
+            cached_tokens: number;
             /** Format: int64 */
             calls: number;
+            /**
+             * Format: int64
+             * @description Calls that their caller cancelled.
+             */
+            cancelled_calls: number;
             /** Format: int64 */
             completion_tokens: number;
             /** @description US dollars, of the calls whose price is known; absent where none is. */
             cost?: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Calls that failed.
+             */
             errors: number;
-            /** @description The group: a day, a model, a user's id … */
-            key: string;
-            /** @description A name for people, where the key is none. */
-            label?: string | null;
+            /**
+             * Format: int64
+             * @description Calls whose tokens are an estimate, because the provider sent no count.
+             */
+            estimated_calls: number;
+            /**
+             * Format: int64
+             * @description Milliseconds that a call took on average.
+             */
+            mean_latency_ms: number;
             /** Format: int64 */
             prompt_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens among those generated that were spent on reasoning.
+             */
+            reasoning_tokens: number;
             /**
              * Format: int64
              * @description Calls whose price is unknown and that `cost` leaves out.
              */
             unpriced_calls: number;
+        };
+        /** @description Sums over some calls. */
+        UsageSum: components["schemas"]["UsageFigures"] & {
+            /** @description The group: a day, a model, a user's id … */
+            key: string;
+            /** @description A name for people, where the key is none. */
+            label?: string | null;
         };
         /** @description Usage, by group and altogether. */
         UsageSummary: {
@@ -4853,6 +6121,7 @@ export type Availability = components['schemas']['Availability'];
 export type AvailableProvider = components['schemas']['AvailableProvider'];
 export type AvailableProviders = components['schemas']['AvailableProviders'];
 export type Avatar = components['schemas']['Avatar'];
+export type CallPayload = components['schemas']['CallPayload'];
 export type CatalogueEntry = components['schemas']['CatalogueEntry'];
 export type ChangePassword = components['schemas']['ChangePassword'];
 export type Chunk = components['schemas']['Chunk'];
@@ -4869,12 +6138,15 @@ export type ConversationPage = components['schemas']['ConversationPage'];
 export type CreateApiKey = components['schemas']['CreateApiKey'];
 export type CreatedApiKey = components['schemas']['CreatedApiKey'];
 export type CreatedInvitation = components['schemas']['CreatedInvitation'];
+export type CreatedScimToken = components['schemas']['CreatedScimToken'];
 export type CreateGroup = components['schemas']['CreateGroup'];
 export type CreateInvitation = components['schemas']['CreateInvitation'];
 export type CreateModel = components['schemas']['CreateModel'];
+export type CreateModelRoute = components['schemas']['CreateModelRoute'];
 export type CreateOidcProvider = components['schemas']['CreateOidcProvider'];
 export type CreateProvider = components['schemas']['CreateProvider'];
 export type CreateRole = components['schemas']['CreateRole'];
+export type CreateScimToken = components['schemas']['CreateScimToken'];
 export type CreateUser = components['schemas']['CreateUser'];
 export type CreationOptions = components['schemas']['CreationOptions'];
 export type DatabaseStatus = components['schemas']['DatabaseStatus'];
@@ -4893,6 +6165,7 @@ export type ExplainedChunk = components['schemas']['ExplainedChunk'];
 export type ExplainedRetrieval = components['schemas']['ExplainedRetrieval'];
 export type Explanation = components['schemas']['Explanation'];
 export type FailedJob = components['schemas']['FailedJob'];
+export type FallbackCause = components['schemas']['FallbackCause'];
 export type Group = components['schemas']['Group'];
 export type GroupMember = components['schemas']['GroupMember'];
 export type GroupMemberPage = components['schemas']['GroupMemberPage'];
@@ -4912,6 +6185,12 @@ export type Language = components['schemas']['Language'];
 export type LinkBody = components['schemas']['LinkBody'];
 export type ListedModel = components['schemas']['ListedModel'];
 export type ListedModels = components['schemas']['ListedModels'];
+export type LiveCall = components['schemas']['LiveCall'];
+export type LiveCount = components['schemas']['LiveCount'];
+export type LiveCounters = components['schemas']['LiveCounters'];
+export type LiveState = components['schemas']['LiveState'];
+export type LiveView = components['schemas']['LiveView'];
+export type LogPayloads = components['schemas']['LogPayloads'];
 export type MadeLink = components['schemas']['MadeLink'];
 export type Me = components['schemas']['Me'];
 export type Message = components['schemas']['Message'];
@@ -4923,6 +6202,13 @@ export type Mode = components['schemas']['Mode'];
 export type ModelKind = components['schemas']['ModelKind'];
 export type ModelPrice = components['schemas']['ModelPrice'];
 export type ModelPricePage = components['schemas']['ModelPricePage'];
+export type ModelRoute = components['schemas']['ModelRoute'];
+export type ModelRouteHealth = components['schemas']['ModelRouteHealth'];
+export type ModelRoutePage = components['schemas']['ModelRoutePage'];
+export type ModelRouteScope = components['schemas']['ModelRouteScope'];
+export type ModelRouteSettings = components['schemas']['ModelRouteSettings'];
+export type ModelRouteTarget = components['schemas']['ModelRouteTarget'];
+export type ModelRouteTargetInput = components['schemas']['ModelRouteTargetInput'];
 export type ModelsView = components['schemas']['ModelsView'];
 export type ModelView = components['schemas']['ModelView'];
 export type MyQuotas = components['schemas']['MyQuotas'];
@@ -4962,6 +6248,11 @@ export type RateLimit = components['schemas']['RateLimit'];
 export type RateLimitPage = components['schemas']['RateLimitPage'];
 export type Readiness = components['schemas']['Readiness'];
 export type Reason = components['schemas']['Reason'];
+export type Reconciliation = components['schemas']['Reconciliation'];
+export type ReconciliationDifference = components['schemas']['ReconciliationDifference'];
+export type ReconciliationDifferenceKind = components['schemas']['ReconciliationDifferenceKind'];
+export type ReconciliationDiffering = components['schemas']['ReconciliationDiffering'];
+export type ReconciliationFigures = components['schemas']['ReconciliationFigures'];
 export type RecoveryCodes = components['schemas']['RecoveryCodes'];
 export type Redirect = components['schemas']['Redirect'];
 export type Regenerated = components['schemas']['Regenerated'];
@@ -4980,6 +6271,20 @@ export type Rights = components['schemas']['Rights'];
 export type Role = components['schemas']['Role'];
 export type Roles = components['schemas']['Roles'];
 export type RotateApiKey = components['schemas']['RotateApiKey'];
+export type RotateScimToken = components['schemas']['RotateScimToken'];
+export type ScimEmail = components['schemas']['ScimEmail'];
+export type ScimEnterprise = components['schemas']['ScimEnterprise'];
+export type ScimErrorDocument = components['schemas']['ScimErrorDocument'];
+export type ScimGroup = components['schemas']['ScimGroup'];
+export type ScimList = components['schemas']['ScimList'];
+export type ScimMeta = components['schemas']['ScimMeta'];
+export type ScimName = components['schemas']['ScimName'];
+export type ScimPatch = components['schemas']['ScimPatch'];
+export type ScimPatchOperation = components['schemas']['ScimPatchOperation'];
+export type ScimReference = components['schemas']['ScimReference'];
+export type ScimToken = components['schemas']['ScimToken'];
+export type ScimTokens = components['schemas']['ScimTokens'];
+export type ScimUser = components['schemas']['ScimUser'];
 export type SearchAnswer = components['schemas']['SearchAnswer'];
 export type SearchQuestion = components['schemas']['SearchQuestion'];
 export type SecondFactorChallenge = components['schemas']['SecondFactorChallenge'];
@@ -5000,8 +6305,12 @@ export type StartOidcSignIn = components['schemas']['StartOidcSignIn'];
 export type Step = components['schemas']['Step'];
 export type SystemConfig = components['schemas']['SystemConfig'];
 export type SystemConfigList = components['schemas']['SystemConfigList'];
+export type SystemLog = components['schemas']['SystemLog'];
+export type SystemLogPage = components['schemas']['SystemLogPage'];
 export type SystemStatus = components['schemas']['SystemStatus'];
 export type TableSize = components['schemas']['TableSize'];
+export type TargetHealth = components['schemas']['TargetHealth'];
+export type TargetState = components['schemas']['TargetState'];
 export type TotpSecret = components['schemas']['TotpSecret'];
 export type UpdateApiKey = components['schemas']['UpdateApiKey'];
 export type UpdateConversation = components['schemas']['UpdateConversation'];
@@ -5010,13 +6319,18 @@ export type UpdateGroup = components['schemas']['UpdateGroup'];
 export type UpdateKnowledgeBase = components['schemas']['UpdateKnowledgeBase'];
 export type UpdateMe = components['schemas']['UpdateMe'];
 export type UpdateModel = components['schemas']['UpdateModel'];
+export type UpdateModelRoute = components['schemas']['UpdateModelRoute'];
 export type UpdateOidcProvider = components['schemas']['UpdateOidcProvider'];
 export type UpdateProvider = components['schemas']['UpdateProvider'];
 export type UpdateRole = components['schemas']['UpdateRole'];
+export type UpdateScimToken = components['schemas']['UpdateScimToken'];
 export type UpdateUser = components['schemas']['UpdateUser'];
 export type UploadForm = components['schemas']['UploadForm'];
 export type UsageCall = components['schemas']['UsageCall'];
 export type UsageCallPage = components['schemas']['UsageCallPage'];
+export type UsageDay = components['schemas']['UsageDay'];
+export type UsageDays = components['schemas']['UsageDays'];
+export type UsageFigures = components['schemas']['UsageFigures'];
 export type UsageSum = components['schemas']['UsageSum'];
 export type UsageSummary = components['schemas']['UsageSummary'];
 export type User = components['schemas']['User'];
@@ -5725,6 +7039,15 @@ export interface operations {
                     "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description `too_many_attempts` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description The issuer cannot be reached. */
             502: {
                 headers: {
@@ -5833,6 +7156,15 @@ export interface operations {
             };
             /** @description There is no public address. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_attempts` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7981,6 +9313,44 @@ export interface operations {
             };
         };
     };
+    get_live_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveView"];
+                };
+            };
+        };
+    };
+    live_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+        };
+    };
     get_me: {
         parameters: {
             query?: never;
@@ -9269,6 +10639,246 @@ export interface operations {
             };
             /** @description `not_an_answer` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_model_routes: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelRoutePage"];
+                };
+            };
+        };
+    };
+    create_model_route: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateModelRoute"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelRoute"];
+                };
+            };
+            /** @description A route of the organisation, without the right */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such model */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The name is taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_model_route: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The route's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelRoute"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_model_route: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The route's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A route of the organisation, without the right */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_model_route: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The route's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateModelRoute"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelRoute"];
+                };
+            };
+            /** @description A route of the organisation, without the right */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such route or model */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The name is taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_model_route_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The route's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelRouteHealth"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10643,6 +12253,208 @@ export interface operations {
             };
         };
     };
+    list_scim_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimTokens"];
+                };
+            };
+        };
+    };
+    create_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateScimToken"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedScimToken"];
+                };
+            };
+            /** @description You do not have all rights. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description There are as many as allowed. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    revoke_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateScimToken"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimToken"];
+                };
+            };
+            /** @description You do not have all rights. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    rotate_scim_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The token's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateScimToken"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedScimToken"];
+                };
+            };
+            /** @description You do not have all rights. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_setup: {
         parameters: {
             query?: never;
@@ -10834,6 +12646,51 @@ export interface operations {
             };
         };
     };
+    list_system_logs: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Not before this moment. */
+                from?: string;
+                /** @description `WARNING` or `ERROR`. */
+                level?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description The part of the program, or the beginning of its name, such as `lyceum_gateway`. */
+                module?: string;
+                /** @description The node that said it. */
+                node?: string;
+                /** @description Text within the message or what else it says, in either case; up to 200 characters. */
+                q?: string;
+                /** @description Before this moment. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemLogPage"];
+                };
+            };
+            /** @description A condition or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_system_status: {
         parameters: {
             query?: never;
@@ -10856,17 +12713,23 @@ export interface operations {
     list_calls: {
         parameters: {
             query?: {
+                /** @description Only calls that came with this API key. */
+                api_key_id?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
                 /** @description The first moment; 30 days before `to` where absent. */
                 from?: string;
+                /** @description Only calls of people who were in this group when they called. */
+                group_id?: string;
                 /** @description Rows wanted, 1 to 200; 50 by default. */
                 limit?: number;
                 /** @description Only calls that this model served. */
                 model?: string;
-                /** @description Only calls at this provider. */
+                /** @description Only calls at this kind of provider, such as `openai`. */
                 provider?: string;
-                /** @description Only calls for this purpose. */
+                /** @description Only calls through this provider config. */
+                provider_config_id?: string;
+                /** @description Only calls for this purpose, such as `chat` or `api`. */
                 purpose?: string;
                 /** @description `completed`, `cancelled` or `failed`. */
                 status?: string;
@@ -10921,13 +12784,232 @@ export interface operations {
             };
         };
     };
+    get_call_payload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallPayload"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_daily_usage: {
+        parameters: {
+            query?: {
+                /** @description Only calls that came with this API key. */
+                api_key_id?: string;
+                /** @description The first day; 29 days before `to` where absent. */
+                from?: string;
+                /**
+                 * @description By what each day is split; not at all where absent. The twelve groups with the most calls
+                 *     are named, the others are one without a key.
+                 */
+                group_by?: "day" | "model" | "provider" | "provider_config" | "user" | "group" | "api_key" | "purpose";
+                /** @description Only calls of people who were in this group when they called. */
+                group_id?: string;
+                /** @description Only calls that this model served. */
+                model?: string;
+                /** @description Only calls at this kind of provider, such as `openai`. */
+                provider?: string;
+                /** @description Only calls through this provider config. */
+                provider_config_id?: string;
+                /** @description Only calls for this purpose, such as `chat` or `api`. */
+                purpose?: string;
+                /**
+                 * @description In which time zone days begin and end, such as `Europe/Berlin`; the caller's own where
+                 *     absent.
+                 */
+                timezone?: string;
+                /** @description The last day; today where absent. */
+                to?: string;
+                /** @description Only this user's calls. Others' need the right usage:read_all. */
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageDays"];
+                };
+            };
+        };
+    };
+    export_usage: {
+        parameters: {
+            query?: {
+                /** @description Only calls that came with this API key. */
+                api_key_id?: string;
+                /** @description `csv` or `jsonl`. */
+                format?: "csv" | "jsonl";
+                /** @description The first moment; 30 days before `to` where absent. */
+                from?: string;
+                /** @description Only calls of people who were in this group when they called. */
+                group_id?: string;
+                /** @description Only calls that this model served. */
+                model?: string;
+                /** @description Only calls at this kind of provider, such as `openai`. */
+                provider?: string;
+                /** @description Only calls through this provider config. */
+                provider_config_id?: string;
+                /** @description Only calls for this purpose, such as `chat` or `api`. */
+                purpose?: string;
+                /** @description `completed`, `cancelled` or `failed`. */
+                status?: string;
+                /** @description The moment after the last; now where absent. */
+                to?: string;
+                /** @description Only this user's calls. Others' need the right usage:read_all. */
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description A condition is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reconcile_usage: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Columns whose names say too little, as `ours=theirs`, separated by semicolons. Ours are
+                 *     `date`, `model`, `prompt_tokens`, `completion_tokens`, `cached_tokens` and `cost`.
+                 */
+                map?: string;
+                /**
+                 * @description A kind of provider, such as `openai`, or the name of a provider config; all but the built-in
+                 *     models where absent.
+                 */
+                provider?: string;
+                /** @description The time zone in which the provider's days begin and end; UTC where absent. */
+                timezone?: string;
+                /** @description US dollars of one model and day by which the two may differ; 0.01 where absent. */
+                tolerance_cost?: string;
+                /** @description Per cent by which the two may differ; 0 where absent. */
+                tolerance_percent?: string;
+                /** @description Tokens of one kind, model and day by which the two may differ; 0 where absent. */
+                tolerance_tokens?: number;
+                /** @description Whether `model-2026-01-31` and `model` are the same. */
+                undated?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reconciliation"];
+                };
+            };
+            /** @description A parameter is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The file is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unreadable_file`, with `line` and `column`; `unknown_provider`; `unknown_timezone` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     summarize_usage: {
         parameters: {
             query?: {
+                /** @description Only calls that came with this API key. */
+                api_key_id?: string;
                 /** @description The first moment; 30 days before `to` where absent. */
                 from?: string;
                 /** @description By what to sum up; `day` where absent. */
-                group_by?: "day" | "model" | "provider" | "user" | "purpose";
+                group_by?: "day" | "model" | "provider" | "provider_config" | "user" | "group" | "api_key" | "purpose";
+                /** @description Only calls of people who were in this group when they called. */
+                group_id?: string;
+                /** @description Only calls that this model served. */
+                model?: string;
+                /** @description Only calls at this kind of provider, such as `openai`. */
+                provider?: string;
+                /** @description Only calls through this provider config. */
+                provider_config_id?: string;
+                /** @description Only calls for this purpose, such as `chat` or `api`. */
+                purpose?: string;
+                /**
+                 * @description In which time zone days begin and end, such as `Europe/Berlin`; the caller's own where
+                 *     absent.
+                 */
+                timezone?: string;
                 /** @description The moment after the last; now where absent. */
                 to?: string;
                 /** @description Only this user's calls. Others' need the right usage:read_all. */
@@ -11207,6 +13289,41 @@ export interface operations {
             };
         };
     };
+    list_user_groups: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Rows wanted, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GroupPage"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     create_password_reset: {
         parameters: {
             query?: never;
@@ -11442,10 +13559,782 @@ export interface operations {
             };
         };
     };
-    create_chat_completion: {
+    list_scim_groups: {
+        parameters: {
+            query?: {
+                /** @description The attributes wanted, with commas between. */
+                attributes?: string;
+                /** @description How many are wanted, up to 200; 100 by default. */
+                count?: number;
+                /** @description The attributes that are not wanted, with commas between. */
+                excludedAttributes?: string;
+                /** @description Such as `userName eq "ada"`; `eq`, `ne`, `co`, `sw`, `ew`, `pr`, `and`, `or`, `not`. */
+                filter?: string;
+                /** @description The number of the first one wanted, from 1. */
+                startIndex?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimList"];
+                };
+            };
+            /** @description `invalidFilter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    create_scim_group: {
         parameters: {
             query?: never;
             header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/scim+json": components["schemas"]["ScimGroup"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimGroup"];
+                };
+            };
+            /** @description `invalidValue` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            /** @description `uniqueness` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    get_scim_group: {
+        parameters: {
+            query?: {
+                /** @description The attributes wanted, with commas between. */
+                attributes?: string;
+                /** @description How many are wanted, up to 200; 100 by default. */
+                count?: number;
+                /** @description The attributes that are not wanted, with commas between. */
+                excludedAttributes?: string;
+                /** @description Such as `userName eq "ada"`; `eq`, `ne`, `co`, `sw`, `ew`, `pr`, `and`, `or`, `not`. */
+                filter?: string;
+                /** @description The number of the first one wanted, from 1. */
+                startIndex?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimGroup"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    replace_scim_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/scim+json": components["schemas"]["ScimGroup"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimGroup"];
+                };
+            };
+            /** @description `invalidValue` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            /** @description `uniqueness` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    delete_scim_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    patch_scim_group: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The group's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/scim+json": components["schemas"]["ScimPatch"];
+            };
+        };
+        responses: {
+            /** @description Changed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalidPath`, `invalidValue` … */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            /** @description `uniqueness` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    list_scim_resource_types: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    get_scim_resource_type: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `User` or `Group`. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    list_scim_schemas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    get_scim_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The schema's URN. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    get_scim_service_provider_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    list_scim_users: {
+        parameters: {
+            query?: {
+                /** @description The attributes wanted, with commas between. */
+                attributes?: string;
+                /** @description How many are wanted, up to 200; 100 by default. */
+                count?: number;
+                /** @description The attributes that are not wanted, with commas between. */
+                excludedAttributes?: string;
+                /** @description Such as `userName eq "ada"`; `eq`, `ne`, `co`, `sw`, `ew`, `pr`, `and`, `or`, `not`. */
+                filter?: string;
+                /** @description The number of the first one wanted, from 1. */
+                startIndex?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimList"];
+                };
+            };
+            /** @description `invalidFilter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    create_scim_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/scim+json": components["schemas"]["ScimUser"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimUser"];
+                };
+            };
+            /** @description `invalidValue` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            /** @description `uniqueness` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    get_scim_user: {
+        parameters: {
+            query?: {
+                /** @description The attributes wanted, with commas between. */
+                attributes?: string;
+                /** @description How many are wanted, up to 200; 100 by default. */
+                count?: number;
+                /** @description The attributes that are not wanted, with commas between. */
+                excludedAttributes?: string;
+                /** @description Such as `userName eq "ada"`; `eq`, `ne`, `co`, `sw`, `ew`, `pr`, `and`, `or`, `not`. */
+                filter?: string;
+                /** @description The number of the first one wanted, from 1. */
+                startIndex?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimUser"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    replace_scim_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/scim+json": components["schemas"]["ScimUser"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimUser"];
+                };
+            };
+            /** @description `invalidValue` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            /** @description `uniqueness`, or the last active administrator. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    delete_scim_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            /** @description The last active administrator. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    patch_scim_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The person's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/scim+json": components["schemas"]["ScimPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/scim+json": components["schemas"]["ScimUser"];
+                };
+            };
+            /** @description `invalidPath`, `invalidValue` … */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+            /** @description `uniqueness`, or the last active administrator. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimErrorDocument"];
+                };
+            };
+        };
+    };
+    create_chat_completion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A target of the route that `model` names, by id or name: no other is asked */
+                "x-lyceum-target"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11493,10 +14382,76 @@ export interface operations {
             };
         };
     };
+    create_completion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A target of the route that `model` names, by id or name: no other is asked */
+                "x-lyceum-target"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description A completion, or its stream as server-sent events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In OpenAI's form */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In OpenAI's form */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Unknown model, in OpenAI's form */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In OpenAI's form */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     create_embedding: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A target of the route that `model` names, by id or name: no other is asked */
+                "x-lyceum-target"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11544,9 +14499,130 @@ export interface operations {
             };
         };
     };
-    list_openai_models: {
+    create_message: {
         parameters: {
             query?: never;
+            header?: {
+                /** @description A target of the route that `model` names, by id or name: no other is asked */
+                "x-lyceum-target"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description A message, or its stream as server-sent events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In Anthropic's form */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In Anthropic's form */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Unknown model, in Anthropic's form */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In Anthropic's form */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    count_message_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description The count */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In Anthropic's form */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In Anthropic's form */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Unknown model, in Anthropic's form */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    list_openai_models: {
+        parameters: {
+            query?: {
+                /** @description The model before the page, in Anthropic's form */
+                after_id?: string;
+                /** @description The model behind the page, in Anthropic's form */
+                before_id?: string;
+                /** @description Models of a page, in Anthropic's form */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -11562,7 +14638,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description In OpenAI's form */
+            /** @description In the form of the protocol */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11594,8 +14670,71 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description In OpenAI's form */
+            /** @description In the form of the protocol */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    create_response: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A target of the route that `model` names, by id or name: no other is asked */
+                "x-lyceum-target"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description A response, or its stream as server-sent events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In OpenAI's form */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In OpenAI's form */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Unknown model, in OpenAI's form */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description In OpenAI's form */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
