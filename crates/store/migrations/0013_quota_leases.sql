@@ -16,7 +16,7 @@ CREATE UNLOGGED TABLE gateway.quota_leases (
     holder bigint NOT NULL,
     api_calls numeric NOT NULL CHECK (api_calls >= 0),
     tokens numeric NOT NULL CHECK (tokens >= 0),
-    cost numeric NOT NULL CHECK (cost >= 0),
+    cost numeric(18, 9) NOT NULL CHECK (cost >= 0),
     compute_seconds numeric NOT NULL CHECK (compute_seconds >= 0),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -119,7 +119,8 @@ async fn a_request_counts_once_and_its_tokens_as_spent() {
     assert!(rows[0].prompt_tokens > 0 && rows[0].estimated, "{rows:?}");
     assert_eq!(world.number("SELECT used_tokens FROM identity.user_quotas").await, spent);
     assert_eq!(world.number("SELECT used_api_calls FROM identity.user_quotas").await, 1);
-    assert_eq!(world.number("SELECT count(*) FROM gateway.quota_reservations").await, 0);
+    world.gateway.flush().await;
+    assert_eq!(world.number("SELECT count(*) FROM gateway.quota_leases").await, 0);
     // The quota holds for the next.
     let (status, problem) = world.send("ada", "POST", CHAT, question(name, false)).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{problem}");

@@ -57,7 +57,7 @@ async fn no_audit_trigger_shows_a_column_that_looks_secret() {
           WHERE t.tgfoid = 'ops.audit_row'::regproc AND a.atttypid <> 'bool'::regtype
             AND (a.atttypid = 'bytea'::regtype
                  OR a.attname ~ '(hash|secret|password|token|api_key|ciphertext|nonce|sealed|encrypted|wrapped|private)'
-                    AND a.attname !~ '(_hint|_id|_tokens|_name|_per_minute|content_hash)$|^(max|used|total)_')
+                    AND a.attname !~ '(_hint|_id|_tokens|_name|_per_minute|_ms|content_hash)$|^(max|used|total)_')
             AND position(convert_to(a.attname, 'UTF8') || '\x00'::bytea IN t.tgargs) = 0",
     )
     .fetch_all(&mut owner(&db).await)

@@ -43,6 +43,7 @@ const EXCEPTIONS: &[Exception] = &[
     but("updated_at", "gateway.usage_statistics", WRITTEN_ONCE),
     but("updated_at", "ops.system_logs", WRITTEN_ONCE),
     but("updated_at", "gateway.usage_deltas", WRITTEN_ONCE),
+    but("key that is not made of uuids", "gateway.quota_leases", "the lock of a process"),
     but("key that is not made of uuids", "identity.login_attempts", "counted by a hash"),
     but("key that is not made of uuids", "gateway.user_default_models", "one of each kind"),
     but("key that is not made of uuids", "knowledge.document_texts", "one of each page"),

@@ -281,6 +281,21 @@ pub const CASES: &[Case] = &[
          VALUES ($1, $1, 'sealed', 'k', now(), now())",
     ),
     case(
+        "identity.scim_tokens",
+        "id = $1",
+        Administrators,
+        "INSERT INTO identity.scim_tokens (id, name, token_hash, hint)
+         VALUES ($1, 'made', sha256('made'), 'made')",
+    ),
+    case(
+        "ops.system_logs",
+        "id = $1",
+        Administrators,
+        "INSERT INTO ops.system_logs
+           (id, created_at, level, message, module, node, user_id, extra_data)
+         VALUES ($1, now(), 'WARNING', 'made', 'made', 'made', $1, '{}')",
+    ),
+    case(
         "gateway.quota_leases",
         "quota_id = $1",
         Platform,
