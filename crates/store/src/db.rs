@@ -46,9 +46,22 @@ impl Db {
         &self.pool
     }
 
+    /// Begins to the end, also where whoever asked goes away: sqlx (0.9) forgets a BEGIN whose answer
+    /// nobody waited for, and the connection would go back into the pool with its transaction open.
+    async fn begin(&self, statement: Option<&'static str>) -> Result<Tx, StoreError> {
+        let pool = self.pool.clone();
+        let beginning = tokio::spawn(async move {
+            match statement {
+                Some(statement) => pool.begin_with(statement).await,
+                None => pool.begin().await,
+            }
+        });
+        Ok(beginning.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    }
+
     /// A transaction in which `user` acts: row-level security shows and accepts what is theirs.
     pub async fn begin_as(&self, user: Uuid) -> Result<Tx, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin(None).await?;
         sqlx::query(
             "SELECT set_config('app.current_user_id', $1, true),
                     set_config('app.client_ip', $2, true)",
@@ -64,7 +77,7 @@ impl Db {
     /// row: for signing in, for the ledger's writer and for scheduled work. Never for a handler
     /// that serves one person's objects.
     pub async fn begin_maintenance(&self) -> Result<Tx, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin(None).await?;
         sqlx::query(
             "SELECT set_config('role', 'lyceum_maintenance', true),
                     set_config('app.client_ip', $1, true)",
@@ -78,8 +91,7 @@ impl Db {
     /// A transaction of the platform itself that only reads and sees one moment, however long it
     /// takes.
     pub async fn begin_snapshot(&self) -> Result<Tx, StoreError> {
-        let mut tx =
-            self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut tx = self.begin(Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
         sqlx::query("SELECT set_config('role', 'lyceum_maintenance', true)")
             .execute(&mut *tx)
             .await?;
