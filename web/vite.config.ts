@@ -9,7 +9,7 @@ export default defineConfig({
   plugins: [react()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   // Not all of /api: /api-keys is a page.
-  server: { proxy: { '/api/': backend, '/v1/': backend } },
+  server: { proxy: { '/api/': backend, '/v1/': backend, '/scim/': backend } },
   build: {
     target: 'es2022',
     // Data URLs would need a wider Content-Security-Policy.

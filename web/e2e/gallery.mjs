@@ -6,8 +6,10 @@ const PAGES = [
   'welcome',
   'knowledge',
   'models',
+  'routes',
   'providers',
   'usage',
+  'live',
   'api-keys',
   'profile',
   'profile?tab=security',
@@ -27,9 +29,11 @@ const PAGES = [
   'admin/groups',
   'admin/roles',
   'admin/sign-in',
+  'admin/provisioning',
   'admin/access',
   'admin/limits',
   'admin/audit',
+  'admin/logs',
   'admin/status',
 ];
 
@@ -63,17 +67,19 @@ export async function viewAll(browser, server, look) {
   }
   for (const path of PAGES) {
     await page.goto(`/${path}`);
-    await settle(page, t);
+    await settle(page, t, path);
     await inspect(page, `${lookName(look)}-${path.replace(/[^\w-]+/g, '-')}`);
   }
   await context.close();
   return faults;
 }
 
-async function settle(page, t) {
+async function settle(page, t, path) {
   await page.locator('h1').first().waitFor();
   await page.getByRole('status', { name: t('common.loading') }).first().waitFor({ state: 'detached' });
-  await page.waitForLoadState('networkidle');
+  // The live calls are a stream that never ends.
+  if (path === 'live') await page.getByText(t('live.connected')).waitFor();
+  else await page.waitForLoadState('networkidle');
 }
 
 async function inspect(page, name) {

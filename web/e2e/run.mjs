@@ -5,6 +5,8 @@ import { startServer } from './server.mjs';
 import { steps as account } from './walk-account.mjs';
 import { steps as control } from './walk-control.mjs';
 import { steps as people } from './walk-people.mjs';
+import { steps as traffic } from './walk-traffic.mjs';
+import { steps as upkeep } from './walk-upkeep.mjs';
 import * as walk from './walk.mjs';
 
 const WALKS = [
@@ -40,6 +42,8 @@ const STEPS = [
   ...account,
   ...people,
   ...control,
+  ...traffic,
+  ...upkeep,
 ];
 
 let passed = 0;

@@ -6,10 +6,12 @@ import {
   useQueryClient,
 } from '@tanstack/react-query';
 import { request } from '@/lib/http';
+import { deviceTimezone } from '@/lib/timezones';
 import type {
   AvailableProvider,
   CatalogueProvider,
   Distribution,
+  LogPayloads,
   Model,
   ModelKind,
   ModelPrice,
@@ -168,6 +170,7 @@ export interface ModelInput extends Pick<PriceInput, 'input_price' | 'output_pri
   is_default?: boolean;
   is_organization_default?: boolean;
   is_active?: boolean;
+  log_payloads?: LogPayloads;
 }
 
 export function useSaveModel() {
@@ -194,17 +197,30 @@ export interface UsageRange {
   to: string;
 }
 
-export const usageSummaryQuery = (range: UsageRange, groupBy: UsageGroup) =>
+/** Which calls count; all of those that the caller may see where nothing is named. */
+export interface UsageFilter {
+  user_id?: string;
+  group_id?: string;
+  api_key_id?: string;
+  provider_config_id?: string;
+  provider?: string;
+  model?: string;
+  purpose?: string;
+}
+
+/** Days are those of the device, as all times that the pages show. */
+export const usageSummaryQuery = (range: UsageRange, groupBy: UsageGroup, filter: UsageFilter = {}) =>
   queryOptions({
-    queryKey: ['usage', 'summary', range, groupBy],
+    queryKey: ['usage', 'summary', range, groupBy, filter],
     queryFn: ({ signal }) =>
-      request<UsageSummary>('/usage/summary', { signal, query: { ...range, group_by: groupBy } }),
+      request<UsageSummary>('/usage/summary', {
+        signal,
+        query: { ...range, ...filter, group_by: groupBy, timezone: deviceTimezone() },
+      }),
     placeholderData: keepPreviousData,
   });
 
-export interface CallFilter extends Partial<UsageRange> {
-  model?: string;
-  purpose?: string;
+export interface CallFilter extends UsageFilter, Partial<UsageRange> {
   status?: string;
 }
 

@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { apiUrl, request } from '@/lib/http';
-import type { AuditChain, AuditEntry, AuditVerification, Page, SystemStatus } from './types';
+import type { AuditChain, AuditEntry, AuditVerification, Page, SystemLog, SystemStatus } from './types';
 
 export interface AuditFilter {
   user_id?: string;
@@ -51,3 +51,21 @@ export function useRetryJob() {
     onSuccess: () => client.invalidateQueries({ queryKey: systemStatusQuery.queryKey }),
   });
 }
+
+export interface LogFilter {
+  level?: string;
+  module?: string;
+  node?: string;
+  from?: string;
+  to?: string;
+  q?: string;
+}
+
+export const systemLogsQuery = (filter: LogFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['system', 'logs', filter],
+    queryFn: ({ pageParam, signal }) =>
+      request<Page<SystemLog>>('/system/logs', { signal, query: { ...filter, cursor: pageParam } }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+  });

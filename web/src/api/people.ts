@@ -59,18 +59,11 @@ export const allGroupsQuery = queryOptions({
   queryFn: ({ signal }) => all<Group>('/groups', signal),
 });
 
-/** The groups of a person. The API tells the members of a group only, so each group is asked. */
+/** The groups that a person is in. */
 export const userGroupsQuery = (id: string) =>
   queryOptions({
     queryKey: ['groups', 'of', id],
-    queryFn: async ({ signal }) => {
-      const found: Group[] = [];
-      for (const group of await all<Group>('/groups', signal)) {
-        const members = group.member_count === 0 ? [] : await all<GroupMember>(`/groups/${group.id}/members`, signal);
-        if (members.some((member) => member.user_id === id)) found.push(group);
-      }
-      return found;
-    },
+    queryFn: ({ signal }) => all<Group>(`/users/${id}/groups`, signal),
   });
 
 /** A change after which what begins with these keys is asked for again. */

@@ -52,10 +52,26 @@ export type ProviderTest = Schemas['ProviderTest'];
 export type ModelKind = Schemas['ModelKind'];
 export type Model = Schemas['ModelView'];
 
-export type UsageGroup = 'day' | 'model' | 'provider' | 'user' | 'purpose';
+export type UsageGroup = 'day' | 'model' | 'provider' | 'provider_config' | 'user' | 'group' | 'api_key' | 'purpose';
 export type UsageRow = Schemas['UsageSum'];
 export type UsageSummary = Schemas['UsageSummary'];
 export type UsageCall = Schemas['UsageCall'];
+export type CallPayload = Schemas['CallPayload'];
+export type LogPayloads = Schemas['LogPayloads'];
+export type Reconciliation = Schemas['Reconciliation'];
+export type ReconciliationDifference = Schemas['ReconciliationDifference'];
+export type LiveView = Schemas['LiveView'];
+export type LiveCall = Schemas['LiveCall'];
+export type LiveCount = Schemas['LiveCount'];
+
+export type ModelRoute = Schemas['ModelRoute'];
+export type ModelRouteScope = Schemas['ModelRouteScope'];
+export type RouteTarget = Schemas['ModelRouteTarget'];
+export type RouteTargetInput = Schemas['ModelRouteTargetInput'];
+/** All have defaults, so what is sent may lack any. */
+export type RouteSettings = Partial<Schemas['ModelRouteSettings']>;
+export type FallbackCause = Schemas['FallbackCause'];
+export type TargetHealth = Schemas['TargetHealth'];
 
 export type Conversation = Schemas['Conversation'];
 export type Citation = Schemas['Citation'];
@@ -80,6 +96,7 @@ export type AuditEntry = Omit<Schemas['AuditLog'], 'old_values' | 'new_values'> 
 };
 export type SystemStatus = Schemas['SystemStatus'];
 export type FailedJob = Schemas['FailedJob'];
+export type SystemLog = Omit<Schemas['SystemLog'], 'extra_data'> & { extra_data: Record<string, unknown> };
 
 export type Role = Schemas['Role'];
 export type AssignedRole = Schemas['AssignedRole'];
@@ -89,6 +106,9 @@ export type Invitation = Schemas['Invitation'];
 export type CreatedInvitation = Schemas['CreatedInvitation'];
 export type MadeLink = Schemas['MadeLink'];
 export type OidcProvider = Schemas['OidcProvider'];
+export type ScimToken = Schemas['ScimToken'];
+export type ScimTokens = Schemas['ScimTokens'];
+export type CreatedScimToken = Schemas['CreatedScimToken'];
 export type AccessExplanation = Schemas['AccessExplanation'];
 
 export type Distribution = Schemas['Distribution'];

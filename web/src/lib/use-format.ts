@@ -6,6 +6,7 @@ import {
   formatDate,
   formatDateTime,
   formatDuration,
+  formatExact,
   formatNumber,
   formatRelative,
 } from './format';
@@ -22,6 +23,7 @@ export function useFormat() {
       bytes: (value: number) => formatBytes(value, language),
       duration: (value: number | null | undefined) => (value === null || value === undefined ? '—' : formatDuration(value, language)),
       date: (value: string) => formatDate(value, language),
+      exact: (value: string) => formatExact(value, language),
       dateTime: (value: string) => formatDateTime(value, language),
       relative: (value: string) => formatRelative(value, language, Date.now()),
     }),

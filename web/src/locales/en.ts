@@ -1,6 +1,8 @@
 import { account, accountErrors } from './en/account';
 import { control, controlErrors } from './en/control';
 import { people, peopleErrors } from './en/people';
+import { upkeep, upkeepErrors } from './en/upkeep';
+import { traffic, trafficErrors } from './en/traffic';
 
 /** English texts. Every key stands in the Chinese file too; a test compares them. */
 export const en = {
@@ -33,6 +35,8 @@ export const en = {
   app: {
     administration: 'Administration',
     area: {
+      logs: 'Log',
+      provisioning: 'Provisioning',
       limits: 'Limits',
       access: 'Access',
       groups: 'Groups',
@@ -42,7 +46,9 @@ export const en = {
       audit: 'Audit',
       chat: 'Chat',
       knowledge: 'Knowledge',
+      live: 'Live',
       models: 'Models',
+      routes: 'Routes',
       providers: 'Providers',
       status: 'System status',
       usage: 'Usage',
@@ -529,8 +535,12 @@ export const en = {
     ...accountErrors,
     ...controlErrors,
     ...peopleErrors,
+    ...upkeepErrors,
+    ...trafficErrors,
   },
   ...account,
   ...control,
   ...people,
+  ...upkeep,
+  ...traffic,
 };

@@ -1,6 +1,8 @@
 import { account, accountErrors } from './zh/account';
 import { control, controlErrors } from './zh/control';
 import { people, peopleErrors } from './zh/people';
+import { upkeep, upkeepErrors } from './zh/upkeep';
+import { traffic, trafficErrors } from './zh/traffic';
 
 /** 简体中文文本。键与英文文件一致，由测试比对。 */
 export const zh = {
@@ -33,6 +35,8 @@ export const zh = {
   app: {
     administration: '管理',
     area: {
+      logs: '日志',
+      provisioning: '目录同步',
       limits: '限额',
       access: '访问权限',
       groups: '用户组',
@@ -42,7 +46,9 @@ export const zh = {
       audit: '审计',
       chat: '对话',
       knowledge: '知识库',
+      live: '实时调用',
       models: '模型',
+      routes: '路由',
       providers: '模型供应商',
       status: '系统状态',
       usage: '用量',
@@ -519,8 +525,12 @@ export const zh = {
     ...accountErrors,
     ...controlErrors,
     ...peopleErrors,
+    ...upkeepErrors,
+    ...trafficErrors,
   },
   ...account,
   ...control,
   ...people,
+  ...upkeep,
+  ...traffic,
 };

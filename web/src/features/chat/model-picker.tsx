@@ -35,7 +35,7 @@ export function ModelPicker({ value, onChange }: ModelPickerProps) {
       onChange={(id: string | null) => id && onChange(id)}
       showSearch={chat.length > 8 ? { optionFilterProp: 'label' } : false}
       options={groups.map((provider) => ({
-        label: provider === 'local' ? t('chat.localModels') : provider,
+        label: provider === 'local' ? t('chat.localModels') : provider === 'route' ? t('routes.title') : provider,
         title: provider,
         options: chat
           .filter((model) => source(model) === provider)

@@ -1,19 +1,43 @@
-import { type TableColumnsType } from 'antd';
+import { Button, type TableColumnsType } from 'antd';
 import { useTranslation } from 'react-i18next';
-import type { UsageGroup, UsageRow } from '@/api/types';
+import type { UsageFilter } from '@/api/gateway';
+import type { UsageRow } from '@/api/types';
 import { DataTable } from '@/components/data-table';
 import { useFormat } from '@/lib/use-format';
-import { purposeKey } from './usage-data';
+import styles from './gateway.module.css';
+import { DIMENSIONS, isNone, useGroupName, type Dimension } from './usage-dimensions';
 
-export function BreakdownTable({ rows, group }: { rows: UsageRow[]; group: Exclude<UsageGroup, 'day'> }) {
+interface BreakdownTableProps {
+  rows: UsageRow[];
+  group: Dimension;
+  onPick: (filter: UsageFilter) => void;
+}
+
+/** The sums of each group; its name leads to that group alone. */
+export function BreakdownTable({ rows, group, onPick }: BreakdownTableProps) {
   const { t } = useTranslation();
   const format = useFormat();
-  const label = (key: string) => {
-    const purpose = purposeKey(key);
-    return group === 'purpose' && purpose ? t(`usage.purposes.${purpose}`) : key;
-  };
+  const nameOf = useGroupName(group);
+  const { param, title } = DIMENSIONS[group];
   const columns: TableColumnsType<UsageRow> = [
-    { title: t(`usage.groups.${group}`), key: 'key', render: (_, row) => row.label ?? label(row.key) },
+    {
+      title: t(title),
+      key: 'key',
+      render: (_, row) => {
+        const name = nameOf(row);
+        if (isNone(group, row.key)) return name;
+        return (
+          <Button
+            type="link"
+            className={styles.linkCell}
+            aria-label={t('spend.only', { name })}
+            onClick={() => onPick({ [param]: row.key })}
+          >
+            {name}
+          </Button>
+        );
+      },
+    },
     { title: t('usage.callCount'), dataIndex: 'calls', align: 'end', sorter: (a, b) => a.calls - b.calls, render: format.number },
     {
       title: t('usage.promptTokens'),
@@ -30,7 +54,14 @@ export function BreakdownTable({ rows, group }: { rows: UsageRow[]; group: Exclu
       render: format.number,
     },
     { title: t('usage.cost'), dataIndex: 'cost', align: 'end', sorter: (a, b) => Number(a.cost ?? 0) - Number(b.cost ?? 0), render: format.cost },
-    { title: t('usage.errors'), dataIndex: 'errors', align: 'end', render: format.number },
+    { title: t('usage.errors'), dataIndex: 'errors', align: 'end', sorter: (a, b) => a.errors - b.errors, render: format.number },
+    {
+      title: t('spend.meanLatency'),
+      dataIndex: 'mean_latency_ms',
+      align: 'end',
+      sorter: (a, b) => a.mean_latency_ms - b.mean_latency_ms,
+      render: format.duration,
+    },
   ];
   return (
     <DataTable

@@ -6,6 +6,7 @@ import type { Model } from '@/api/types';
 import { useFormErrors } from '@/lib/use-form-errors';
 import { useDescribe } from '@/lib/use-describe';
 import styles from './gateway.module.css';
+import { PayloadField } from './payload-field';
 
 interface ModelFormProps {
   providerId?: string | undefined;
@@ -57,6 +58,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
           name: model?.name,
           max_tokens: model?.max_tokens ?? undefined,
           temperature: model?.temperature ?? undefined,
+          log_payloads: model?.log_payloads ?? 'off',
           is_default: model?.is_default ?? false,
         }}
       >
@@ -108,6 +110,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
             ))}
           </div>
         )}
+        <PayloadField />
         <Form.Item name="is_default" valuePropName="checked">
           <Checkbox>{t('models.makeDefault')}</Checkbox>
         </Form.Item>

@@ -21,7 +21,8 @@ export function ModelMenu({ model, onPrices }: { model: Model; onPrices: () => v
     save.mutate({ id: model.id, ...body }, said());
   const manages = may('organization_provider:manage');
   const items = [
-    { key: 'prices', label: t('prices.title'), onClick: onPrices },
+    // A route costs what its models cost.
+    ...(model.provider === 'route' ? [] : [{ key: 'prices', label: t('prices.title'), onClick: onPrices }]),
     ...(may('model:write')
       ? [
           {

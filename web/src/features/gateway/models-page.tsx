@@ -101,16 +101,16 @@ function ModelTable({ models, onEdit, onPrices }: ModelTableProps) {
           <strong>
             {model.name} {model.is_default && <Tag>{t('prices.myDefault')}</Tag>}
             {model.is_organization_default && <Tag>{t('prices.organizationDefault')}</Tag>}
+            {model.log_payloads !== 'off' && <Tag color="warning">{t(`payloads.on.${model.log_payloads}`)}</Tag>}
           </strong>
-          <code>{model.model}</code>
+          {model.provider !== 'route' && <code>{model.model}</code>}
         </div>
       ),
     },
     {
       title: t('models.provider'),
       key: 'provider',
-      render: (_, model) =>
-        model.provider === 'local' ? t('chat.localModels') : (model.provider_config_name ?? model.provider),
+      render: (_, model) => <Source model={model} />,
     },
     { title: t('models.kind'), dataIndex: 'kind', render: (kind: ModelKind) => t(`models.kinds.${kind}`) },
     {
@@ -146,12 +146,19 @@ function ModelTable({ models, onEdit, onPrices }: ModelTableProps) {
   return <DataTable rowKey="id" size="middle" columns={columns} dataSource={models} />;
 }
 
-/** Prices of the platform's own models are nothing; those of others may be unknown. */
+/** Whose model it is; a route is that of several. */
+function Source({ model }: { model: Model }) {
+  const { t } = useTranslation();
+  if (model.provider === 'route') return <Link to="/routes">{t('spend.route')}</Link>;
+  return model.provider === 'local' ? t('chat.localModels') : (model.provider_config_name ?? model.provider);
+}
+
+/** Prices of the platform's own models are nothing; those of others may be unknown. A route has none. */
 function Price({ model, onOpen }: { model: Model; onOpen: () => void }) {
   const { t } = useTranslation();
   const format = useFormat();
   const known = model.kind === 'embedding' ? model.embedding_price : model.input_price;
-  if (model.scope === 'built_in' && known == null) return '—';
+  if ((model.scope === 'built_in' && known == null) || model.provider === 'route') return '—';
   return (
     <Button type="link" className={styles.linkCell} onClick={onOpen}>
       {known == null ? (

@@ -2,7 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Button, Drawer, Select, type TableColumnsType } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { usageCallsQuery, type UsageRange } from '@/api/gateway';
+import { usageCallsQuery, type UsageFilter, type UsageRange } from '@/api/gateway';
 import type { UsageCall } from '@/api/types';
 import { DataTable } from '@/components/data-table';
 import { LoadMore, QueryState } from '@/components/states';
@@ -19,28 +19,14 @@ function callTone(status: string): Tone {
 }
 
 /** The ledger, newest first. */
-export function UsageCalls({ range }: { range: UsageRange }) {
+export function UsageCalls({ range, filter }: { range: UsageRange; filter: UsageFilter }) {
   const { t } = useTranslation();
   const [status, setStatus] = useState<string>();
-  const [purpose, setPurpose] = useState<string>();
   const [shown, setShown] = useState<string>();
-  const query = useInfiniteQuery(
-    usageCallsQuery({ ...range, ...(status ? { status } : {}), ...(purpose ? { purpose } : {}) }),
-  );
+  const query = useInfiniteQuery(usageCallsQuery({ ...range, ...filter, ...(status ? { status } : {}) }));
   return (
     <>
       <div className={styles.filters}>
-        <Select
-          allowClear
-          aria-label={t('usage.purpose')}
-          placeholder={t('usage.purpose')}
-          value={purpose ?? null}
-          onChange={(value: string | null) => setPurpose(value ?? undefined)}
-          options={(['chat', 'title', 'embedding', 'retrieval', 'api', 'test'] as const).map((value) => ({
-            value,
-            label: t(`usage.purposes.${value}`),
-          }))}
-        />
         <Select
           allowClear
           aria-label={t('common.status')}

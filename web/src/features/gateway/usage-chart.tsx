@@ -62,7 +62,7 @@ export default function UsageChart({ items, metric, days }: UsageChartProps) {
       },
       xAxis: {
         type: 'category',
-        data: rows.map((row) => format.date(`${row.key}T12:00:00Z`)),
+        data: rows.map((row) => format.date(`${row.key}T12:00:00`)),
         axisTick: { show: false },
         axisLine: { lineStyle: { color: token.colorBorder } },
         axisLabel: { ...text, hideOverlap: true },

@@ -1,15 +1,17 @@
 import { expect, test } from 'vitest';
-import { daysBack, fillDays } from './usage-data';
+import { daysBack, fillDays, NOTHING } from './usage-data';
 
-const now = new Date('2026-05-20T23:30:00Z');
+const now = new Date(2026, 4, 20, 23, 30);
 
 test('a period is whole days, today included', () => {
-  expect(daysBack(7, now)).toEqual({ from: '2026-05-14T00:00:00.000Z', to: '2026-05-21T00:00:00.000Z' });
+  expect(daysBack(7, now)).toEqual({
+    from: new Date(2026, 4, 14).toISOString(),
+    to: new Date(2026, 4, 21).toISOString(),
+  });
 });
 
 test('days without a call are zeros', () => {
-  const figures = { calls: 2, prompt_tokens: 5, completion_tokens: 1, cost: '0.1', unpriced_calls: 0, errors: 0 };
-  const rows = fillDays([{ key: '2026-05-19', ...figures }], 3, now);
+  const rows = fillDays([{ ...NOTHING, key: '2026-05-19', calls: 2 }], 3, now);
   expect(rows.map((row) => [row.key, row.calls])).toEqual([
     ['2026-05-18', 0],
     ['2026-05-19', 2],

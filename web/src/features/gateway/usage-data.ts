@@ -15,25 +15,35 @@ export function statusKey(value: string): (typeof STATUSES)[number] | undefined 
   return STATUSES.find((status) => status === value);
 }
 
-const DAY = 86_400_000;
+/** A midnight of the device; whole days are not always 24 hours long. */
+const midnight = (now: Date, later: number) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + later);
 
-/** The last `days` days up to now, whole from the first midnight (UTC, as the ledger counts days). */
+/** The last `days` days, whole ones, today included. */
 export function daysBack(days: number, now: Date): UsageRange {
-  const today = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate());
-  return {
-    from: new Date(today - (days - 1) * DAY).toISOString(),
-    to: new Date(today + DAY).toISOString(),
-  };
+  return { from: midnight(now, 1 - days).toISOString(), to: midnight(now, 1).toISOString() };
 }
 
-const EMPTY = { calls: 0, prompt_tokens: 0, completion_tokens: 0, cost: '0', unpriced_calls: 0, errors: 0 };
+export const NOTHING: Omit<UsageRow, 'key' | 'label'> = {
+  calls: 0,
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  cached_tokens: 0,
+  reasoning_tokens: 0,
+  cost: '0',
+  unpriced_calls: 0,
+  estimated_calls: 0,
+  cancelled_calls: 0,
+  errors: 0,
+  mean_latency_ms: 0,
+};
 
 /** One row per day of the period: a day without a call is a zero, not a gap. */
 export function fillDays(items: UsageRow[], days: number, now: Date): UsageRow[] {
   const byDay = new Map(items.map((item) => [item.key.slice(0, 10), item]));
-  const first = new Date(daysBack(days, now).from).getTime();
   return Array.from({ length: days }, (_, index) => {
-    const key = new Date(first + index * DAY).toISOString().slice(0, 10);
-    return byDay.get(key) ?? { key, ...EMPTY };
+    const day = midnight(now, 1 - days + index);
+    const two = (value: number) => String(value).padStart(2, '0');
+    const key = `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
+    return byDay.get(key) ?? { key, ...NOTHING };
   });
 }

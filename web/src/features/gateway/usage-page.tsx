@@ -1,18 +1,20 @@
+import { FileSearchOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Segmented, Skeleton } from 'antd';
+import { Button, Segmented, Select, Skeleton } from 'antd';
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { usageSummaryQuery } from '@/api/gateway';
-import { meQuery } from '@/api/identity';
-import type { UsageGroup, UsageSummary } from '@/api/types';
+import { usageSummaryQuery, type UsageFilter, type UsageRange } from '@/api/gateway';
 import { Page, Section } from '@/components/page';
 import { EmptyState, QueryState } from '@/components/states';
-import { permits } from '@/lib/permissions';
-import { useFormat } from '@/lib/use-format';
+import { usePermits } from '@/components/use-permits';
+import { BillDrawer } from './bill/bill-drawer';
 import { BreakdownTable } from './breakdown-table';
-import styles from './gateway.module.css';
 import { UsageCalls } from './usage-calls';
 import { daysBack, type Metric } from './usage-data';
+import { dimensions, type Dimension } from './usage-dimensions';
+import { UsageExport } from './usage-export';
+import { UsageFigures } from './usage-figures';
+import { UsageFilters } from './usage-filters';
 
 const UsageChart = lazy(() => import('./usage-chart'));
 
@@ -20,29 +22,47 @@ const RANGES = [7, 30, 90] as const;
 
 export function UsagePage() {
   const { t } = useTranslation();
+  const may = usePermits();
   const [days, setDays] = useState<(typeof RANGES)[number]>(30);
+  const [filter, setFilter] = useState<UsageFilter>({});
+  const [comparing, setComparing] = useState(false);
   const range = useMemo(() => daysBack(days, new Date()), [days]);
-  const byDay = useQuery(usageSummaryQuery(range, 'day'));
+  const byDay = useQuery(usageSummaryQuery(range, 'day', filter));
+  const filtered = Object.values(filter).some((value) => value !== undefined);
   return (
     <Page
       title={t('usage.title')}
       description={t('usage.intro')}
       actions={
-        <Segmented
-          aria-label={t('usage.period')}
-          value={days}
-          onChange={setDays}
-          options={RANGES.map((count) => ({ value: count, label: t('usage.lastDays', { count }) }))}
-        />
+        <>
+          <Segmented
+            aria-label={t('usage.period')}
+            value={days}
+            onChange={setDays}
+            options={RANGES.map((count) => ({ value: count, label: t('usage.lastDays', { count }) }))}
+          />
+          <UsageExport filter={{ ...range, ...filter }} />
+          {may('usage:read_all') && (
+            <Button icon={<FileSearchOutlined />} onClick={() => setComparing(true)}>
+              {t('bill.title')}
+            </Button>
+          )}
+        </>
       }
     >
+      <UsageFilters range={range} filter={filter} onChange={setFilter} />
       <QueryState query={byDay}>
         {() =>
           byDay.data && (
             <>
-              <Figures total={byDay.data.total} />
+              <UsageFigures total={byDay.data.total} />
               {byDay.data.total.calls === 0 ? (
-                <EmptyState title={t('usage.empty')} hint={t('usage.emptyHint')} />
+                <Section>
+                  <EmptyState
+                    title={filtered ? t('spend.nothingFits') : t('usage.empty')}
+                    hint={filtered ? t('spend.nothingFitsHint') : t('usage.emptyHint')}
+                  />
+                </Section>
               ) : (
                 <OverTime days={days} items={byDay.data.items} />
               )}
@@ -50,40 +70,12 @@ export function UsagePage() {
           )
         }
       </QueryState>
-      <Breakdown range={range} />
+      <Breakdown range={range} filter={filter} onPick={(picked) => setFilter({ ...filter, ...picked })} />
       <Section title={t('usage.calls')} description={t('usage.callsHint')}>
-        <UsageCalls range={range} />
+        <UsageCalls range={range} filter={filter} />
       </Section>
+      {comparing && <BillDrawer onClose={() => setComparing(false)} />}
     </Page>
-  );
-}
-
-function Figures({ total }: { total: UsageSummary['total'] }) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const figures = [
-    { label: t('usage.callCount'), value: format.number(total.calls) },
-    { label: t('usage.promptTokens'), value: format.number(total.prompt_tokens) },
-    { label: t('usage.completionTokens'), value: format.number(total.completion_tokens) },
-    {
-      label: t('usage.cost'),
-      value: format.cost(total.cost ?? 0),
-      note: total.unpriced_calls > 0 ? t('usage.unpriced', { count: total.unpriced_calls }) : undefined,
-    },
-    { label: t('usage.errors'), value: format.number(total.errors) },
-  ];
-  return (
-    <dl className={styles.figures}>
-      {figures.map((figure) => (
-        <div key={figure.label}>
-          <dt>{figure.label}</dt>
-          <dd>
-            {figure.value}
-            {figure.note && <small>{figure.note}</small>}
-          </dd>
-        </div>
-      ))}
-    </dl>
   );
 }
 
@@ -109,27 +101,34 @@ function OverTime({ days, items }: { days: number; items: Parameters<typeof Usag
   );
 }
 
-function Breakdown({ range }: { range: { from: string; to: string } }) {
+interface BreakdownProps {
+  range: UsageRange;
+  filter: UsageFilter;
+  onPick: (filter: UsageFilter) => void;
+}
+
+function Breakdown({ range, filter, onPick }: BreakdownProps) {
   const { t } = useTranslation();
-  const { data: me } = useQuery(meQuery);
-  const [group, setGroup] = useState<Exclude<UsageGroup, 'day'>>('model');
-  const query = useQuery(usageSummaryQuery(range, group));
-  const groups = permits(me?.permissions ?? [], 'usage:read_all')
-    ? (['model', 'provider', 'purpose', 'user'] as const)
-    : (['model', 'provider', 'purpose'] as const);
+  const may = usePermits();
+  const [group, setGroup] = useState<Dimension>('model');
+  const query = useQuery(usageSummaryQuery(range, group, filter));
   return (
     <Section
       title={t('usage.breakdown')}
+      description={group === 'group' && t('spend.groupsHint')}
       extra={
-        <Segmented
+        <Select
           aria-label={t('usage.groupBy')}
+          style={{ minWidth: 190 }}
           value={group}
           onChange={setGroup}
-          options={groups.map((value) => ({ value, label: t(`usage.groups.${value}`) }))}
+          options={dimensions(may('usage:read_all')).map((value) => ({ value, label: t(`spend.by.${value}`) }))}
         />
       }
     >
-      <QueryState query={query}>{() => <BreakdownTable rows={query.data?.items ?? []} group={group} />}</QueryState>
+      <QueryState query={query}>
+        {() => <BreakdownTable rows={query.data?.items ?? []} group={group} onPick={onPick} />}
+      </QueryState>
     </Section>
   );
 }

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Form, Modal, Select } from 'antd';
+import { Alert, Button, Form, Modal, Select } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { rightsQuery } from '@/api/access';
 import { meQuery } from '@/api/identity';
@@ -54,10 +54,12 @@ export function SecretModal({ secret, note, onClose }: { secret: string; note?: 
     <Modal
       open
       title={t('keys.made')}
-      okText={t('common.done')}
-      onOk={onClose}
+      footer={
+        <Button onClick={onClose}>
+          {t('common.done')}
+        </Button>
+      }
       onCancel={onClose}
-      cancelButtonProps={{ hidden: true }}
       mask={{ closable: false }}
     >
       <Alert type="warning" showIcon title={t('keys.once')} description={note} />

@@ -7,7 +7,7 @@ import { auditChainQuery, useVerifyChain } from '@/api/ops';
 import type { AuditVerification } from '@/api/types';
 import { CopyButton } from '@/components/copy-button';
 import { QueryState } from '@/components/states';
-import { useDescribe } from '@/lib/use-describe';
+import { describeCode, useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
 import styles from './ops.module.css';
 
@@ -80,6 +80,12 @@ export function ChainCard() {
   );
 }
 
+/** What is wrong at a place; the server's own words tell the place too. */
+function faultText({ code, detail, seq }: AuditVerification['faults'][number]): string {
+  const text = describeCode(code, detail);
+  return text === detail || !seq ? text : `#${seq} ${text}`;
+}
+
 function Outcome({ result }: { result: AuditVerification }) {
   const { t } = useTranslation();
   const format = useFormat();
@@ -96,7 +102,7 @@ function Outcome({ result }: { result: AuditVerification }) {
         <ul className={styles.faults}>
           {result.faults.map((fault, at) => (
             <li key={`${fault.code}-${fault.seq ?? at}`}>
-              {fault.detail} {fault.entry_id && <code>{fault.entry_id}</code>}
+              {faultText(fault)} {fault.entry_id && <code>{fault.entry_id}</code>}
             </li>
           ))}
         </ul>
