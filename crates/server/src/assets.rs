@@ -42,19 +42,22 @@ pub async fn serve(request: Request) -> Response {
     }
 }
 
+/// The file, or that it is known already: with the same headers, for a browser puts those in the
+/// place of the ones that it has.
 fn answer(file: EmbeddedFile, path: &str, request: &Request) -> Response {
     let etag = format!("\"{}\"", hex(&file.metadata.sha256_hash()[..16]));
     let known = request.headers().get(header::IF_NONE_MATCH);
-    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return StatusCode::NOT_MODIFIED.into_response();
-    }
-    let mut response = file.data.into_owned().into_response();
-    let headers = response.headers_mut();
+    let is_known = known.is_some_and(|known| known.as_bytes() == etag.as_bytes());
     let mime = HeaderValue::from_str(file.metadata.mimetype());
-    headers.insert(
-        header::CONTENT_TYPE,
-        mime.unwrap_or(HeaderValue::from_static("application/octet-stream")),
-    );
+    let mut response = match is_known {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => file.data.into_owned().into_response(),
+    };
+    let headers = response.headers_mut();
+    if !is_known {
+        let mime = mime.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+        headers.insert(header::CONTENT_TYPE, mime);
+    }
     // Files below assets/ carry a hash of their content in their name.
     let cache = match path.starts_with("assets/") {
         true => "public, max-age=31536000, immutable",

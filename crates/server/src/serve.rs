@@ -34,9 +34,9 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     let metrics = Metrics::install(config.metrics.token.clone().map(Secret::new))
         .map_err(anyhow::Error::from_boxed)?;
     install_crypto();
-    let listener = TcpListener::bind(config.server.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    let listener = TcpListener::bind(config.server.listen).await.with_context(|| {
+        format!("cannot listen on {}; server.listen sets another address", config.server.listen)
+    })?;
     // Where a free port was asked for, it is known now.
     config.server.listen.set_port(listener.local_addr()?.port());
     let database = Database::open(&config).await?;

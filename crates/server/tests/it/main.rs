@@ -10,5 +10,6 @@ mod limits;
 mod load;
 mod matrix;
 mod packages;
+mod pages;
 mod routes;
 mod world;
