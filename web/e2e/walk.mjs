@@ -111,7 +111,7 @@ export async function seeLedgerAndAudit({ page, t, name }) {
   const row = page.getByRole('row').filter({ hasText: t('usage.purposes.chat') }).last();
   await row.getByRole('button').first().click();
   const call = page.getByRole('dialog', { name: t('usage.call') });
-  await call.getByText(t('usage.requestId')).waitFor();
+  await call.getByText(t('usage.requestId'), { exact: true }).waitFor();
   await shoot(page, `${name}-call`);
   await page.goto('/admin/audit');
   await page.getByRole('row').filter({ hasText: 'knowledge_base' }).first().waitFor();
