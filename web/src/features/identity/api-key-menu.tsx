@@ -1,11 +1,12 @@
 import { MoreOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Button, Dropdown, Form, Input, Modal, Select, Switch } from 'antd';
+import { Alert, Button, Dropdown, Form, Input, Modal, Switch } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useRotateApiKey, useUpdateApiKey } from '@/api/identity';
 import { keyRatePath, keyRateQuery } from '@/api/limits';
 import type { ApiKey } from '@/api/types';
+import { OverlapField, USUAL_OVERLAP } from '@/components/overlap-field';
 import { RateForm } from '@/components/rate-form';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
@@ -85,21 +86,12 @@ function EditKey({ apiKey, onClose }: Part) {
   );
 }
 
-const HOUR = 3600;
-const OVERLAPS = [
-  [0, 'now'],
-  [HOUR, 'hour'],
-  [24 * HOUR, 'day'],
-  [7 * 24 * HOUR, 'week'],
-  [30 * 24 * HOUR, 'month'],
-] as const;
-
 function RotateKey({ apiKey, onClose }: Part) {
   const { t } = useTranslation();
   const describe = useDescribe();
   const format = useFormat();
   const rotate = useRotateApiKey();
-  const [overlap, setOverlap] = useState<number>(24 * HOUR);
+  const [overlap, setOverlap] = useState<number>(USUAL_OVERLAP);
   if (rotate.data) {
     const { previous } = rotate.data;
     const note = previous && t('keyMore.previous', { hint: previous.hint.slice(-4), date: format.dateTime(previous.expires_at) });
@@ -117,16 +109,7 @@ function RotateKey({ apiKey, onClose }: Part) {
     >
       {rotate.isError && <Alert type="error" showIcon title={describe(rotate.error)} />}
       <p>{t('keyMore.rotateHint')}</p>
-      <Form layout="vertical">
-        <Form.Item label={t('keyMore.overlap')} htmlFor="key-overlap">
-          <Select
-            id="key-overlap"
-            value={overlap}
-            onChange={setOverlap}
-            options={OVERLAPS.map(([value, name]) => ({ value, label: t(`keyMore.overlaps.${name}`) }))}
-          />
-        </Form.Item>
-      </Form>
+      <OverlapField id="key-overlap" value={overlap} onChange={setOverlap} />
     </Modal>
   );
 }

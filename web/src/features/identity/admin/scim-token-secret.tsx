@@ -1,10 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
-import { Alert, Button, Form, Modal, Select } from 'antd';
+import { Alert, Button, Modal } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { scimTokensQuery, useRotateScimToken } from '@/api/provisioning';
 import type { CreatedScimToken, ScimToken } from '@/api/types';
 import { CopyButton } from '@/components/copy-button';
+import { OverlapField, USUAL_OVERLAP } from '@/components/overlap-field';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
 import styles from './admin.module.css';
@@ -43,21 +44,12 @@ export function ScimSecret({ made, address, onClose }: { made: CreatedScimToken;
   );
 }
 
-const HOUR = 3600;
-const OVERLAPS = [
-  [0, 'now'],
-  [HOUR, 'hour'],
-  [24 * HOUR, 'day'],
-  [7 * 24 * HOUR, 'week'],
-  [30 * 24 * HOUR, 'month'],
-] as const;
-
 export function RotateScimToken({ token, onClose }: { token: ScimToken; onClose: () => void }) {
   const { t } = useTranslation();
   const describe = useDescribe();
   const rotate = useRotateScimToken();
   const { data } = useQuery(scimTokensQuery);
-  const [overlap, setOverlap] = useState<number>(24 * HOUR);
+  const [overlap, setOverlap] = useState<number>(USUAL_OVERLAP);
   if (rotate.data) return <ScimSecret made={rotate.data} address={data?.base_url ?? ''} onClose={onClose} />;
   return (
     <Modal
@@ -71,16 +63,7 @@ export function RotateScimToken({ token, onClose }: { token: ScimToken; onClose:
     >
       {rotate.isError && <Alert type="error" showIcon title={describe(rotate.error)} className={styles.alert} />}
       <p>{t('provisioning.rotateHint')}</p>
-      <Form layout="vertical">
-        <Form.Item label={t('keyMore.overlap')} htmlFor="scim-overlap">
-          <Select
-            id="scim-overlap"
-            value={overlap}
-            onChange={setOverlap}
-            options={OVERLAPS.map(([value, name]) => ({ value, label: t(`keyMore.overlaps.${name}`) }))}
-          />
-        </Form.Item>
-      </Form>
+      <OverlapField id="scim-overlap" value={overlap} onChange={setOverlap} />
     </Modal>
   );
 }
