@@ -177,15 +177,16 @@ fn describe(
 ) {
     notice.describe(headers, dialect);
     let text = |value: &str| HeaderValue::from_str(value).ok();
+    // Every answer below `/v1` has x-request-id, from the layer that gives the id.
     let id = match dialect {
-        Dialect::OpenAi => "x-request-id",
-        Dialect::Anthropic(_) => "request-id",
+        Dialect::OpenAi => None,
+        Dialect::Anthropic(_) => text(&request_id.to_string()),
     };
     let served = text(&model.model);
     let provider = text(&model.provider);
     let requested = notice.attempt.route().map_or(&model.name, |route| &route.name);
     let described = [
-        (id, text(&request_id.to_string())),
+        ("request-id", id),
         ("x-lyceum-model", served.clone()),
         ("x-lyceum-provider", provider.clone()),
         ("x-lyceum-requested-model", text(requested)),
