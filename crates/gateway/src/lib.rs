@@ -2,8 +2,8 @@
 //! for conversations ([`Gateway::chat`]) and for applications (`/v1`, OpenAI's protocol).
 //!
 //! Invariants:
-//! - No answer ends before its ledger row is committed. A call that cannot be recorded ends with an
-//!   error. Cancelled and broken calls have their row, too, with estimated tokens.
+//! - No answer ends before its ledger row is committed, or, for `/v1`, in the journal, from which it
+//!   is committed within milliseconds. A call that cannot be recorded ends with an error. Cancelled and broken calls have their row, too, with estimated tokens.
 //! - A provider's key leaves the database only into a request to that provider's own address: it is
 //!   never answered, logged or audited, and a changed address wants the key anew.
 //! - Requests to addresses that people name go through [`Outgoing`] only, judged at every use.
@@ -185,14 +185,27 @@ impl Gateway {
         models::register_local(&self.inner.db, &self.inner.local, self.inner.clock.now()).await
     }
 
+    /// Keeps rows of `/v1` in files in `folder` until the database has committed them, so that calls
+    /// need not wait for its disk, and brings in those that an earlier process left there. Of two
+    /// processes with one folder each has its own files.
+    pub async fn open_journal(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        self.inner.ledger.open_journal(folder).await
+    }
+
     /// Drops what is remembered of who may call what. To be called when somebody's access changed,
     /// on whichever node.
     pub fn forget_access(&self) {
         self.inner.catalogues.forget();
     }
 
+    /// The program stops: [`Gateway::flush`], and the journal takes no more rows.
+    pub async fn close(&self) {
+        self.inner.ledger.close_journal();
+        self.flush().await;
+    }
+
     /// Waits until every call made so far is in the ledger and its payload kept where one is, and
-    /// gives back what is leased of quotas. Call it last when the program stops.
+    /// gives back what is leased of quotas.
     pub async fn flush(&self) {
         self.inner.ledger.flush().await;
         self.inner.payloads.flush().await;
@@ -243,16 +256,19 @@ impl Gateway {
 
 /// The routes below `/api/v1`.
 pub fn router(gateway: Gateway) -> OpenApiRouter {
+    let of_the_ledger = OpenApiRouter::new()
+        .merge(usage::router())
+        .merge(reconcile::router())
+        .merge(quotas::router())
+        .route_layer(axum::middleware::from_fn_with_state(gateway.clone(), ledger::catch_up));
     OpenApiRouter::new()
         .merge(providers::router())
         .merge(distributions::router())
         .merge(models::router())
         .merge(routes::router())
-        .merge(usage::router())
+        .merge(of_the_ledger)
         .merge(payloads::router())
         .merge(live::router())
-        .merge(reconcile::router())
-        .merge(quotas::router())
         .merge(limits::router())
         .with_state(gateway)
 }

@@ -21,6 +21,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The master key of everybody's secrets.
     pub secrets: SecretsConfig,
+    /// The ledger of calls.
+    pub ledger: LedgerConfig,
     /// Requests to other hosts.
     pub outgoing: OutgoingConfig,
     /// The local models.
@@ -112,6 +114,22 @@ pub struct SecretsConfig {
     pub key_file: Option<PathBuf>,
     /// The program and its arguments; no shell is involved.
     pub key_command: Vec<String>,
+}
+
+/// The ledger of calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerConfig {
+    /// Whether a call of `/v1` is answered as soon as its row is in a file of the data folder, from
+    /// where the database gets it within milliseconds. Without, calls wait for the database's disk:
+    /// wanted where the data folder may vanish with the process, as in a container without a volume.
+    pub journal: bool,
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        Self { journal: true }
+    }
 }
 
 /// Requests to other hosts.

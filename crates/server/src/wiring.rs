@@ -85,6 +85,12 @@ impl Platform {
         };
         let mut platform = Self::assemble(config, database.db.clone(), kept, engine, clock)?;
         platform.gateway.register_local_models().await?;
+        if config.ledger.journal {
+            let folder = config.storage.data_dir.join("ledger");
+            platform.gateway.open_journal(&folder).await.with_context(|| {
+                format!("the ledger's journal in {} cannot be opened", folder.display())
+            })?;
+        }
         let recovered = platform.chat.recover().await?;
         if recovered > 0 {
             tracing::info!(recovered, "answers were left unfinished by the last run");
@@ -218,7 +224,7 @@ impl Platform {
         if let Some(jobs) = self.jobs {
             jobs.shutdown().await;
         }
-        self.gateway.flush().await;
+        self.gateway.close().await;
         if let Some(engine) = &self.engine {
             engine.shutdown().await;
         }

@@ -208,24 +208,24 @@ impl Meter {
         }
     }
 
-    /// The answer is whole. Returns when it is in the ledger.
+    /// The answer is whole. Returns when its row will not be lost.
     pub(crate) async fn complete(mut self, usage: Option<Usage>) -> Result<(), GatewayError> {
         self.usage = usage.or(self.usage);
         let first_token = self.first_token_ms.and_then(|millis| u64::try_from(millis).ok());
         let latency = first_token.map_or_else(|| self.started.elapsed(), Duration::from_millis);
         self.attempt.succeeded(latency);
         match self.close(CallStatus::Completed, None) {
-            Some(receipt) => receipt.committed().await,
+            Some(receipt) => receipt.kept().await,
             None => Ok(()),
         }
     }
 
-    /// The call failed. Returns the error to report once the failure is in the ledger.
+    /// The call failed. Returns the error to report once the failure's row will not be lost.
     pub(crate) async fn fail(mut self, error: GatewayError) -> GatewayError {
         self.attempt.failed(&error);
         if let Some(receipt) = self.close(CallStatus::Failed, Some(&error)) {
             // The caller is told of a failure in any case; the ledger keeps the row and logs.
-            drop(receipt.committed().await);
+            drop(receipt.kept().await);
         }
         error
     }

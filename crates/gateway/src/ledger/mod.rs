@@ -1,28 +1,36 @@
 //! The ledger: one row for each call, written by one task in group commits. A call's answer is
-//! handed out only after its row is committed, so an answered call has its row, whatever dies next.
+//! handed out only after its row is committed or in the [`journal`], so an answered call has its row,
+//! whatever dies next.
 
 mod figures;
+mod journal;
 mod price;
 mod store;
 mod writer;
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
-use tokio::sync::{mpsc, oneshot};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
 pub use price::Price;
 pub(crate) use store::record_of;
 
-use crate::GatewayError;
+use crate::{Gateway, GatewayError};
 use crate::quotas::{Accounts, Amounts, Reserved};
+use journal::{Journal, Place};
 
 /// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// An answer in a conversation.
@@ -54,7 +62,8 @@ impl Purpose {
 }
 
 /// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum CallStatus {
     Completed,
     Cancelled,
@@ -72,7 +81,7 @@ impl CallStatus {
 }
 
 /// One row of the ledger.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LedgerRow {
     pub(crate) id: Uuid,
     pub(crate) created_at: DateTime<Utc>,
@@ -141,10 +150,11 @@ pub(crate) struct LedgerFailure {
 
 type Answer = oneshot::Sender<Result<(), LedgerFailure>>;
 
-/// A row and what its call reserved.
+/// A row, what its call reserved, and its place in the journal.
 struct Entry {
     row: LedgerRow,
     reserved: Option<Reserved>,
+    place: Option<Place>,
 }
 
 impl Entry {
@@ -153,11 +163,17 @@ impl Entry {
         if let Some(reserved) = self.reserved {
             reserved.settle(Amounts::of_row(&self.row));
         }
+        if let Some(place) = self.place {
+            place.leave();
+        }
     }
 }
 
 enum Message {
-    Row(Box<Entry>, Answer),
+    /// A row, and who waits for its commit; nobody does for one in the journal.
+    Row(Box<Entry>, Option<Answer>),
+    /// Rows that may be in the table already.
+    Again(Vec<Entry>),
     /// Somebody is about to reserve: the connection has to be there.
     Connect(oneshot::Sender<()>),
     Flush(oneshot::Sender<()>),
@@ -167,7 +183,10 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct Ledger {
     sender: mpsc::UnboundedSender<Message>,
+    /// Wakes the writer where somebody waits for it.
+    hurry: Arc<Notify>,
     holder: Holder,
+    journal: Arc<OnceLock<Journal>>,
 }
 
 /// The advisory lock that the writer's connection holds, by which the database knows that this
@@ -185,13 +204,14 @@ impl Holder {
     }
 }
 
-/// A row on its way.
-pub(crate) struct Receipt(oneshot::Receiver<Result<(), LedgerFailure>>);
+/// A row on its way: in the journal, or to be waited for.
+pub(crate) struct Receipt(Option<oneshot::Receiver<Result<(), LedgerFailure>>>);
 
 impl Receipt {
-    /// Waits until the row is committed. Dropping the receipt does not drop the row.
-    pub(crate) async fn committed(self) -> Result<(), GatewayError> {
-        match self.0.await {
+    /// Waits until the row will not be lost. Dropping the receipt does not drop the row.
+    pub(crate) async fn kept(self) -> Result<(), GatewayError> {
+        let Some(commit) = self.0 else { return Ok(()) };
+        match commit.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failure)) => Err(GatewayError::Ledger { storage_full: failure.storage_full }),
             Err(_) => Err(GatewayError::Ledger { storage_full: false }),
@@ -203,9 +223,32 @@ impl Ledger {
     /// Starts the writer.
     pub(crate) fn start(db: lyceum_store::Db, accounts: Accounts) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let holder = Holder::default();
-        tokio::spawn(writer::run(db, accounts, receiver, holder.clone()));
-        Self { sender, holder }
+        let (hurry, holder) = (Arc::new(Notify::new()), Holder::default());
+        tokio::spawn(writer::run(db, accounts, receiver, hurry.clone(), holder.clone()));
+        Self { sender, hurry, holder, journal: Arc::default() }
+    }
+
+    /// Keeps rows of `/v1` in files in `folder` from now on until they are committed, and brings in
+    /// what earlier processes left there.
+    pub(crate) async fn open_journal(&self, folder: &Path) -> std::io::Result<()> {
+        let (journal, leftovers) = Journal::open(folder)?;
+        if !leftovers.is_empty() {
+            let rows = leftovers.len();
+            tracing::info!(rows, "the ledger takes in rows of a process that died");
+            let entry = |(row, place)| Entry { row, reserved: None, place: Some(place) };
+            drop(self.sender.send(Message::Again(leftovers.into_iter().map(entry).collect())));
+            self.flush().await;
+        }
+        // A second one would be another's folder.
+        drop(self.journal.set(journal));
+        Ok(())
+    }
+
+    /// Rows wait for the database from now on, before the program ends.
+    pub(crate) fn close_journal(&self) {
+        if let Some(journal) = self.journal.get() {
+            journal.close();
+        }
     }
 
     /// The key under which calls reserve, if there is one at the moment.
@@ -218,19 +261,33 @@ impl Ledger {
         if self.holder.get().is_none() {
             let (done, connected) = oneshot::channel();
             if self.sender.send(Message::Connect(done)).is_ok() {
+                self.hurry.notify_one();
                 drop(connected.await);
             }
         }
         self.holder.get().ok_or(GatewayError::Ledger { storage_full: false })
     }
 
-    /// Hands a row to the writer, with what its call reserved. Never blocks; memory is bounded by the calls in flight, since
-    /// each waits for its receipt.
+    /// Hands a row to the writer, with what its call reserved. Never waits; memory is bounded by the
+    /// calls in flight, since each waits for its receipt, and by the journal's bound.
     pub(crate) fn record(&self, row: LedgerRow, reserved: Option<Reserved>) -> Receipt {
         figures::count(&row);
-        let (answer, receipt) = oneshot::channel();
+        // The platform's own calls read their rows right after.
+        let journal = self.journal.get().filter(|_| row.purpose == Purpose::Api);
+        let place = journal.and_then(|journal| journal.append(&row));
+        let (answer, receipt) = match place {
+            Some(_) => (None, None),
+            None => {
+                let (answer, receipt) = oneshot::channel();
+                (Some(answer), Some(receipt))
+            }
+        };
+        let hurry = answer.is_some();
         // With the writer gone the answer is dropped, which the receipt reports.
-        drop(self.sender.send(Message::Row(Box::new(Entry { row, reserved }), answer)));
+        drop(self.sender.send(Message::Row(Box::new(Entry { row, reserved, place }), answer)));
+        if hurry {
+            self.hurry.notify_one();
+        }
         Receipt(receipt)
     }
 
@@ -238,9 +295,23 @@ impl Ledger {
     pub(crate) async fn flush(&self) {
         let (done, waiting) = oneshot::channel();
         if self.sender.send(Message::Flush(done)).is_ok() {
+            self.hurry.notify_one();
             drop(waiting.await);
         }
     }
+}
+
+/// Before a request that reads the ledger: what this node answered is to be seen there.
+pub(crate) async fn catch_up(
+    State(gateway): State<Gateway>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let ledger = &gateway.inner.ledger;
+    if ledger.journal.get().is_some() {
+        ledger.flush().await;
+    }
+    next.run(request).await
 }
 
 /// The row of the answer that one request got, on the transaction of its user.

@@ -1,13 +1,13 @@
 //! The one task that writes the ledger.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lyceum_store::Db;
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
-
 use uuid::Uuid;
 
 use super::{Answer, CallStatus, Entry, Holder, LedgerFailure, LedgerRow, Message, store};
@@ -15,6 +15,8 @@ use crate::quotas::{Accounts, Tally};
 
 /// The most rows of one commit.
 const MAX_BATCH: usize = 512;
+/// How long rows that nobody waits for gather before they are committed together.
+const GATHER: Duration = Duration::from_millis(20);
 /// The longest that one commit may take before its calls are told.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two tries to write what was left over.
@@ -38,12 +40,40 @@ enum Try {
     Again,
 }
 
+/// What came in since the last commit.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<(Entry, Option<Answer>)>,
+    flushes: Vec<oneshot::Sender<()>>,
+    connects: Vec<oneshot::Sender<()>>,
+    again: Vec<Entry>,
+}
+
+impl Batch {
+    fn add(&mut self, message: Message) {
+        match message {
+            Message::Row(entry, answer) => self.rows.push((*entry, answer)),
+            Message::Again(entries) => self.again.extend(entries),
+            Message::Flush(done) => self.flushes.push(done),
+            Message::Connect(done) => self.connects.push(done),
+        }
+    }
+
+    /// Whether it is a row that stands in the journal and nothing else.
+    fn can_wait(&self) -> bool {
+        let nobody = self.rows.iter().all(|(_, answer)| answer.is_none());
+        nobody && self.flushes.is_empty() && self.connects.is_empty() && self.again.is_empty()
+    }
+}
+
 /// Commits rows in batches: whatever came in while the last batch was being committed makes the
-/// next. Ends when every [`Ledger`](super::Ledger) is gone and all is written.
+/// next, and rows of the journal gather for a moment. Ends when every [`Ledger`](super::Ledger) is
+/// gone and all is written.
 pub(super) async fn run(
     db: Db,
     accounts: Accounts,
     mut receiver: UnboundedReceiver<Message>,
+    hurry: Arc<Notify>,
     holder: Holder,
 ) {
     let (connection, backlog, retry_at) = (None, Vec::new(), Instant::now());
@@ -61,48 +91,58 @@ pub(super) async fn run(
             }
         };
         let Some(first) = first else { break };
-        let mut rows = Vec::new();
-        let mut flushes = Vec::new();
-        let mut next = Some(first);
-        while let Some(message) = next.take() {
-            match message {
-                Message::Row(entry, answer) => rows.push((*entry, answer)),
-                Message::Flush(done) => flushes.push(done),
-                Message::Connect(done) => {
-                    writer.connect().await;
-                    let _ = done.send(());
-                }
-            }
-            if rows.len() < MAX_BATCH {
-                next = receiver.try_recv().ok();
+        let mut batch = Batch::default();
+        batch.add(first);
+        if batch.can_wait() && receiver.len() < MAX_BATCH {
+            // Others are not received meanwhile, so that a row does not wake this task.
+            tokio::select! {
+                () = tokio::time::sleep(GATHER) => {}
+                () = hurry.notified() => {}
             }
         }
-        writer.write(rows, flushes).await;
+        while batch.rows.len() < MAX_BATCH
+            && let Ok(message) = receiver.try_recv()
+        {
+            batch.add(message);
+        }
+        writer.take(batch).await;
     }
     writer.retry_backlog().await;
 }
 
 impl Writer {
-    async fn write(&mut self, rows: Vec<(Entry, Answer)>, flushes: Vec<oneshot::Sender<()>>) {
-        if !rows.is_empty() {
-            let batch: Vec<&LedgerRow> = rows.iter().map(|(entry, _)| &entry.row).collect();
-            match self.commit(&batch, Try::First).await {
-                Ok(()) => {
-                    for (entry, answer) in rows {
-                        entry.settle();
-                        // A caller that went away does not wait for it.
-                        let _ = answer.send(Ok(()));
-                    }
-                }
-                Err(error) if is_data_error(&error) => self.write_singly(rows).await,
-                Err(error) => self.postpone(rows, &error),
-            }
+    async fn take(&mut self, batch: Batch) {
+        let Batch { rows, flushes, connects, again } = batch;
+        if !connects.is_empty() {
+            self.connect().await;
         }
-        if !flushes.is_empty() && !self.backlog.is_empty() {
+        for done in connects {
+            let _ = done.send(());
+        }
+        if !rows.is_empty() {
+            self.write(rows).await;
+        }
+        let is_asked = !again.is_empty() || !flushes.is_empty();
+        self.backlog.extend(again);
+        if is_asked && !self.backlog.is_empty() {
             self.retry_backlog().await;
         }
         for done in flushes {
             let _ = done.send(());
+        }
+    }
+
+    async fn write(&mut self, rows: Vec<(Entry, Option<Answer>)>) {
+        let batch: Vec<&LedgerRow> = rows.iter().map(|(entry, _)| &entry.row).collect();
+        match self.commit(&batch, Try::First).await {
+            Ok(()) => {
+                for (entry, answer) in rows {
+                    entry.settle();
+                    tell(answer, Ok(()));
+                }
+            }
+            Err(error) if is_data_error(&error) => self.write_singly(rows).await,
+            Err(error) => self.postpone(rows, &error),
         }
     }
 
@@ -141,31 +181,35 @@ impl Writer {
     }
 
     /// A row that the table refuses must not take the others with it.
-    async fn write_singly(&mut self, rows: Vec<(Entry, Answer)>) {
+    async fn write_singly(&mut self, rows: Vec<(Entry, Option<Answer>)>) {
         for (entry, answer) in rows {
             match self.commit(&[&entry.row], Try::First).await {
                 Ok(()) => {
                     entry.settle();
-                    let _ = answer.send(Ok(()));
+                    tell(answer, Ok(()));
                 }
                 Err(error) if is_data_error(&error) => {
                     tracing::error!(%error, row = ?entry.row, "a ledger row was refused");
-                    let _ = answer.send(Err(LedgerFailure { storage_full: false }));
+                    // What the table refuses now, it refuses at the next start, too.
+                    if let Some(place) = entry.place {
+                        place.leave();
+                    }
+                    tell(answer, Err(LedgerFailure { storage_full: false }));
                 }
                 Err(error) => self.postpone(vec![(entry, answer)], &error),
             }
         }
     }
 
-    /// Tells the callers that their calls are not recorded, and keeps the rows, as failed ones,
-    /// until they can be written: their tokens were spent all the same.
-    fn postpone(&mut self, rows: Vec<(Entry, Answer)>, error: &sqlx::Error) {
+    /// Tells the callers that wait that their calls are not recorded, and keeps the rows, as failed
+    /// ones, until they can be written: their tokens were spent all the same.
+    fn postpone(&mut self, rows: Vec<(Entry, Option<Answer>)>, error: &sqlx::Error) {
         let code = error.as_database_error().and_then(|error| error.code());
         let failure = LedgerFailure { storage_full: code.as_deref() == Some("53100") };
         let waiting = self.backlog.len() + rows.len();
         tracing::error!(%error, rows = rows.len(), waiting, "the ledger cannot be written");
         for (mut entry, answer) in rows {
-            if answer.send(Err(failure)).is_ok() {
+            if tell(answer, Err(failure)) {
                 entry.row.status = CallStatus::Failed;
                 entry.row.error_code = Some("ledger_unavailable".to_owned());
             }
@@ -210,6 +254,11 @@ impl Writer {
         }
         (rows.len(), None)
     }
+}
+
+/// Tells whoever waits, if somebody does. A caller that went away does not.
+fn tell(answer: Option<Answer>, result: Result<(), LedgerFailure>) -> bool {
+    answer.is_some_and(|answer| answer.send(result).is_ok())
 }
 
 /// Adds the rows and counts them for the quotas that bind their callers.

@@ -4,6 +4,7 @@
 
 mod calls;
 mod distributions;
+mod journal;
 mod kinds;
 mod ledger;
 mod limits;

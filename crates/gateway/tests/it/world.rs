@@ -226,7 +226,8 @@ impl World {
         self.provider_of(who, "custom", name, &self.upstream.base_url, json!({})).await
     }
 
-    /// The same of another kind, at an address and with settings of its own.
+    /// The same of another kind, at an address and with settings of its own; it is given up after a
+    /// second unless they say otherwise.
     pub async fn provider_of(
         &self,
         who: &str,
@@ -235,8 +236,11 @@ impl World {
         base_url: &str,
         mut config: Value,
     ) -> String {
-        config["first_byte_timeout_seconds"] = json!(1);
-        config["idle_timeout_seconds"] = json!(1);
+        for name in ["first_byte_timeout_seconds", "idle_timeout_seconds"] {
+            if config.get(name).is_none() {
+                config[name] = json!(1);
+            }
+        }
         let body = json!({"provider": kind, "name": name, "scope": "personal",
             "base_url": base_url, "api_key": KEY, "config": config});
         let (status, view) = self.send(who, "POST", "/api/v1/providers", body).await;

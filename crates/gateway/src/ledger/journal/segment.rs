@@ -1,0 +1,114 @@
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::super::LedgerRow;
+
+const EXTENSION: &str = "jsonl";
+/// Of a file that has no lock yet and that others leave alone.
+const UNLOCKED: &str = "new";
+
+/// One file of rows, a JSON object a line.
+pub(super) struct Segment {
+    file: File,
+    path: PathBuf,
+    len: AtomicU64,
+    /// Rows that are not committed, and one more as long as rows are added.
+    held: AtomicUsize,
+}
+
+impl Segment {
+    /// A new file. It gets the name by which others know it only when it is locked.
+    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(lyceum_core::new_id().to_string());
+        let (unlocked, path) = (path.with_extension(UNLOCKED), path.with_extension(EXTENSION));
+        let file =
+            OpenOptions::new().create_new(true).append(true).mode(0o600).open(&unlocked)?;
+        file.try_lock().map_err(io::Error::from)?;
+        std::fs::rename(&unlocked, &path)?;
+        Ok(Self { file, path, len: AtomicU64::new(0), held: AtomicUsize::new(1) })
+    }
+
+    /// Adds a line, of one more row. One at a time; a failure may leave a part of it.
+    pub(super) fn append(&self, line: &[u8]) -> io::Result<()> {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        let written = (&self.file).write_all(line);
+        self.len.fetch_add(line.len() as u64, Ordering::Relaxed);
+        if written.is_err() {
+            self.held.fetch_sub(1, Ordering::Relaxed);
+        }
+        written
+    }
+
+    /// Bytes that were written.
+    pub(super) fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Rows that wait, and one more as long as rows are added.
+    pub(super) fn rows(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.rows() == 0
+    }
+
+    /// A row is committed, or no more will be added. The last one takes the file with it.
+    pub(super) fn release(&self) {
+        if self.held.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::warn!(%error, path = %self.path.display(), "a file of the journal stays");
+        }
+    }
+}
+
+/// Takes over every file whose process is no more, with the rows in it.
+pub(super) fn take_over_all(folder: &Path) -> io::Result<Vec<(Segment, Vec<LedgerRow>)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            found.extend(take_over(path)?);
+        }
+    }
+    Ok(found)
+}
+
+/// `None` where the process lives, or took over and removed the file just now.
+fn take_over(path: PathBuf) -> io::Result<Option<(Segment, Vec<LedgerRow>)>> {
+    let file = match OpenOptions::new().read(true).append(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    if !path.exists() {
+        return Ok(None);
+    }
+    let rows = read(&file, &path)?;
+    let (len, held) = (AtomicU64::new(0), AtomicUsize::new(rows.len() + 1));
+    Ok(Some((Segment { file, path, len, held }, rows)))
+}
+
+/// The rows of a file. Its process may have died while it wrote the last of them, whose call was not
+/// answered then; anything else that cannot be read is told.
+fn read(file: &File, path: &Path) -> io::Result<Vec<LedgerRow>> {
+    let mut rows = Vec::new();
+    for line in BufReader::new(file).split(b'\n') {
+        let line = line?;
+        match serde_json::from_slice(&line) {
+            Ok(row) => rows.push(row),
+            Err(error) => tracing::warn!(%error, bytes = line.len(), path = %path.display(),
+                "a line of the ledger's journal is no row"),
+        }
+    }
+    Ok(rows)
+}
