@@ -19,6 +19,8 @@ use crate::server;
 
 /// Changes with the migrations and the job queue.
 const TEMPLATE: &str = concat!("template_", env!("LYCEUM_TEMPLATE_KEY"));
+/// Databases of earlier tests that one test removes at most, so that none pays for a whole run.
+const SWEPT: usize = 8;
 /// The advisory lock of whoever removes the databases of earlier tests.
 const SWEEPER: i64 = 0x6c79_6365_756d;
 
@@ -80,7 +82,7 @@ impl Drop for TestDb {
     }
 }
 
-/// Removes the databases of processes that are gone, unless another process does it right now.
+/// Removes databases of processes that are gone, unless another process does it right now.
 async fn sweep(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
         .bind(SWEEPER)
@@ -93,7 +95,8 @@ async fn sweep(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query_scalar(r"SELECT datname::text FROM pg_database WHERE datname LIKE 'test\_%'")
             .fetch_all(&mut *connection)
             .await?;
-    for name in names.into_iter().filter(|name| maker(name).is_some_and(is_gone)) {
+    let left = names.into_iter().filter(|name| maker(name).is_some_and(is_gone));
+    for name in left.take(SWEPT) {
         execute(connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
     }
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(SWEEPER).execute(connection).await.map(drop)
