@@ -169,8 +169,10 @@ pub(crate) fn password(
 
 /// A pattern of rights.
 pub(crate) fn permission(text: &str) -> Result<Permission, IdentityError> {
-    let malformed = |_| Rule::Permission { text: text.chars().take(80).collect() };
-    text.parse().map_err(|error| IdentityError::field("permissions", malformed(error)))
+    text.parse().map_err(|_| {
+        let text = text.chars().take(80).collect();
+        IdentityError::field("permissions", Rule::Permission { text })
+    })
 }
 
 /// A key of a preference: a lower-case word with digits, `_`, `.` and `-`.
