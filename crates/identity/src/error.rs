@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::oidc::OidcError;
 use crate::passkey::Refused;
 use crate::people::PeopleError;
+use crate::rule::Rule;
 
 /// Why an act of the identity domain was refused.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +52,8 @@ pub enum IdentityError {
     Field {
         /// Its name in the request.
         field: &'static str,
-        /// What is wrong and what is allowed, for a person.
-        detail: String,
+        /// What is wrong and what is allowed.
+        rule: Rule,
     },
     /// Another account has the username or e-mail address.
     #[error("{field} is taken")]
@@ -172,20 +173,17 @@ impl From<sqlx::Error> for IdentityError {
             Some("users_username_key") => IdentityError::Taken { field: "username" },
             Some("users_provisioned_name_key") => IdentityError::Taken { field: "username" },
             Some("scim_tokens_oidc_provider_id_fkey") => {
-                IdentityError::field("oidc_provider_id", "There is no issuer of that id.")
+                IdentityError::field("oidc_provider_id", Rule::UnknownId { what: "issuer" })
             }
             Some("users_email_key") => IdentityError::Taken { field: "email" },
             Some("users_username_normalized") => crate::rules::not_normalized(),
             Some("data_exports_one_at_a_time") => PeopleError::ExportRunning.into(),
             Some("passkeys_credential_id_key") => IdentityError::PasskeyTaken,
-            Some("oidc_providers_name_key") => {
-                IdentityError::field("name", "Another provider has this name.")
-            }
+            Some("oidc_providers_name_key") => IdentityError::field("name", Rule::NameTaken),
             Some("oidc_accounts_subject_key") => OidcError::LinkedElsewhere.into(),
-            Some("timezone_known" | "users_timezone_check") => IdentityError::field(
-                "timezone",
-                "There is no such time zone; name one such as Europe/Berlin.",
-            ),
+            Some("timezone_known" | "users_timezone_check") => {
+                IdentityError::field("timezone", Rule::Timezone)
+            }
             Some("last_administrator") => IdentityError::LastAdministrator,
             Some("roles_name_key") => IdentityError::NameTaken("role"),
             Some("groups_name_key") => IdentityError::NameTaken("group"),
@@ -214,8 +212,8 @@ impl From<Arc<StoreError>> for IdentityError {
 
 impl IdentityError {
     /// An unacceptable field.
-    pub(crate) fn field(field: &'static str, detail: impl Into<String>) -> Self {
-        IdentityError::Field { field, detail: detail.into() }
+    pub(crate) fn field(field: &'static str, rule: Rule) -> Self {
+        IdentityError::Field { field, rule }
     }
 }
 
@@ -370,7 +368,7 @@ impl Problem for IdentityError {
             IdentityError::SetupTokenExpired => {
                 "The set-up token has expired; start the server again to get a new one.".to_owned()
             }
-            IdentityError::Field { detail, .. } => detail.clone(),
+            IdentityError::Field { rule, .. } => rule.to_string(),
             IdentityError::Taken { field: "email" } => {
                 "Another account has this e-mail address.".to_owned()
             }
@@ -423,7 +421,15 @@ impl Problem for IdentityError {
 
     fn extensions(&self) -> Map<String, Value> {
         let field = match self {
-            IdentityError::Field { field, .. } | IdentityError::Taken { field } => field,
+            IdentityError::Field { field, rule } => {
+                let mut members = match serde_json::to_value(rule) {
+                    Ok(Value::Object(members)) => members,
+                    _ => Map::new(),
+                };
+                members.insert("field".to_owned(), Value::from(*field));
+                return members;
+            }
+            IdentityError::Taken { field } => field,
             IdentityError::WrongPassword => "current",
             IdentityError::WrongCode => "code",
             IdentityError::PermissionNotHeld(_) => "permissions",

@@ -37,6 +37,7 @@ mod purge;
 mod recovery;
 mod registration;
 mod role;
+mod rule;
 mod rules;
 mod scim;
 mod scim_token;
@@ -59,7 +60,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use access::{
-    ACCESS_LEVELS, AccessExplanation, Reason, Step, Subject, explain as explain_access,
+    ACCESS_LEVELS, AccessExplanation, Block, Finding, Reason, Step, Subject, Way,
+    explain as explain_access,
 };
 pub use client::client_ip;
 pub use error::IdentityError;
@@ -68,6 +70,7 @@ pub use mail::{MailSecurity, MailSettings, MailSettingsError, Mailer};
 pub use oidc::OidcError;
 pub use passkey::Refused;
 pub use people::PeopleError;
+pub use rule::Rule;
 pub use scim::scim_router;
 pub use sign_in::AttemptLimits;
 

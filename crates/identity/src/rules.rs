@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use lyceum_core::Secret;
+use lyceum_core::{Permission, Secret};
 use sqlx::types::ipnet::IpNet;
 
-use crate::IdentityError;
+use crate::{IdentityError, Rule};
 
 const USERNAME_MAX: usize = 64;
 const EMAIL_MAX: usize = 254;
@@ -13,25 +13,26 @@ const NAME_MAX: usize = 100;
 const NETWORKS_MAX: usize = 50;
 const PASSWORD_MIN: usize = 10;
 const PASSWORD_MAX: usize = 256;
+const VALUE_KIB: usize = 32;
 
 /// A username: 2 to 64 letters or digits of any script, inside also `.`, `_` and `-`. Alphabets
 /// with letters that look alike do not mix, so that nobody poses as another.
 pub(crate) fn username(text: &str) -> Result<String, IdentityError> {
     let text = text.trim();
-    let bad = |detail: &str| Err(IdentityError::field("username", detail));
+    let bad = |rule| Err(IdentityError::field("username", rule));
     let length = text.chars().count();
     if !(2..=USERNAME_MAX).contains(&length) {
-        return bad("The username must have 2 to 64 characters.");
+        return bad(Rule::Length { min: 2, max: USERNAME_MAX });
     }
     if !text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
-        return bad("The username may have letters, digits, '.', '_' and '-'.");
+        return bad(Rule::UsernameCharacters);
     }
     if !text.starts_with(char::is_alphanumeric) || !text.ends_with(char::is_alphanumeric) {
-        return bad("The username must start and end with a letter or digit.");
+        return bad(Rule::UsernameEnds);
     }
     let has = |alphabet: fn(char) -> bool| usize::from(text.chars().any(alphabet));
     if has(is_latin) + has(is_greek) + has(is_cyrillic) > 1 {
-        return bad("The username must not mix Latin, Greek and Cyrillic letters.");
+        return bad(Rule::UsernameAlphabets);
     }
     Ok(text.to_owned())
 }
@@ -50,16 +51,15 @@ fn is_cyrillic(c: char) -> bool {
 
 /// A username in characters that look like others, which only the database can tell.
 pub(crate) fn not_normalized() -> IdentityError {
-    let detail = "The username has characters that look like others; write it in plain letters.";
-    IdentityError::field("username", detail)
+    IdentityError::field("username", Rule::UsernameLookalikes)
 }
 
 /// An e-mail address, as far as it can be judged without writing to it.
 pub(crate) fn email(text: &str) -> Result<String, IdentityError> {
     let text = text.trim();
-    let bad = |detail: &str| Err(IdentityError::field("email", detail));
+    let bad = |rule| Err(IdentityError::field("email", rule));
     if text.chars().count() > EMAIL_MAX {
-        return bad("The e-mail address must have at most 254 characters.");
+        return bad(Rule::AtMost { max: EMAIL_MAX });
     }
     let well_formed = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty()
@@ -68,7 +68,7 @@ pub(crate) fn email(text: &str) -> Result<String, IdentityError> {
             && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c))
     });
     if !well_formed {
-        return bad("This is not an e-mail address; write it like name@example.org.");
+        return bad(Rule::Email);
     }
     Ok(text.to_owned())
 }
@@ -86,7 +86,7 @@ pub(crate) fn about(field: &'static str, text: &str) -> Result<Option<String>, I
 /// The name of an API key: 1 to 100 characters on one line.
 pub(crate) fn key_name(text: &str) -> Result<String, IdentityError> {
     match line("name", text)? {
-        empty if empty.is_empty() => Err(IdentityError::field("name", "Give the key a name.")),
+        empty if empty.is_empty() => Err(IdentityError::field("name", Rule::NameMissing)),
         name => Ok(name),
     }
 }
@@ -99,17 +99,14 @@ pub(crate) fn role_name(text: &str) -> Result<&str, IdentityError> {
         && text.chars().all(inside);
     match well_formed {
         true => Ok(text),
-        false => Err(IdentityError::field(
-            "name",
-            "A role's name is 1 to 50 lower-case letters, digits or '_', a letter first.",
-        )),
+        false => Err(IdentityError::field("name", Rule::RoleName)),
     }
 }
 
 /// The name of a group: 1 to 100 characters on one line.
 pub(crate) fn group_name(text: &str) -> Result<String, IdentityError> {
     match line("name", text)? {
-        empty if empty.is_empty() => Err(IdentityError::field("name", "Give the group a name.")),
+        empty if empty.is_empty() => Err(IdentityError::field("name", Rule::NameMissing)),
         name => Ok(name),
     }
 }
@@ -118,27 +115,24 @@ pub(crate) fn group_name(text: &str) -> Result<String, IdentityError> {
 pub(crate) fn description(text: &str, limit: usize) -> Result<&str, IdentityError> {
     let text = text.trim();
     if text.chars().count() > limit || text.contains('\0') {
-        let detail = format!("The description must have at most {limit} characters.");
-        return Err(IdentityError::field("description", detail));
+        return Err(IdentityError::field("description", Rule::AtMost { max: limit }));
     }
     Ok(text)
 }
 
 /// Networks from which a key may be used: up to 50, each `address` or `address/bits`.
 pub(crate) fn networks(texts: &[String]) -> Result<Vec<IpNet>, IdentityError> {
-    let bad = |detail: String| IdentityError::field("allowed_addresses", detail);
+    let bad = |rule| IdentityError::field("allowed_addresses", rule);
     if texts.len() > NETWORKS_MAX {
-        return Err(bad(format!("List at most {NETWORKS_MAX} addresses.")));
+        return Err(bad(Rule::Count { min: 0, max: NETWORKS_MAX }));
     }
     let network = |text: &String| {
         let text = text.trim();
         let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         // What the database keeps has no bits behind its prefix.
-        parsed.map(|network| network.trunc()).map_err(|_| {
-            let shown: String = text.chars().take(50).collect();
-            let form = "write it like 192.0.2.7 or 2001:db8::/32";
-            bad(format!("'{shown}' is not an address; {form}."))
-        })
+        parsed
+            .map(|network| network.trunc())
+            .map_err(|_| bad(Rule::Network { text: text.chars().take(50).collect() }))
     };
     texts.iter().map(network).collect()
 }
@@ -146,10 +140,10 @@ pub(crate) fn networks(texts: &[String]) -> Result<Vec<IpNet>, IdentityError> {
 fn line(field: &'static str, text: &str) -> Result<String, IdentityError> {
     let text = text.trim();
     if text.chars().count() > NAME_MAX {
-        return Err(IdentityError::field(field, "The name must have at most 100 characters."));
+        return Err(IdentityError::field(field, Rule::AtMost { max: NAME_MAX }));
     }
     if text.chars().any(char::is_control) {
-        return Err(IdentityError::field(field, "The name must be one line of plain text."));
+        return Err(IdentityError::field(field, Rule::OneLine));
     }
     Ok(text.to_owned())
 }
@@ -162,19 +156,23 @@ pub(crate) fn password(
     email: &str,
 ) -> Result<(), IdentityError> {
     let text = password.expose();
-    let bad = |detail: &str| Err(IdentityError::field(field, detail));
-    let length = text.chars().count();
-    if length < PASSWORD_MIN {
-        return bad("The password must have at least 10 characters.");
-    }
-    if length > PASSWORD_MAX {
-        return bad("The password must have at most 256 characters.");
+    let bad = |rule| Err(IdentityError::field(field, rule));
+    if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&text.chars().count()) {
+        return bad(Rule::Length { min: PASSWORD_MIN, max: PASSWORD_MAX });
     }
     let lower = text.trim().to_lowercase();
     if lower == username.to_lowercase() || lower == email.to_lowercase() {
-        return bad("The password must not be the username or the e-mail address.");
+        return bad(Rule::PasswordOwnName);
     }
     Ok(())
+}
+
+/// A pattern of rights.
+pub(crate) fn permission(text: &str) -> Result<Permission, IdentityError> {
+    text.parse().map_err(|_| {
+        let text = text.chars().take(80).collect();
+        IdentityError::field("permissions", Rule::Permission { text })
+    })
 }
 
 /// A key of a preference: a lower-case word with digits, `_`, `.` and `-`.
@@ -186,17 +184,16 @@ pub(crate) fn preference_key(key: &str) -> Result<(), IdentityError> {
     if well_formed {
         return Ok(());
     }
-    let detail = "A key is 1 to 100 lower-case letters, digits, '_', '.' or '-', a letter first.";
-    Err(IdentityError::field("key", detail))
+    Err(IdentityError::field("key", Rule::PreferenceKey))
 }
 
 /// A preference's value: at most 32 KiB of JSON, without the NUL that PostgreSQL cannot keep.
 pub(crate) fn preference_value(value: &serde_json::Value) -> Result<(), IdentityError> {
-    if value.to_string().len() > 32 * 1024 {
-        return Err(IdentityError::field("value", "The value must have at most 32 KiB."));
+    if value.to_string().len() > VALUE_KIB * 1024 {
+        return Err(IdentityError::field("value", Rule::ValueSize { kib: VALUE_KIB }));
     }
     if has_nul(value) {
-        return Err(IdentityError::field("value", "The value must not have a NUL character."));
+        return Err(IdentityError::field("value", Rule::NoNul));
     }
     Ok(())
 }

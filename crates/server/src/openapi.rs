@@ -11,6 +11,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
                        stable code. Addresses under /v1 speak OpenAI's and Anthropic's protocols.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    // What the members of `invalid_field` name.
+    components(schemas(lyceum_identity::Rule)),
     modifiers(&Security),
     security(("session" = []), ("bearer" = []))
 )]

@@ -1,8 +1,16 @@
-use std::thread;
+//! A database for each test. The next test removes it once the process is gone that made it: DROP
+//! DATABASE waits for everybody who is just signing in, and while a test ends its own half-open
+//! connections stand still, since its runtime does. Each waited for the other until PostgreSQL gave
+//! up after a minute.
+
+use std::process;
 
 use anyhow::Context as _;
 use lyceum_store::Db;
 use lyceum_store::cluster::Cluster;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 use tokio::sync::OnceCell;
@@ -11,8 +19,12 @@ use crate::server;
 
 /// Changes with the migrations and the job queue.
 const TEMPLATE: &str = concat!("template_", env!("LYCEUM_TEMPLATE_KEY"));
+/// Databases of earlier tests that one test removes at most, so that none pays for a whole run.
+const SWEPT: usize = 8;
+/// The advisory lock of whoever removes the databases of earlier tests.
+const SWEEPER: i64 = 0x6c79_6365_756d;
 
-/// A database for one test, with everything migrated, gone at its end.
+/// A database for one test, with everything migrated, gone soon after its process.
 pub struct TestDb {
     /// The program's connections, as `lyceum_app`.
     pub db: Db,
@@ -20,7 +32,6 @@ pub struct TestDb {
     pub owner: PgConnectOptions,
     /// Its name.
     pub name: String,
-    maintenance: PgConnectOptions,
 }
 
 /// How to reach the shared server; found once a process.
@@ -45,9 +56,9 @@ impl TestDb {
     async fn make() -> anyhow::Result<Self> {
         static SERVER: OnceCell<Server> = OnceCell::const_new();
         let server = SERVER.get_or_try_init(find_server).await?;
-        let name = format!("test_{}", lyceum_core::new_id().simple());
-        let maintenance = server.owner.clone().database("postgres");
-        let mut connection = maintenance.connect().await?;
+        let name = format!("test_{}_{}", process::id(), lyceum_core::new_id().simple());
+        let mut connection = server.owner.clone().database("postgres").connect().await?;
+        sweep(&mut connection).await.context("removing the databases of earlier tests")?;
         execute(
             &mut connection,
             format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"),
@@ -56,7 +67,7 @@ impl TestDb {
         connection.close().await?;
         let db = Db::connect(server.app.clone().database(&name), 8).await?;
         let owner = server.owner.clone().database(&name);
-        Ok(Self { db, owner, name, maintenance })
+        Ok(Self { db, owner, name })
     }
 
     /// How to connect as the program, for a process of its own.
@@ -66,21 +77,38 @@ impl TestDb {
 }
 
 impl Drop for TestDb {
-    /// On a thread and a runtime of its own, for this one may be ending.
     fn drop(&mut self) {
-        let (options, name) = (self.maintenance.clone(), self.name.clone());
-        let dropper = thread::spawn(move || -> anyhow::Result<()> {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut connection = options.connect().await?;
-                execute(&mut connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-                    .await?;
-                Ok(connection.close().await?)
-            })
-        });
-        let _left_for_the_end_of_the_server = dropper.join();
         let _unused_longer = server::folder().and_then(|folder| server::touch(&folder));
     }
+}
+
+/// Removes databases of processes that are gone, unless another process does it right now.
+async fn sweep(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(SWEEPER)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !ours {
+        return Ok(());
+    }
+    let names: Vec<String> =
+        sqlx::query_scalar(r"SELECT datname::text FROM pg_database WHERE datname LIKE 'test\_%'")
+            .fetch_all(&mut *connection)
+            .await?;
+    let left = names.into_iter().filter(|name| maker(name).is_some_and(is_gone));
+    for name in left.take(SWEPT) {
+        execute(connection, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+    }
+    sqlx::query("SELECT pg_advisory_unlock($1)").bind(SWEEPER).execute(connection).await.map(drop)
+}
+
+/// The process that made a database.
+fn maker(name: &str) -> Option<Pid> {
+    name.split('_').nth(1)?.parse().ok().map(Pid::from_raw)
+}
+
+fn is_gone(process: Pid) -> bool {
+    kill(process, None) == Err(Errno::ESRCH)
 }
 
 async fn find_server() -> anyhow::Result<Server> {

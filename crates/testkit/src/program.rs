@@ -133,6 +133,11 @@ impl Session {
         Self { bearer: format!("Bearer {key}"), ..self.clone() }
     }
 
+    /// The same person at another program on the same database.
+    pub fn at(&self, server: &ServerProcess) -> Self {
+        Self { base_url: server.base_url.clone(), ..self.clone() }
+    }
+
     /// A request to `path` (with its `/api/v1` or `/v1`).
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client

@@ -2750,6 +2750,11 @@ export interface components {
             /** @description 2 to 64 letters or digits, inside also `.`, `_` and `-`. */
             username: string;
         };
+        /**
+         * @description Why something does not count.
+         * @enum {string}
+         */
+        AccessBlock: "person_deleted" | "person_inactive" | "person_suspended" | "group_deleted" | "object_deleted" | "object_deactivated" | "provider_type_deactivated" | "distribution_deactivated";
         /** @description The verdict with each step to it. All steps have to be passed. */
         AccessExplanation: {
             /** @description What was asked. */
@@ -2772,6 +2777,102 @@ export interface components {
             user_id: string;
             /** @description Their username. */
             username: string;
+        };
+        /** @description What came of one step. */
+        AccessFinding: {
+            /** @enum {string} */
+            code: "person_active";
+        } | {
+            /** @description Why. */
+            block: components["schemas"]["AccessBlock"];
+            /** @enum {string} */
+            code: "person_blocked";
+        } | {
+            /** @enum {string} */
+            code: "right_held";
+            /** @description As `resource:action`. */
+            right: string;
+        } | {
+            /** @enum {string} */
+            code: "no_role";
+        } | {
+            /** @enum {string} */
+            code: "right_missing";
+            /** @description As `resource:action`. */
+            right: string;
+            /** @description The roles of the person. */
+            roles: string[];
+        } | {
+            /** @enum {string} */
+            code: "object_missing";
+            /** @description `knowledge_base` or `provider`. */
+            object_type: string;
+        } | {
+            /** @enum {string} */
+            code: "object_reached";
+            /** @description The level that was asked about. */
+            level: string;
+            /** @description Its name. */
+            object: string;
+        } | {
+            /** @description For whom it is, such as `private`. */
+            audience: string;
+            /** @enum {string} */
+            code: "no_way";
+            /** @description Its name. */
+            object: string;
+            /** @description Its owner's username; absent where it is the organisation's. */
+            owner?: string | null;
+        } | {
+            /** @enum {string} */
+            code: "no_way_gives";
+            /** @description The level that was asked about. */
+            level: string;
+            /** @description Its name. */
+            object: string;
+        };
+        /** @description What was looked at. */
+        AccessWay: {
+            /** @enum {string} */
+            code: "role";
+            /** @description What it gives, as `resource:action`. */
+            pattern: string;
+            /** @description The role's name. */
+            role: string;
+        } | {
+            /** @enum {string} */
+            code: "owner";
+        } | {
+            /** @enum {string} */
+            code: "everyone";
+            /** @description At this level. */
+            level: string;
+        } | {
+            /** @enum {string} */
+            code: "person";
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            granted_at: string;
+            /** @description Who gave it. */
+            granted_by?: string | null;
+            /** @description The level. */
+            level: string;
+        } | {
+            /** @enum {string} */
+            code: "group";
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            granted_at: string;
+            /** @description Who gave it. */
+            granted_by?: string | null;
+            /** @description The group's name. */
+            group: string;
+            /** @description The level. */
+            level: string;
         };
         /** @description The branch to show. */
         ActiveLeaf: {
@@ -3819,6 +3920,149 @@ export interface components {
          * @enum {string}
          */
         FallbackCause: "error" | "timeout" | "rate_limit" | "context_length" | "content_policy";
+        /**
+         * @description What is wrong with a field and what is allowed. The name and its parts are the members `rule` and
+         *     so on of a problem document, so that a page can say it in the reader's language; the sentence is
+         *     its `detail`.
+         */
+        FieldRule: {
+            max: number;
+            min: number;
+            /** @enum {string} */
+            rule: "length";
+        } | {
+            max: number;
+            /** @enum {string} */
+            rule: "at_most";
+        } | {
+            /** @enum {string} */
+            rule: "one_line";
+        } | {
+            max: number;
+            /** @enum {string} */
+            rule: "one_word";
+        } | {
+            /** @enum {string} */
+            rule: "no_nul";
+        } | {
+            /** @enum {string} */
+            rule: "name_missing";
+        } | {
+            /** @enum {string} */
+            rule: "name_taken";
+        } | {
+            /** Format: int64 */
+            max: number;
+            /** Format: int64 */
+            min: number;
+            /** @enum {string} */
+            rule: "range";
+        } | {
+            allowed: string[];
+            /** @enum {string} */
+            rule: "one_of";
+        } | {
+            max: number;
+            min: number;
+            /** @enum {string} */
+            rule: "count";
+        } | {
+            fields: string[];
+            /** @enum {string} */
+            rule: "exactly_one";
+        } | {
+            fields: string[];
+            /** @enum {string} */
+            rule: "all_or_none";
+        } | {
+            /** @enum {string} */
+            rule: "past";
+        } | {
+            name: string;
+            /** @enum {string} */
+            rule: "unknown";
+            what: string;
+        } | {
+            /** @enum {string} */
+            rule: "unknown_id";
+            what: string;
+        } | {
+            /** @enum {string} */
+            rule: "timezone";
+        } | {
+            /** @enum {string} */
+            rule: "username_characters";
+        } | {
+            /** @enum {string} */
+            rule: "username_ends";
+        } | {
+            /** @enum {string} */
+            rule: "username_alphabets";
+        } | {
+            /** @enum {string} */
+            rule: "username_lookalikes";
+        } | {
+            /** @enum {string} */
+            rule: "email";
+        } | {
+            /** @enum {string} */
+            rule: "email_missing";
+        } | {
+            /** @enum {string} */
+            rule: "email_domain";
+        } | {
+            /** @enum {string} */
+            rule: "email_other";
+        } | {
+            /** @enum {string} */
+            rule: "login_missing";
+        } | {
+            /** @enum {string} */
+            rule: "password_own_name";
+        } | {
+            /** @enum {string} */
+            rule: "own_profile";
+        } | {
+            /** @enum {string} */
+            rule: "role_name";
+        } | {
+            /** @enum {string} */
+            rule: "network";
+            text: string;
+        } | {
+            /** @enum {string} */
+            rule: "permission";
+            text: string;
+        } | {
+            /** @enum {string} */
+            rule: "preference_key";
+        } | {
+            kib: number;
+            /** @enum {string} */
+            rule: "value_size";
+        } | {
+            /** @enum {string} */
+            rule: "issuer_address";
+        } | {
+            /** @enum {string} */
+            rule: "issuer_https";
+        } | {
+            /** @enum {string} */
+            rule: "scopes";
+        } | {
+            max: number;
+            /** @enum {string} */
+            rule: "mapping";
+        } | {
+            /** @enum {string} */
+            rule: "object_type";
+        } | {
+            /** @enum {string} */
+            rule: "access_level";
+        } | {
+            /** @enum {string} */
+            rule: "one_right";
+        };
         /** @description A group of people. */
         Group: {
             /** Format: date-time */
@@ -4912,10 +5156,15 @@ export interface components {
         };
         /** @description One thing that was looked at. */
         Reason: {
+            blocked_by?: components["schemas"]["AccessBlock"] | null;
             /** @description Whether it gives what was asked. */
             counts: boolean;
-            /** @description One sentence. */
+            /** @description The same in a sentence or two. */
             detail: string;
+            /** @description The level that was asked about, where it gives less. */
+            short_of?: string | null;
+            /** @description What it is. */
+            way: components["schemas"]["AccessWay"];
         };
         /** @description What came of a comparison. */
         Reconciliation: {
@@ -5590,8 +5839,10 @@ export interface components {
         Step: {
             /** @description `person`, `right` or `object`. */
             check: string;
-            /** @description One sentence. */
+            /** @description The same in one sentence. */
             detail: string;
+            /** @description What came of it. */
+            finding: components["schemas"]["AccessFinding"];
             /** @description Whether it is passed. */
             passed: boolean;
             /** @description What was looked at, and whether it counts for the person. */
@@ -6100,7 +6351,10 @@ export interface components {
     pathItems: never;
 }
 export type AcceptInvitation = components['schemas']['AcceptInvitation'];
+export type AccessBlock = components['schemas']['AccessBlock'];
 export type AccessExplanation = components['schemas']['AccessExplanation'];
+export type AccessFinding = components['schemas']['AccessFinding'];
+export type AccessWay = components['schemas']['AccessWay'];
 export type ActiveLeaf = components['schemas']['ActiveLeaf'];
 export type AddModelPrice = components['schemas']['AddModelPrice'];
 export type ApiKey = components['schemas']['ApiKey'];
@@ -6166,6 +6420,7 @@ export type ExplainedRetrieval = components['schemas']['ExplainedRetrieval'];
 export type Explanation = components['schemas']['Explanation'];
 export type FailedJob = components['schemas']['FailedJob'];
 export type FallbackCause = components['schemas']['FallbackCause'];
+export type FieldRule = components['schemas']['FieldRule'];
 export type Group = components['schemas']['Group'];
 export type GroupMember = components['schemas']['GroupMember'];
 export type GroupMemberPage = components['schemas']['GroupMemberPage'];

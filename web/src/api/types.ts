@@ -110,6 +110,10 @@ export type ScimToken = Schemas['ScimToken'];
 export type ScimTokens = Schemas['ScimTokens'];
 export type CreatedScimToken = Schemas['CreatedScimToken'];
 export type AccessExplanation = Schemas['AccessExplanation'];
+export type AccessFinding = Schemas['AccessFinding'];
+export type AccessReason = Schemas['Reason'];
+/** The name of what a field is held to. */
+export type Rule = Schemas['FieldRule']['rule'];
 
 export type Distribution = Schemas['Distribution'];
 export type ProviderAudience = Schemas['ProviderAudience'];

@@ -6,14 +6,17 @@ export class ApiProblem extends Error {
   readonly detail: string;
   /** The field of the request that the problem is about, where it is about one. */
   readonly field: string | undefined;
+  /** All members of the document, such as the rule that a field breaks. */
+  readonly members: Readonly<Record<string, unknown>>;
 
-  constructor(status: number, code: string, detail: string, field?: string) {
+  constructor(status: number, code: string, detail: string, members: Record<string, unknown> = {}) {
     super(detail);
     this.name = 'ApiProblem';
     this.status = status;
     this.code = code;
     this.detail = detail;
-    this.field = field;
+    this.field = typeof members.field === 'string' ? members.field : undefined;
+    this.members = members;
   }
 }
 
@@ -29,14 +32,13 @@ export function problemFromText(status: number, text: string, fallback: string):
   } catch {
     body = undefined;
   }
-  const { code, detail, title, field } = (typeof body === 'object' && body !== null ? body : {}) as Partial<
-    Record<'code' | 'detail' | 'title' | 'field', unknown>
-  >;
+  const members = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const { code, detail, title } = members;
   return new ApiProblem(
     status,
     typeof code === 'string' ? code : `http_${status}`,
     typeof detail === 'string' ? detail : typeof title === 'string' ? title : fallback || `HTTP ${status}`,
-    typeof field === 'string' ? field : undefined,
+    members,
   );
 }
 

@@ -1,6 +1,7 @@
 import { account, accountErrors } from './en/account';
 import { control, controlErrors } from './en/control';
 import { people, peopleErrors } from './en/people';
+import { rules } from './en/rules';
 import { upkeep, upkeepErrors } from './en/upkeep';
 import { traffic, trafficErrors } from './en/traffic';
 
@@ -538,6 +539,7 @@ export const en = {
     ...upkeepErrors,
     ...trafficErrors,
   },
+  rules,
   ...account,
   ...control,
   ...people,

@@ -1,6 +1,7 @@
 import { account, accountErrors } from './zh/account';
 import { control, controlErrors } from './zh/control';
 import { people, peopleErrors } from './zh/people';
+import { rules } from './zh/rules';
 import { upkeep, upkeepErrors } from './zh/upkeep';
 import { traffic, trafficErrors } from './zh/traffic';
 
@@ -528,6 +529,7 @@ export const zh = {
     ...upkeepErrors,
     ...trafficErrors,
   },
+  rules,
   ...account,
   ...control,
   ...people,

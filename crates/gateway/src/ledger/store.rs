@@ -162,7 +162,7 @@ pub(super) async fn months(
     moments: &[DateTime<Utc>],
 ) -> Result<Vec<Option<NaiveDate>>, sqlx::Error> {
     sqlx::query_scalar!(
-        "SELECT gateway.month_of(t.moment, q.timezone)
+        "SELECT gateway.quota_month(q, t.moment)
          FROM unnest($1::uuid[], $2::timestamptz[]) WITH ORDINALITY AS t (quota, moment, place)
          LEFT JOIN identity.user_quotas q ON q.id = t.quota ORDER BY t.place",
         quotas,

@@ -114,7 +114,7 @@ pub(super) async fn with_figures(
            FROM identity.user_quotas q
            LEFT JOIN gateway.quota_warnings w ON w.quota_id = q.id
                 AND w.resource = 'storage_bytes'
-                AND w.period_start = gateway.month_of($2, q.timezone)
+                AND w.period_start = gateway.quota_month(q, $2)
            WHERE q.id = ANY ($1) AND q.max_storage_bytes IS NOT NULL"#,
         &ids,
         at,

@@ -49,7 +49,7 @@ async fn assert_books_agree(world: &World) {
                 FROM gateway.usage_statistics u
                 WHERE (u.user_id = q.user_id OR u.api_key_id = q.api_key_id
                        OR q.group_id = ANY (u.group_ids))
-                  AND gateway.month_of(u.created_at, q.timezone) = q.period_start) l
+                  AND gateway.quota_month(q, u.created_at) = q.period_start) l
              WHERE (q.used_api_calls, q.used_tokens, q.used_cost, q.used_compute_seconds)
                    IS DISTINCT FROM (l.calls, l.t, l.cost, l.s)",
         )
@@ -432,7 +432,7 @@ async fn a_quota_set_amid_calls_counts_each_of_them_once_on_every_node() {
     limit(&world, "users", ada, json!({"max_api_calls": 0})).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(ask(&other, ada).await.unwrap_err().code(), "quota_exceeded");
-    // Who moves is counted by the months of the new place.
+    // Who moves keeps what was used.
     let mut tx = world.test.db.begin_maintenance().await.unwrap();
     sqlx::query("UPDATE identity.users SET timezone = 'Pacific/Auckland'")
         .execute(&mut *tx)
@@ -440,6 +440,68 @@ async fn a_quota_set_amid_calls_counts_each_of_them_once_on_every_node() {
         .unwrap();
     tx.commit().await.unwrap();
     assert_books_agree(&world).await;
+    assert_eq!(world.number("SELECT min(used_api_calls) FROM identity.user_quotas").await, 201);
+}
+
+#[tokio::test]
+async fn whoever_moves_has_one_month_at_a_time_and_keeps_what_was_used() {
+    let clock = Clock::fixed("2026-11-30T20:00:00Z".parse().unwrap());
+    let world = World::at(GatewaySettings::default(), clock.clone()).await;
+    world.admin("root").await;
+    let ada = world.user("ada").await;
+    limit(&world, "users", ada, json!({"max_api_calls": 2})).await;
+    // As when the person changes it, but by the clock of this test.
+    let move_to = async |zone: &str| {
+        let mut tx = world.test.db.begin_maintenance().await.unwrap();
+        let quotas =
+            "SELECT gateway.move_quotas(ARRAY(SELECT id FROM identity.user_quotas), $1, $2)";
+        sqlx::query(quotas).bind(zone).bind(clock.now()).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let stands = async || {
+        world.gateway.flush().await;
+        let (_, mine) = world.send("ada", "GET", "/api/v1/quotas/me", Value::Null).await;
+        let calls = mine["items"][0]["resources"][0].clone();
+        assert_eq!(calls["resource"], "api_calls");
+        let text = |name: &str| calls[name].as_str().unwrap().to_owned();
+        (text("used"), text("resets_at"))
+    };
+    let refused = async || {
+        assert_eq!(ask(&world.gateway, ada).await.unwrap_err().code(), "quota_exceeded");
+        assert_books_agree(&world).await;
+    };
+    let november = |used: &str| (used.to_owned(), "2026-12-01T00:00:00Z".to_owned());
+    ask(&world.gateway, ada).await.unwrap();
+    // There it is December already, and there November for longer.
+    for zone in ["Pacific/Kiritimati", "Etc/GMT+12", "Pacific/Kiritimati"] {
+        move_to(zone).await;
+        assert_eq!(stands().await, november("1"), "{zone}");
+    }
+    ask(&world.gateway, ada).await.unwrap();
+    refused().await;
+    for zone in ["Etc/GMT+12", "UTC", "Pacific/Kiritimati", "Etc/GMT+12"] {
+        move_to(zone).await;
+        assert_eq!(stands().await, november("2"), "{zone}");
+        refused().await;
+    }
+    // December begins where November ends, and ends where the person is since.
+    clock.advance(Duration::from_secs(4 * 3600));
+    let december = |used: &str| (used.to_owned(), "2027-01-01T12:00:00Z".to_owned());
+    assert_eq!(stands().await, december("0"));
+    for _ in 0..2 {
+        ask(&world.gateway, ada).await.unwrap();
+    }
+    for zone in ["Pacific/Kiritimati", "UTC", "Etc/GMT+12", "Pacific/Kiritimati"] {
+        refused().await;
+        move_to(zone).await;
+        assert_eq!(stands().await, december("2"), "{zone}");
+    }
+    // The place of the last move is ahead of the new year's first hour.
+    clock.advance(Duration::from_secs(31 * 24 * 3600 + 12 * 3600));
+    assert_eq!(stands().await, ("0".to_owned(), "2027-01-31T10:00:00Z".to_owned()));
+    ask(&world.gateway, ada).await.unwrap();
+    assert_books_agree(&world).await;
+    assert_eq!(world.ledger().await.len(), 5);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{AccessExplanation, Subject};
-use crate::{AccessExplain, Identity, IdentityError};
+use crate::{AccessExplain, Identity, IdentityError, Rule};
 
 /// What to explain.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -37,8 +37,11 @@ pub(crate) async fn explain_access(
         (None, None) => None,
         (Some(kind), Some(id)) => Some((kind, id)),
         _ => {
-            let detail = "Give object_type and object_id, or neither.";
-            return Err(IdentityError::field("object_id", detail).into());
+            return Err(IdentityError::field(
+                "object_id",
+                Rule::AllOrNone { fields: &["object_type", "object_id"] },
+            )
+            .into());
         }
     };
     let subject = Subject { user: &query.user, action: &query.action, object };

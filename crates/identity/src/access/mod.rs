@@ -1,6 +1,7 @@
 //! Why somebody may or may not do something. The verdict is the database's own decision
 //! (`app.person_may`, `app.can`), the reasons are the rows that it is made from.
 
+mod finding;
 pub(crate) mod http;
 mod store;
 
@@ -10,7 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::IdentityError;
+pub use finding::{Block, Finding, Way};
+
+use crate::{IdentityError, Rule};
 
 /// The levels at which an object is reached; each includes those before it.
 pub const ACCESS_LEVELS: [&str; 4] = ["view", "use", "edit", "own"];
@@ -60,10 +63,12 @@ pub struct AccessExplanation {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Step {
     /// `person`, `right` or `object`.
-    pub check: String,
+    pub check: &'static str,
     /// Whether it is passed.
     pub passed: bool,
-    /// One sentence.
+    /// What came of it.
+    pub finding: Finding,
+    /// The same in one sentence.
     pub detail: String,
     /// What was looked at, and whether it counts for the person.
     pub reasons: Vec<Reason>,
@@ -74,8 +79,53 @@ pub struct Step {
 pub struct Reason {
     /// Whether it gives what was asked.
     pub counts: bool,
-    /// One sentence.
+    /// What it is.
+    pub way: Way,
+    /// Why it does not count, where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Block>,
+    /// The level that was asked about, where it gives less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_of: Option<String>,
+    /// The same in a sentence or two.
     pub detail: String,
+}
+
+impl Step {
+    fn new(
+        check: &'static str,
+        passed: bool,
+        person: &store::Person,
+        finding: Finding,
+        reasons: Vec<Reason>,
+    ) -> Self {
+        let detail = finding.in_words(&person.username);
+        Self { check, passed, finding, detail, reasons }
+    }
+}
+
+impl Reason {
+    /// `wanted` is the level that was asked about.
+    fn new(
+        way: Way,
+        blocked_by: Option<&str>,
+        wanted: Option<&str>,
+    ) -> Result<Self, IdentityError> {
+        let blocked_by = blocked_by.map(block).transpose()?;
+        let rank = |level: &str| ACCESS_LEVELS.iter().position(|known| *known == level);
+        let short_of = wanted.filter(|wanted| way.level().and_then(rank) < rank(wanted));
+        Ok(Self {
+            counts: blocked_by.is_none() && short_of.is_none(),
+            detail: way.in_words(blocked_by, short_of),
+            short_of: short_of.map(str::to_owned),
+            way,
+            blocked_by,
+        })
+    }
+}
+
+fn block(name: &str) -> Result<Block, IdentityError> {
+    Block::named(name).ok_or(IdentityError::Internal("an unknown reason not to count"))
 }
 
 /// Explains who may do what, for administrators: it sees everybody's rights and shares.
@@ -83,7 +133,7 @@ pub async fn explain(db: &Db, subject: &Subject<'_>) -> Result<AccessExplanation
     let right = right_for(subject)?;
     let mut tx = db.begin_maintenance().await?;
     let person = store::person(&mut tx, subject.user).await?;
-    let mut steps = vec![person_step(&person), right_step(&mut tx, &person, &right).await?];
+    let mut steps = vec![person_step(&person)?, right_step(&mut tx, &person, &right).await?];
     if let Some((kind, id)) = subject.object {
         steps.push(object_step(&mut tx, &person, subject.action, kind, id).await?);
     }
@@ -105,33 +155,27 @@ fn right_for(subject: &Subject<'_>) -> Result<(String, String), IdentityError> {
         None => action,
         Some((kind, _)) => {
             let Some((_, rights)) = OBJECT_TYPES.iter().find(|(name, _)| *name == kind) else {
-                let detail = "The object is of the type knowledge_base or provider.";
-                return Err(IdentityError::field("object_type", detail));
+                return Err(IdentityError::field("object_type", Rule::ObjectType));
             };
             let level = ACCESS_LEVELS.iter().position(|level| *level == action);
             let Some(right) = level.and_then(|level| rights.get(level)) else {
-                let detail = "With an object, the action is view, use, edit or own.";
-                return Err(IdentityError::field("action", detail));
+                return Err(IdentityError::field("action", Rule::AccessLevel));
             };
             right
         }
     };
     let right = text.parse::<Permission>().ok().filter(|_| !text.contains('*'));
     let parts = right.as_ref().and_then(|_| text.split_once(':'));
-    let (resource, action) = parts.ok_or_else(|| {
-        let detail = "Without an object, the action is a right like document:write.";
-        IdentityError::field("action", detail)
-    })?;
+    let (resource, action) = parts.ok_or_else(|| IdentityError::field("action", Rule::OneRight))?;
     Ok((resource.to_owned(), action.to_owned()))
 }
 
-fn person_step(person: &store::Person) -> Step {
-    let detail = match person.blocked_by.as_deref() {
-        None => format!("{} is active.", person.username),
-        Some(block) => format!("{}: {}.", person.username, in_words(block)),
+fn person_step(person: &store::Person) -> Result<Step, IdentityError> {
+    let finding = match person.blocked_by.as_deref() {
+        None => Finding::PersonActive,
+        Some(name) => Finding::PersonBlocked { block: block(name)? },
     };
-    let passed = person.blocked_by.is_none();
-    Step { check: "person".to_owned(), passed, detail, reasons: Vec::new() }
+    Ok(Step::new("person", person.blocked_by.is_none(), person, finding, Vec::new()))
 }
 
 async fn right_step(
@@ -141,29 +185,24 @@ async fn right_step(
 ) -> Result<Step, IdentityError> {
     let passed = store::may(connection, person.id, resource, action).await?;
     let rows = store::rights(connection, person.id).await?;
-    let mut reasons = Vec::new();
-    for row in &rows {
-        let matches =
-            row.pattern.parse::<Permission>().is_ok_and(|pattern| pattern.covers(resource, action));
-        // Patterns about other things would only hide the answer.
-        if matches {
-            let counts = row.blocked_by.is_none();
-            let detail = format!("The role {} gives {}.", row.role, row.pattern);
-            reasons.push(Reason { counts, detail });
-        }
-    }
-    let mut roles: Vec<&str> = rows.iter().map(|row| row.role.as_str()).collect();
+    let mut roles: Vec<String> = rows.iter().map(|row| row.role.clone()).collect();
     roles.dedup();
-    let detail = match (passed, roles.is_empty()) {
-        (true, _) => format!("{} has the right {resource}:{action}.", person.username),
-        (false, true) => format!("{} has no role.", person.username),
-        (false, false) => format!(
-            "No role that counts gives {resource}:{action}; {} has {}.",
-            person.username,
-            roles.join(", ")
-        ),
+    // Patterns about other things would only hide the answer.
+    let matches = |row: &store::RightRow| {
+        row.pattern.parse::<Permission>().is_ok_and(|pattern| pattern.covers(resource, action))
     };
-    Ok(Step { check: "right".to_owned(), passed, detail, reasons })
+    let reason = |row: store::RightRow| {
+        let way = Way::Role { role: row.role, pattern: row.pattern };
+        Reason::new(way, row.blocked_by.as_deref(), None)
+    };
+    let reasons = rows.into_iter().filter(matches).map(reason).collect::<Result<_, _>>()?;
+    let right = format!("{resource}:{action}");
+    let finding = match (passed, roles.is_empty()) {
+        (true, _) => Finding::RightHeld { right },
+        (false, true) => Finding::NoRole,
+        (false, false) => Finding::RightMissing { right, roles },
+    };
+    Ok(Step::new("right", passed, person, finding, reasons))
 }
 
 async fn object_step(
@@ -176,60 +215,29 @@ async fn object_step(
     let passed = store::can(connection, person.id, wanted, kind, id).await?;
     let object = store::object(connection, kind, id).await?;
     let paths = store::paths(connection, person.id, kind, id).await?;
-    let rank = |level: &str| ACCESS_LEVELS.iter().position(|known| *known == level);
-    let reason = |path: &store::PathRow| {
-        let enough = rank(&path.level) >= rank(wanted);
-        let by = path.granted_by.as_deref().map(|name| format!(", by {name}")).unwrap_or_default();
-        let at = path.granted_at.format("%Y-%m-%d");
-        let mut detail = match path.via.as_str() {
-            "owner" => "Owns it.".to_owned(),
-            "everyone" => format!("It is open to everyone at the level {}.", path.level),
-            "person" => format!("Was given the level {} in person{by} on {at}.", path.level),
-            _ => format!(
-                "Was given the level {} as a member of {}{by} on {at}.",
-                path.level,
-                path.group.as_deref().unwrap_or("a group")
-            ),
-        };
-        match path.blocked_by.as_deref() {
-            Some(block) => detail.push_str(&format!(" Does not count: {}.", in_words(block))),
-            None if !enough => detail.push_str(&format!(" That is less than {wanted}.")),
-            None => {}
-        }
-        Reason { counts: enough && path.blocked_by.is_none(), detail }
+    let reason = |path: store::PathRow| {
+        let blocked_by = path.blocked_by.clone();
+        Reason::new(way(path), blocked_by.as_deref(), Some(wanted))
     };
-    let reasons: Vec<Reason> = paths.iter().map(reason).collect();
-    let detail = match (&object, passed, reasons.is_empty()) {
-        (None, ..) => format!("There is no {kind} of this id."),
-        (Some(object), true, _) => {
-            format!("{} reaches '{}' at the level {wanted}.", person.username, object.name)
+    let reasons = paths.into_iter().map(reason).collect::<Result<Vec<_>, _>>()?;
+    let level = wanted.to_owned();
+    let finding = match (object, passed, reasons.is_empty()) {
+        (None, ..) => Finding::ObjectMissing { object_type: kind.to_owned() },
+        (Some(object), true, _) => Finding::ObjectReached { object: object.name, level },
+        (Some(object), false, true) => {
+            Finding::NoWay { object: object.name, audience: object.audience, owner: object.owner }
         }
-        (Some(object), false, true) => format!(
-            "'{}' is {}, of {}; nothing gives {} a way to it.",
-            object.name,
-            object.audience,
-            object.owner.as_deref().unwrap_or("the organisation"),
-            person.username
-        ),
-        (Some(object), false, false) => {
-            format!("No way to '{}' gives {} the level {wanted}.", object.name, person.username)
-        }
+        (Some(object), false, false) => Finding::NoWayGives { object: object.name, level },
     };
-    Ok(Step { check: "object".to_owned(), passed, detail, reasons })
+    Ok(Step::new("object", passed, person, finding, reasons))
 }
 
-/// What a value of `blocked_by` means.
-fn in_words(block: &str) -> String {
-    match block {
-        "person_deleted" => "the account was deleted",
-        "person_inactive" => "the account is inactive",
-        "person_suspended" => "the account is suspended",
-        "group_deleted" => "the group was deleted",
-        "object_deleted" => "the object was deleted",
-        "object_deactivated" => "the object is deactivated",
-        "provider_type_deactivated" => "this kind of provider is switched off",
-        "distribution_deactivated" => "the distribution is deactivated",
-        other => other,
+fn way(path: store::PathRow) -> Way {
+    let (level, granted_by, granted_at) = (path.level, path.granted_by, path.granted_at);
+    match (path.via.as_str(), path.group) {
+        ("owner", _) => Way::Owner,
+        ("everyone", _) => Way::Everyone { level },
+        (_, Some(group)) => Way::Group { level, group, granted_by, granted_at },
+        (_, None) => Way::Person { level, granted_by, granted_at },
     }
-    .to_owned()
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{ApiKeyRow, OVERLAP, OVERLAP_MAX, store};
 use crate::token::{new_api_key, sha256};
-use crate::{Identity, IdentityError, rules};
+use crate::{Identity, IdentityError, Rule, rules};
 
 /// What changes about a key; `None` stays as it is.
 pub(crate) struct KeyChange {
@@ -26,7 +26,10 @@ impl Identity {
     ) -> Result<ApiKeyRow, IdentityError> {
         caller.require_session()?;
         if !matches!(change.status.as_deref(), None | Some("active" | "inactive")) {
-            return Err(IdentityError::field("status", "The status is active or inactive."));
+            return Err(IdentityError::field(
+                "status",
+                Rule::OneOf { allowed: &["active", "inactive"] },
+            ));
         }
         let name = change.name.as_deref().map(rules::key_name).transpose()?;
         let networks = change.allowed_addresses.as_deref().map(rules::networks).transpose()?;
@@ -51,8 +54,8 @@ impl Identity {
         let overlap = overlap_seconds.map_or(Some(OVERLAP), TimeDelta::try_seconds);
         let Some(overlap) = overlap.filter(|time| (TimeDelta::zero()..=OVERLAP_MAX).contains(time))
         else {
-            let detail = "The overlap is 0 to 2592000 seconds, which is 30 days.";
-            return Err(IdentityError::field("overlap_seconds", detail));
+            let range = Rule::Range { min: 0, max: OVERLAP_MAX.num_seconds() };
+            return Err(IdentityError::field("overlap_seconds", range));
         };
         let (user, now) = (caller.user_id, self.clock().now());
         let key = new_api_key()?;

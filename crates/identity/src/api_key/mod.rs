@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::authenticate::holds;
 use crate::token::{new_api_key, sha256};
-use crate::{Identity, IdentityError, rules};
+use crate::{Identity, IdentityError, Rule, rules};
 
 pub(crate) use change::KeyChange;
 pub(crate) use store::ApiKeyRow;
@@ -48,8 +48,7 @@ impl Identity {
         let name = rules::key_name(&new.name)?;
         let allowed_addresses = rules::networks(&new.allowed_addresses)?;
         if new.expires_at.is_some_and(|end| end <= now) {
-            let detail = "The key would have expired already; choose a later time.";
-            return Err(IdentityError::field("expires_at", detail));
+            return Err(IdentityError::field("expires_at", Rule::Past));
         }
         let permissions = match new.permissions {
             Some(texts) => wanted(caller, &texts)?,
@@ -108,12 +107,13 @@ impl Identity {
 /// The patterns asked for, if the caller has all that they cover.
 fn wanted(caller: &Caller, texts: &[String]) -> Result<Vec<Permission>, IdentityError> {
     if texts.is_empty() || texts.len() > PERMISSIONS_MAX {
-        return Err(IdentityError::field("permissions", "List 1 to 100 permissions."));
+        return Err(IdentityError::field(
+            "permissions",
+            Rule::Count { min: 1, max: PERMISSIONS_MAX },
+        ));
     }
     let parse = |text: &String| {
-        let permission: Permission = text
-            .parse()
-            .map_err(|error| IdentityError::field("permissions", format!("{error}.")))?;
+        let permission: Permission = rules::permission(text)?;
         if holds(&caller.permissions, &permission) {
             Ok(permission)
         } else {

@@ -21,7 +21,7 @@ use crate::registration::Mode;
 use crate::session::{self, Issued};
 use crate::sign_in::attempts;
 use crate::user::{self, NewUser};
-use crate::{Identity, IdentityError, registration, rules};
+use crate::{Identity, IdentityError, Rule, registration, rules};
 
 use store::InvitationRow;
 
@@ -60,18 +60,18 @@ impl Identity {
         let email = new.email.as_deref().map(rules::email).transpose()?;
         let days = new.expires_in_days.unwrap_or(DAYS);
         if !(1..=DAYS_MAX).contains(&days) {
-            let detail = "An invitation is good for 1 to 30 days.";
-            return Err(IdentityError::field("expires_in_days", detail));
+            let range = Rule::Range { min: 1, max: DAYS_MAX.into() };
+            return Err(IdentityError::field("expires_in_days", range));
         }
         if new.groups.len() > GROUPS_MAX {
-            return Err(IdentityError::field("groups", "An invitation has at most 50 groups."));
+            return Err(IdentityError::field("groups", Rule::Count { min: 0, max: GROUPS_MAX }));
         }
         let is_mailed = new.send.unwrap_or(email.is_some() && self.can_mail());
         if is_mailed && !self.can_mail() {
             return Err(PeopleError::MailNotConfigured.into());
         }
         if is_mailed && email.is_none() {
-            return Err(IdentityError::field("email", "Say to which address it shall be sent."));
+            return Err(IdentityError::field("email", Rule::EmailMissing));
         }
 
         let roles = new.roles.unwrap_or_else(|| vec![user::DEFAULT_ROLE.to_owned()]);
@@ -79,7 +79,7 @@ impl Identity {
         let roles = user::resolve(&mut tx, &roles).await?;
         user::require_all(caller, &roles)?;
         if store::groups_of(&mut tx, caller.user_id, &new.groups).await?.len() != new.groups.len() {
-            return Err(IdentityError::field("groups", "There is no group of that id."));
+            return Err(IdentityError::field("groups", Rule::UnknownId { what: "group" }));
         }
         let language = match new.language {
             Some(language) => language,
@@ -155,14 +155,13 @@ impl Identity {
         let invited = self.read_invitation(&acceptance.token, client).await?;
         let email = match (&invited.email, &acceptance.email) {
             (None, None) => {
-                return Err(IdentityError::field("email", "Give your e-mail address."));
+                return Err(IdentityError::field("email", Rule::EmailMissing));
             }
             (Some(email), None) => email.clone(),
             (None, Some(given)) => rules::email(given)?,
             (Some(email), Some(given)) if email.eq_ignore_ascii_case(given.trim()) => email.clone(),
             (Some(_), Some(_)) => {
-                let detail = "The invitation is for another e-mail address.";
-                return Err(IdentityError::field("email", detail));
+                return Err(IdentityError::field("email", Rule::EmailOther));
             }
         };
         let username = rules::username(&acceptance.username)?;

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use super::store::{self, ProviderRow};
-use crate::{Identity, IdentityError, rules, user};
+use crate::{Identity, IdentityError, Rule, rules, user};
 
 pub(super) const SEALED_IN: &str = "identity.oidc_providers";
 /// Entries of one map.
@@ -156,9 +156,8 @@ impl Identity {
         if let Some(roles) = change.roles {
             row.roles_map = name_map("roles", &roles)?;
             let names: Vec<String> = roles.into_values().collect();
-            if let Some(name) = store::unknown_roles(connection, &names).await?.first() {
-                let detail = format!("There is no role '{name}'.");
-                return Err(IdentityError::field("roles", detail));
+            if let Some(name) = store::unknown_roles(connection, &names).await?.pop() {
+                return Err(IdentityError::field("roles", Rule::Unknown { what: "role", name }));
             }
             user::require_all(caller, &user::resolve(connection, &names).await?)?;
         }
@@ -181,8 +180,7 @@ impl Identity {
             return Ok(());
         }
         if secret.expose().len() > 2048 {
-            let detail = "The secret must have at most 2048 characters.";
-            return Err(IdentityError::field("client_secret", detail));
+            return Err(IdentityError::field("client_secret", Rule::AtMost { max: 2048 }));
         }
         let sealed = self.keyring().seal(SEALED_IN, row.id, secret)?;
         (row.encrypted_secret, row.key_id) = (Some(sealed.bytes), Some(sealed.key_id));
@@ -191,13 +189,11 @@ impl Identity {
 
     /// An issuer's name, exactly as its tokens will say it.
     fn issuer_name(&self, text: &str) -> Result<String, IdentityError> {
-        let bad = |detail: &str| IdentityError::field("issuer", detail);
+        let bad = |rule| IdentityError::field("issuer", rule);
         let text = text.trim();
-        let url = Url::parse(text).map_err(|_| bad("This is not an address like https://host."))?;
+        let url = Url::parse(text).map_err(|_| bad(Rule::IssuerAddress))?;
         if text.len() > 500 || url.query().is_some() || url.fragment().is_some() {
-            return Err(bad(
-                "The issuer is an address of at most 500 characters, without a query.",
-            ));
+            return Err(bad(Rule::IssuerAddress));
         }
         let loopback = match url.host() {
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -206,7 +202,7 @@ impl Identity {
             None => false,
         };
         if url.scheme() != "https" && !loopback {
-            return Err(bad("The issuer's address must be https."));
+            return Err(bad(Rule::IssuerHttps));
         }
         self.outgoing().judge(&url)?;
         Ok(text.to_owned())
@@ -220,16 +216,14 @@ fn word(field: &'static str, text: &str, longest: usize) -> Result<String, Ident
     if visible && text.chars().count() <= longest {
         return Ok(text.to_owned());
     }
-    let detail = format!("This is one word of at most {longest} characters.");
-    Err(IdentityError::field(field, detail))
+    Err(IdentityError::field(field, Rule::OneWord { max: longest }))
 }
 
 fn words(field: &'static str, text: &str) -> Result<String, IdentityError> {
     let scopes: Vec<&str> = text.split_whitespace().collect();
     let joined = scopes.join(" ");
     if !scopes.contains(&"openid") || joined.len() > 500 || joined.contains(char::is_control) {
-        let detail = "The scopes are words with spaces between, one of them openid.";
-        return Err(IdentityError::field(field, detail));
+        return Err(IdentityError::field(field, Rule::Scopes));
     }
     Ok(joined)
 }
@@ -237,8 +231,7 @@ fn words(field: &'static str, text: &str) -> Result<String, IdentityError> {
 fn name_map(field: &'static str, map: &NameMap) -> Result<Value, IdentityError> {
     let short = |text: &String| (1..=255).contains(&text.len()) && !text.contains('\0');
     if map.len() > MAP_MAX || !map.iter().all(|(from, to)| short(from) && short(to)) {
-        let detail = "At most 200 entries, each of 1 to 255 characters.";
-        return Err(IdentityError::field(field, detail));
+        return Err(IdentityError::field(field, Rule::Mapping { max: MAP_MAX }));
     }
     let members = map.iter().map(|(from, to)| (from.clone(), Value::from(to.as_str())));
     Ok(Value::Object(members.collect()))

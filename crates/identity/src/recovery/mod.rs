@@ -16,7 +16,7 @@ use crate::mail::Letter;
 use crate::people::PeopleError;
 use crate::session;
 use crate::sign_in::attempts;
-use crate::{Identity, IdentityError, rules, user};
+use crate::{Identity, IdentityError, Rule, rules, user};
 
 /// Longer than any login can be.
 const LOGIN_MAX: usize = 254;
@@ -33,7 +33,7 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         let login = login.trim();
         if login.is_empty() || login.chars().count() > LOGIN_MAX || login.contains('\0') {
-            return Err(IdentityError::field("login", "Give a username or an e-mail address."));
+            return Err(IdentityError::field("login", Rule::LoginMissing));
         }
         if !self.can_mail() {
             return Err(PeopleError::MailNotConfigured.into());

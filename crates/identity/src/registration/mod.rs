@@ -18,7 +18,7 @@ use crate::mail::{Language, Letter};
 use crate::people::PeopleError;
 use crate::sign_in::attempts;
 use crate::user::{self, NewUser};
-use crate::{Identity, IdentityError, rules, session};
+use crate::{Identity, IdentityError, Rule, rules, session};
 
 /// How long the link in the letter is good for.
 const LIFETIME: TimeDelta = TimeDelta::hours(24);
@@ -83,8 +83,7 @@ impl Identity {
         let email = rules::email(&wanted.email)?;
         let domain = email.rsplit('@').next().unwrap_or_default().to_lowercase();
         if !domains.is_empty() && !domains.contains(&domain) {
-            let detail = "Addresses of this domain may not register here.";
-            return Err(IdentityError::field("email", detail));
+            return Err(IdentityError::field("email", Rule::EmailDomain));
         }
         let display_name = wanted.display_name.as_deref().map(rules::display_name).transpose()?;
         rules::password("password", &wanted.password, &username, &email)?;

@@ -8,7 +8,7 @@ use lyceum_http::Caller;
 use uuid::Uuid;
 
 use crate::authenticate::{holds, permission_set};
-use crate::{Identity, IdentityError, RIGHTS, rules};
+use crate::{Identity, IdentityError, RIGHTS, Rule, rules};
 
 pub(crate) use store::{AssignedRow, RoleRow};
 
@@ -144,13 +144,14 @@ impl Identity {
     /// The patterns, if each names rights that there are and that the caller has.
     fn givable(&self, caller: &Caller, texts: &[String]) -> Result<Vec<String>, IdentityError> {
         if texts.is_empty() || texts.len() > PERMISSIONS_MAX {
-            return Err(IdentityError::field("permissions", "List 1 to 100 permissions."));
+            return Err(IdentityError::field(
+                "permissions",
+                Rule::Count { min: 1, max: PERMISSIONS_MAX },
+            ));
         }
         let known = self.known_rights();
         let check = |text: &String| {
-            let pattern: Permission = text
-                .parse()
-                .map_err(|error| IdentityError::field("permissions", format!("{error}.")))?;
+            let pattern: Permission = rules::permission(text)?;
             let names = |right: &String| {
                 right
                     .split_once(':')

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::authenticate::holds;
 use crate::token::{new_scim_token, sha256};
-use crate::{Identity, IdentityError, rules};
+use crate::{Identity, IdentityError, Rule, rules};
 
 pub(crate) use store::ScimTokenRow;
 
@@ -43,8 +43,7 @@ impl Identity {
         let name = rules::key_name(&new.name)?;
         let (id, now) = (new_id(), self.clock().now());
         if new.expires_at.is_some_and(|end| end <= now) {
-            let detail = "The token would have expired already; choose a later time.";
-            return Err(IdentityError::field("expires_at", detail));
+            return Err(IdentityError::field("expires_at", Rule::Past));
         }
         let secret = new_scim_token()?;
         let row = store::NewRow {
@@ -104,8 +103,8 @@ impl Identity {
         let overlap = overlap_seconds.map_or(Some(OVERLAP), TimeDelta::try_seconds);
         let Some(overlap) = overlap.filter(|time| (TimeDelta::zero()..=OVERLAP_MAX).contains(time))
         else {
-            let detail = "The overlap is 0 to 2592000 seconds, which is 30 days.";
-            return Err(IdentityError::field("overlap_seconds", detail));
+            let range = Rule::Range { min: 0, max: OVERLAP_MAX.num_seconds() };
+            return Err(IdentityError::field("overlap_seconds", range));
         };
         let now = self.clock().now();
         let secret = new_scim_token()?;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Confirmation;
-use crate::{Identity, IdentityError, ProfileRead, SecondFactorWrite, UserWrite};
+use crate::{Identity, IdentityError, ProfileRead, Rule, SecondFactorWrite, UserWrite};
 
 /// What the caller is asked for beside the password.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,7 +75,10 @@ impl TryFrom<Confirm> for Confirmation {
         match (body.password, body.code) {
             (Some(password), None) => Ok(Confirmation::Password(password)),
             (None, Some(code)) => Ok(Confirmation::Code(code)),
-            _ => Err(IdentityError::field("password", "Give either the password or a code.")),
+            _ => {
+                let rule = Rule::ExactlyOne { fields: &["password", "code"] };
+                Err(IdentityError::field("password", rule))
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::session;
 use crate::token::sha256;
-use crate::{Identity, IdentityError, user};
+use crate::{Identity, IdentityError, Rule, user};
 
 pub(crate) use store::Factors;
 
@@ -196,8 +196,7 @@ impl Identity {
         user: Uuid,
     ) -> Result<(), IdentityError> {
         if user == caller.user_id {
-            let detail = "Change your own second factors in your profile.";
-            return Err(IdentityError::field("id", detail));
+            return Err(IdentityError::field("id", Rule::OwnProfile));
         }
         self.user(caller, user).await?;
         let mut tx = self.db().begin_as(caller.user_id).await?;

@@ -14,7 +14,7 @@ use crate::client::Sender;
 use crate::me::Me;
 use crate::passkey::{AssertionJson, RequestOptions};
 use crate::session::Issued;
-use crate::{Identity, IdentityError};
+use crate::{Identity, IdentityError, Rule};
 
 /// Who wants to sign in.
 #[derive(Deserialize, ToSchema)]
@@ -156,8 +156,8 @@ pub(crate) async fn complete_sign_in(
         (Some(code), None) => Shown::Code(code),
         (None, Some(passkey)) => Shown::Passkey(passkey),
         _ => {
-            let detail = "Give either a code or a passkey.";
-            return Err(IdentityError::field("code", detail).into());
+            let rule = Rule::ExactlyOne { fields: &["code", "passkey"] };
+            return Err(IdentityError::field("code", rule).into());
         }
     };
     let issued = identity.complete_sign_in(&body.challenge, &shown, &sender.client).await?;

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::authenticate::{holds, permission_set};
-use crate::{Identity, IdentityError, rules, session};
+use crate::{Identity, IdentityError, Rule, rules, session};
 
 pub(crate) use store::{NewUser, RoleRow, UserRow};
 
@@ -20,6 +20,8 @@ pub(crate) use store::{NewUser, RoleRow, UserRow};
 pub(crate) const ADMIN_ROLE: Uuid = Uuid::from_u128(0x00000000_0000_7000_8000_000000000001);
 /// Roles that one user may have.
 const ROLES_MAX: usize = 50;
+/// Bytes of a search text.
+const SEARCH_MAX: usize = 200;
 /// What a new user is where nothing else is said.
 pub(crate) const DEFAULT_ROLE: &str = "user";
 /// The states of an account.
@@ -84,8 +86,8 @@ impl Identity {
         deleted: bool,
         page: PageRequest,
     ) -> Result<Page<UserRow>, IdentityError> {
-        if search.is_some_and(|text| text.len() > 200 || text.contains('\0')) {
-            return Err(IdentityError::field("q", "The search text is too long."));
+        if search.is_some_and(|text| text.len() > SEARCH_MAX || text.contains('\0')) {
+            return Err(IdentityError::field("q", Rule::AtMost { max: SEARCH_MAX }));
         }
         let mut tx = self.db().begin_as(caller.user_id).await?;
         store::list(&mut tx, search, deleted, page).await
@@ -133,13 +135,11 @@ impl Identity {
         change: UserChange,
     ) -> Result<UserRow, IdentityError> {
         if change.status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
-            let detail = "The status is active, inactive or suspended.";
-            return Err(IdentityError::field("status", detail));
+            return Err(IdentityError::field("status", Rule::OneOf { allowed: &STATUSES }));
         }
         if change.password.is_some() && id == caller.user_id {
             // That way would not ask for the present one.
-            let detail = "Change your own password in your profile.";
-            return Err(IdentityError::field("password", detail));
+            return Err(IdentityError::field("password", Rule::OwnProfile));
         }
         let profile = change.profile.columns()?;
         let before = self.user(caller, id).await?;
@@ -210,13 +210,16 @@ pub(crate) async fn resolve(
     names: &[String],
 ) -> Result<Vec<RoleRow>, IdentityError> {
     if names.len() > ROLES_MAX {
-        return Err(IdentityError::field("roles", "A user has at most 50 roles."));
+        return Err(IdentityError::field("roles", Rule::Count { min: 0, max: ROLES_MAX }));
     }
     let mut roles = Vec::new();
     for name in names {
         match store::role(connection, name).await? {
             Some(role) => roles.push(role),
-            None => return Err(IdentityError::field("roles", "There is no role of that name.")),
+            None => {
+                let unknown = Rule::Unknown { what: "role", name: name.clone() };
+                return Err(IdentityError::field("roles", unknown));
+            }
         }
     }
     Ok(roles)

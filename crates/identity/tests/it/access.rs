@@ -47,17 +47,26 @@ async fn a_right_is_explained_by_the_roles_that_give_it() {
     let told = explain(&mut root, "user=ada&action=document:write").await;
     assert_eq!((&told["allowed"], &told["user_id"]), (&json!(true), &json!(ada_id)));
     assert_eq!(sentences(&told["steps"][1]), ["The role user gives document:*."]);
+    let held = json!({ "code": "right_held", "right": "document:write" });
+    assert_eq!(told["steps"][1]["finding"], held);
+    let role = json!({ "code": "role", "role": "user", "pattern": "document:*" });
+    assert_eq!(told["steps"][1]["reasons"][0]["way"], role);
     let told = explain(&mut root, "user=ada%40example.org&action=user:read").await;
     assert_eq!(told["allowed"], false);
     let detail = told["steps"][1]["detail"].as_str().unwrap();
     assert_eq!(detail, "No role that counts gives user:read; ada has user.");
+    let missing = json!({ "code": "right_missing", "right": "user:read", "roles": ["user"] });
+    assert_eq!(told["steps"][1]["finding"], missing);
 
     let path = format!("/api/v1/users/{ada_id}");
     root.patch(&path, json!({ "status": "suspended" })).await.expect(200);
     let told = explain(&mut root, &format!("user={ada_id}&action=document:write")).await;
     assert_eq!(told["allowed"], false);
     assert_eq!(told["steps"][0]["detail"], "ada: the account is suspended.");
-    assert_eq!(told["steps"][1]["reasons"][0]["counts"], false);
+    let blocked = json!({ "code": "person_blocked", "block": "person_suspended" });
+    assert_eq!(told["steps"][0]["finding"], blocked);
+    let reason = &told["steps"][1]["reasons"][0];
+    assert_eq!((&reason["counts"], &reason["blocked_by"]), (&json!(false), &blocked["block"]));
 }
 
 #[tokio::test]
@@ -78,6 +87,9 @@ async fn an_object_is_explained_by_every_way_to_it() {
     assert_eq!(told["allowed"], false);
     let nothing = "'Handbook' is private, of ada; nothing gives bob a way to it.";
     assert_eq!(told["steps"][2]["detail"], nothing);
+    let no_way =
+        json!({ "code": "no_way", "object": "Handbook", "audience": "private", "owner": "ada" });
+    assert_eq!(told["steps"][2]["finding"], no_way);
 
     let group = json!({ "name": "Readers" });
     let group = id(&root.post("/api/v1/groups", group).await.expect(201));
@@ -97,10 +109,14 @@ async fn an_object_is_explained_by_every_way_to_it() {
             && sentence.ends_with("That is less than edit."),
         "{sentence}"
     );
+    let reason = &told["steps"][2]["reasons"][0];
+    assert_eq!((&reason["short_of"], &reason["way"]["code"]), (&json!("edit"), &json!("group")));
+    assert_eq!(reason["way"]["granted_by"], "ada");
     root.delete(&format!("/api/v1/groups/{group}")).await.expect(204);
     let told = explain(&mut root, &about("bob", "use")).await;
     assert_eq!(told["allowed"], false);
     assert!(sentences(&told["steps"][2])[0].ends_with("Does not count: the group was deleted."));
+    assert_eq!(told["steps"][2]["reasons"][0]["blocked_by"], "group_deleted");
 
     // The command line asks the same function.
     let object = Some(("knowledge_base", base));
@@ -128,6 +144,11 @@ async fn questions_that_make_no_sense_are_refused() {
     ] {
         root.get(&format!("/api/v1/access/explain?{query}")).await.refused(status, code);
     }
+    let refused = root.get("/api/v1/access/explain?user=ada&action=user:*").await;
+    assert_eq!(
+        (&refused.body["field"], &refused.body["rule"]),
+        (&json!("action"), &json!("one_right"))
+    );
     let missing = format!("user=root&action=use&object_type=provider&{object}");
     let told = explain(&mut root, &missing).await;
     assert_eq!(told["steps"][2]["detail"], "There is no provider of this id.");

@@ -61,7 +61,11 @@ async fn who_is_suspended_or_deleted_is_out_on_every_node_within_a_second() {
         let key = here.post("/api/v1/api-keys", body).await.expect(201);
         let mut program = app.visitor();
         program.bearer = Some(key["key"].as_str().unwrap().to_owned());
-        let mut others = [here.clone(), program.clone()].map(|client| client.at(router.clone()));
+        // The other header for a key is the same key.
+        let mut other_header = app.visitor();
+        other_header.api_key.clone_from(&program.bearer);
+        let others = [here.clone(), program.clone(), other_header];
+        let mut others = others.map(|client| client.at(router.clone()));
         for client in others.iter_mut().chain([&mut here, &mut program]) {
             client.get("/api/v1/me").await.expect(200);
         }
@@ -76,6 +80,9 @@ async fn who_is_suspended_or_deleted_is_out_on_every_node_within_a_second() {
             until_refused(client).await;
         }
         assert!(changed.elapsed() < Duration::from_secs(1), "{leave}: {:?}", changed.elapsed());
+        for client in [&mut here, &mut others[0]] {
+            client.post("/api/v1/auth/refresh", json!({})).await.refused(401, "session_ended");
+        }
         assert!(app.visitor().sign_in(name).await.status.is_client_error(), "{leave}");
     }
     shutdown.cancel();

@@ -8,6 +8,8 @@ use lyceum_jobs::{Job, JobContext, JobError};
 use lyceum_store::audit;
 use serde::{Deserialize, Serialize};
 
+use store::Log;
+
 use crate::settings::days_before;
 use crate::{Ops, OpsError};
 
@@ -46,21 +48,11 @@ impl Ops {
         now: DateTime<Utc>,
         context: &JobContext,
     ) -> Result<(), OpsError> {
-        let inner = &self.inner;
-        let mut tx = inner.db.begin_maintenance().await?;
+        let mut tx = self.inner.db.begin_maintenance().await?;
         let before = days_before(&mut tx, "system_logs.retention_days", now).await?;
-        let partitions = store::drop_system_log_partitions(&mut tx, before).await?;
+        let partitions = store::drop_partitions(&mut tx, Log::System, before).await?;
         tx.commit().await?;
-        let mut rows = 0;
-        while !context.shutdown.is_cancelled() {
-            let mut tx = inner.db.begin_maintenance().await?;
-            let deleted = store::delete_system_logs(&mut tx, before, BATCH).await?;
-            tx.commit().await?;
-            rows += deleted;
-            if deleted == 0 {
-                break;
-            }
-        }
+        let rows = self.in_batches(Old::Rows(Log::System, before), context).await?;
         tracing::info!(partitions, rows, "old warnings and errors forgotten");
         Ok(())
     }
@@ -76,32 +68,44 @@ impl Ops {
         }
         let before = days_before(&mut tx, "audit.retention_days", now).await?;
         let checkpoint = audit::checkpoint(&mut tx, before, now).await?;
-        let partitions = match checkpoint {
-            Some(_) => store::drop_audit_partitions(&mut tx, before).await?,
-            None => 0,
-        };
+        let (mut partitions, mut rows) = (0, 0);
+        if checkpoint.is_some() {
+            partitions = store::drop_partitions(&mut tx, Log::Audit, before).await?;
+        }
         tx.commit().await?;
-        let mut rows = 0;
-        while checkpoint.is_some() && !context.shutdown.is_cancelled() {
-            let mut tx = inner.db.begin_maintenance().await?;
-            let deleted = store::delete_audit_rows(&mut tx, before, BATCH).await?;
-            tx.commit().await?;
-            rows += deleted;
-            if deleted == 0 {
-                break;
-            }
+        if checkpoint.is_some() {
+            rows = self.in_batches(Old::Rows(Log::Audit, before), context).await?;
         }
-        let mut links = 0;
-        while !context.shutdown.is_cancelled() {
-            let mut tx = inner.db.begin_maintenance().await?;
-            let deleted = audit::forget_links(&mut tx, BATCH).await?;
-            tx.commit().await?;
-            links += deleted;
-            if deleted == 0 {
-                break;
-            }
-        }
+        let links = self.in_batches(Old::Links, context).await?;
         tracing::info!(partitions, rows, links, "old audit entries forgotten");
         Ok(())
     }
+
+    /// Deletes in transactions of their own until nothing is left or the program ends; answers how
+    /// many.
+    async fn in_batches(&self, old: Old, context: &JobContext) -> Result<u64, OpsError> {
+        let mut all = 0;
+        while !context.shutdown.is_cancelled() {
+            let mut tx = self.inner.db.begin_maintenance().await?;
+            let deleted = match old {
+                Old::Rows(log, before) => store::delete_rows(&mut tx, log, before, BATCH).await?,
+                Old::Links => audit::forget_links(&mut tx, BATCH).await?,
+            };
+            tx.commit().await?;
+            if deleted == 0 {
+                break;
+            }
+            all += deleted;
+        }
+        Ok(all)
+    }
+}
+
+/// What is deleted in batches.
+#[derive(Clone, Copy)]
+enum Old {
+    /// Rows of a log from before a moment.
+    Rows(Log, DateTime<Utc>),
+    /// Links of the audit chain whose entries are gone.
+    Links,
 }

@@ -9,6 +9,7 @@ mod kill_reservations;
 mod limits;
 mod load;
 mod matrix;
+mod nodes;
 mod packages;
 mod pages;
 mod routes;

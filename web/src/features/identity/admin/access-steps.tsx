@@ -2,14 +2,16 @@ import { Alert, Steps } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { AccessExplanation } from '@/api/types';
 import { StatusDot } from '@/components/status-dot';
+import { useAccessWords } from './access-words';
 import styles from './admin.module.css';
 
 const CHECKS = ['person', 'right', 'object'] as const;
 
-/** The verdict, and every step to it with what was looked at. The sentences are the server's own. */
+/** The verdict, and every step to it with what was looked at. */
 export function AccessSteps({ explanation }: { explanation: AccessExplanation }) {
   const { t } = useTranslation();
   const name = explanation.username;
+  const words = useAccessWords(name);
   const title = (check: string) => {
     const known = CHECKS.find((one) => one === check);
     return known ? t(`access.checks.${known}`) : check;
@@ -30,8 +32,8 @@ export function AccessSteps({ explanation }: { explanation: AccessExplanation })
           title: title(step.check),
           status: step.passed ? ('finish' as const) : ('error' as const),
           content: (
-            <div lang="en">
-              {step.detail}
+            <div>
+              {words.finding(step.finding)}
               {step.reasons.length > 0 && (
                 <ul className={styles.reasons}>
                   {step.reasons.map((reason) => (
@@ -39,7 +41,9 @@ export function AccessSteps({ explanation }: { explanation: AccessExplanation })
                       <StatusDot tone={reason.counts ? 'ok' : 'off'}>
                         {reason.counts ? t('access.counts') : t('access.countsNot')}
                       </StatusDot>
-                      <span>{reason.detail}</span>
+                      {words.reason(reason).map((sentence) => (
+                        <span key={sentence}>{sentence}</span>
+                      ))}
                     </li>
                   ))}
                 </ul>
