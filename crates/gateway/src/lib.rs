@@ -35,7 +35,7 @@ use lyceum_core::Clock;
 use lyceum_http::Outgoing;
 use lyceum_jobs::Jobs;
 use lyceum_llm::{LocalModels, ModelKind};
-use lyceum_store::{Db, Keyring};
+use lyceum_store::{Db, Keyring, Redis};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
@@ -84,17 +84,19 @@ pub(crate) const ORGANIZATION_PROVIDER: (&str, &str) = ("organization_provider",
 pub(crate) const USAGE_READ_ALL: (&str, &str) = ("usage", "read_all");
 
 /// Settings of the gateway.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct GatewaySettings {
     /// Calls per minute of one API key, or of one user in the browser; unlimited where `None`.
     pub requests_per_minute: Option<u32>,
     /// The largest body that `/v1` accepts, in bytes.
     pub max_body_bytes: usize,
+    /// What all nodes share; without it each limits and counts by itself.
+    pub redis: Option<Redis>,
 }
 
 impl Default for GatewaySettings {
     fn default() -> Self {
-        Self { requests_per_minute: None, max_body_bytes: 20 * 1024 * 1024 }
+        Self { requests_per_minute: None, max_body_bytes: 20 * 1024 * 1024, redis: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where everything is kept: the PostgreSQL pool and its acting-as transactions, the migrations,
 //! the audit log, encryption of secrets, the object store, the dictionary of the full-text indexes,
-//! and the private PostgreSQL cluster.
+//! the private PostgreSQL cluster, and the Redis that nodes may share.
 //!
 //! Invariants: no query runs outside a transaction that states who acts; the program never acts as
 //! a role that bypasses row-level security.
@@ -14,6 +14,7 @@ mod error;
 mod listen;
 mod migrate;
 mod objects;
+pub mod redis;
 mod segmenter;
 
 pub use acting::{current_client_ip, with_client_ip};
@@ -22,4 +23,5 @@ pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};
 pub use migrate::migrate;
 pub use objects::{ObjectError, Objects, StoredObject};
+pub use redis::{Redis, RedisError, RedisSettings};
 pub use segmenter::jieba;
