@@ -3,6 +3,7 @@
 
 mod audit_chain;
 mod audit_tampering;
+mod cache;
 mod catalogue;
 mod cluster;
 mod isolation;
