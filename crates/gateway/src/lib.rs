@@ -10,8 +10,11 @@
 //! - Who may use a provider is decided by `gateway.can_user_access_provider` in the database.
 //! - An unknown price is no price: the cost is then NULL, never 0.
 //! - The roll-ups are the ledger's sums at every moment; nothing else is written there.
-//! - A request or an answer is stored only where its model says so, redacted and sealed.
+//! - A request or an answer is stored only where its model says so, redacted and sealed. Answers that
+//!   are kept to be given again are kept for whoever asked, and only as long as model, provider and
+//!   price stay as they were.
 
+mod cache;
 mod calls;
 mod distributions;
 mod error;
@@ -39,6 +42,7 @@ use lyceum_store::{Db, Keyring, Redis};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
+pub use cache::Recall;
 pub use calls::{CallContext, MeteredStream};
 pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
@@ -49,6 +53,7 @@ pub use quotas::QuotaRefusal;
 pub use rollups::FoldUsage;
 pub use routes::Attempt;
 
+use cache::Answers;
 use calls::Http;
 use ledger::Ledger;
 use limits::Limits;
@@ -120,6 +125,7 @@ struct Inner {
     accounts: Accounts,
     live: Live,
     payloads: Payloads,
+    answers: Answers,
     settings: GatewaySettings,
 }
 
@@ -170,6 +176,7 @@ impl Gateway {
             accounts,
             live: Live::new(clock.now()),
             payloads: Payloads::start(db.clone(), keyring.clone(), clock.clone()),
+            answers: Answers::new(db.cache().clone()),
             db,
             keyring,
             outgoing,

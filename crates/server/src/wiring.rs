@@ -80,6 +80,9 @@ impl Platform {
         let kept = Kept::open(config, &database.db, &clock).await?;
         let keyring = kept.keyring.clone();
         let redis = redis(config).await?;
+        if let Some(redis) = redis.clone() {
+            database.db.cache().share(redis, keyring.clone());
+        }
         let engine = match config.engine.enabled {
             true => Some(LocalEngine::start(engine_config(config)?).await?),
             false => None,
@@ -97,6 +100,8 @@ impl Platform {
         tokio::spawn(async move { ops.run(stopping).await });
         let (db, stopping) = (database.db.clone(), platform.stopping.clone());
         tokio::spawn(async move { stopping.run_until_cancelled(keyring.follow(&db)).await });
+        let (db, stopping) = (database.db.clone(), platform.stopping.clone());
+        tokio::spawn(async move { stopping.run_until_cancelled(db.cache().follow(&db)).await });
         let (mut changes, gateway) = (platform.identity.changes(), platform.gateway.clone());
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
@@ -149,8 +154,7 @@ impl Platform {
             outgoing.clone(),
             identity_config(config)?,
         );
-        let settings =
-            GatewaySettings { redis: redis.clone(), ..GatewaySettings::default() };
+        let settings = GatewaySettings { redis: redis.clone(), ..GatewaySettings::default() };
         let gateway =
             Gateway::unregistered(db.clone(), keyring, outgoing, local, clock.clone(), settings);
         let parts = Parts {

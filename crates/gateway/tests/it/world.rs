@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::{Extension, Router};
+use futures::StreamExt as _;
 use lyceum_core::{Clock, Secret};
 use lyceum_gateway::{Gateway, GatewaySettings};
 use lyceum_http::{ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy};
@@ -87,6 +88,18 @@ impl World {
         let db = Db::connect(self.test.app_options(), 8).await.unwrap();
         let settings = GatewaySettings::default();
         node(db, &self.upstream.base_url, &self.keyring, settings, Clock::system()).await
+    }
+
+    /// The routes of another node that is told of changes, as the program sees to it.
+    pub async fn second_node(&self) -> Router {
+        let gateway = self.node().await;
+        let app = app_of(&gateway, &self.people);
+        let changes = self.test.db.notifications("lyceum_identity");
+        tokio::spawn(changes.for_each(move |_| {
+            gateway.forget_access();
+            futures::future::ready(())
+        }));
+        app
     }
 
     /// Makes a user whose token is their name.
@@ -259,7 +272,7 @@ impl World {
         let rows = sqlx::query(
             "SELECT requested_model, served_model, provider, purpose, prompt_tokens,
                     completion_tokens, cached_tokens, reasoning_tokens, cost::text AS cost,
-                    estimated, status, error_code, first_token_ms
+                    estimated, status, error_code, first_token_ms, cache_hit
              FROM gateway.usage_statistics ORDER BY created_at, id",
         )
         .fetch_all(&mut *tx)
@@ -280,6 +293,7 @@ impl World {
                 status: row.get("status"),
                 error_code: row.get("error_code"),
                 first_token_ms: row.get("first_token_ms"),
+                cache_hit: row.get("cache_hit"),
             })
             .collect()
     }
@@ -347,6 +361,7 @@ pub struct LedgerRow {
     pub status: String,
     pub error_code: Option<String>,
     pub first_token_ms: Option<i32>,
+    pub cache_hit: bool,
 }
 
 /// The data of all events of a stream.
