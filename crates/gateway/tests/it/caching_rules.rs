@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures::future::join_all;
+use lyceum_store::Redis;
+use lyceum_store::redis::cmd;
+use lyceum_testkit::RedisServer;
 use serde_json::{Value, json};
 
 use crate::caching::{CHAT, ask_at};
@@ -65,6 +68,39 @@ async fn what_is_taken_back_or_changed_on_one_node_is_not_answered_on_another() 
     assert_eq!(world.send("root", "POST", &given, give).await.0, StatusCode::OK);
     world.forget("ada");
     assert_eq!(ask_at(&other, "ada", CHAT, &body, "").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn nodes_share_their_answers_on_redis_and_do_without_it() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let mut server = RedisServer::start().await;
+    let other = world.sharing_node(&server).await;
+    let id = world.keeping("ada", "ok").await;
+    let redis = server.connect().await;
+    let body = question(CHAT, "ok", false);
+    let first = world.ask("ada", CHAT, &body, "").await;
+    assert_eq!(first.cache(), Some("miss"));
+    let mut keys = cmd("KEYS");
+    keys.arg(Redis::key("inference:*"));
+    let kept = async {
+        while redis.ask::<Vec<String>>(&keys).await.is_none_or(|keys| keys.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), kept).await.unwrap();
+    let out = ask_at(&other, "ada", CHAT, &body, "").await;
+    assert_eq!((out.cache(), &out.text), (Some("hit"), &first.text));
+    assert_eq!(world.upstream.calls(), 1);
+    // What was kept before a change is nobody's after it, also on Redis.
+    world.change_model("ada", &id, json!({"max_tokens": 50})).await;
+    assert_eq!(until_not_kept(&other, "ada", &body).await, StatusCode::OK);
+    server.kill();
+    let other_question = question(CHAT, "ok", true);
+    for expected in ["miss", "hit"] {
+        let out = world.ask("ada", CHAT, &other_question, "").await;
+        assert_eq!((out.status, out.cache()), (StatusCode::OK, Some(expected)));
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use lyceum_http::{ApiError, Authenticator, Caller, Credential, Outgoing, Outgoin
 use lyceum_llm::openai::{HttpSend, OpenAiClient};
 use lyceum_llm::{LlmError, LocalModel, LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring};
-use lyceum_testkit::{MockUpstream, TestDb, caller_with};
+use lyceum_testkit::{MockUpstream, RedisServer, TestDb, caller_with};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use tower::ServiceExt as _;
@@ -85,7 +85,10 @@ impl World {
 
     /// Another node of the same platform, its connections and its tasks its own.
     pub async fn node(&self) -> Gateway {
-        let db = Db::connect(self.test.app_options(), 8).await.unwrap();
+        self.node_on(Db::connect(self.test.app_options(), 8).await.unwrap()).await
+    }
+
+    async fn node_on(&self, db: Db) -> Gateway {
         let settings = GatewaySettings::default();
         node(db, &self.upstream.base_url, &self.keyring, settings, Clock::system()).await
     }
@@ -93,6 +96,19 @@ impl World {
     /// The routes of another node that is told of changes, as the program sees to it.
     pub async fn second_node(&self) -> Router {
         let gateway = self.node().await;
+        self.told(gateway)
+    }
+
+    /// Another node that shares what it keeps with the first by a Redis.
+    pub async fn sharing_node(&self, server: &RedisServer) -> Router {
+        let db = Db::connect(self.test.app_options(), 8).await.unwrap();
+        for db in [&self.test.db, &db] {
+            db.cache().share(server.connect().await, self.keyring.clone());
+        }
+        self.told(self.node_on(db).await)
+    }
+
+    fn told(&self, gateway: Gateway) -> Router {
         let app = app_of(&gateway, &self.people);
         let changes = self.test.db.notifications("lyceum_identity");
         tokio::spawn(changes.for_each(move |_| {

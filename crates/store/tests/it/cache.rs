@@ -19,7 +19,7 @@ async fn node(test: &TestDb) -> (Db, JoinHandle<()>) {
     (db, follower)
 }
 
-async fn until(condition: impl AsyncFn() -> bool) {
+pub async fn until(condition: impl AsyncFn() -> bool) {
     let waiting = async {
         while !condition().await {
             tokio::task::yield_now().await;

@@ -4,6 +4,7 @@
 mod audit_chain;
 mod audit_tampering;
 mod cache;
+mod cache_shared;
 mod catalogue;
 mod cluster;
 mod isolation;
