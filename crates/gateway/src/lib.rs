@@ -10,8 +10,11 @@
 //! - Who may use a provider is decided by `gateway.can_user_access_provider` in the database.
 //! - An unknown price is no price: the cost is then NULL, never 0.
 //! - The roll-ups are the ledger's sums at every moment; nothing else is written there.
-//! - A request or an answer is stored only where its model says so, redacted and sealed.
+//! - A request or an answer is stored only where its model says so, redacted and sealed. Answers that
+//!   are kept to be given again are kept for whoever asked, and only as long as model, provider and
+//!   price stay as they were.
 
+mod cache;
 mod calls;
 mod distributions;
 mod error;
@@ -35,10 +38,11 @@ use lyceum_core::Clock;
 use lyceum_http::Outgoing;
 use lyceum_jobs::Jobs;
 use lyceum_llm::{LocalModels, ModelKind};
-use lyceum_store::{Db, Keyring};
+use lyceum_store::{Db, Keyring, Redis};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
+pub use cache::Recall;
 pub use calls::{CallContext, MeteredStream};
 pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
@@ -49,6 +53,7 @@ pub use quotas::QuotaRefusal;
 pub use rollups::FoldUsage;
 pub use routes::Attempt;
 
+use cache::Answers;
 use calls::Http;
 use ledger::Ledger;
 use limits::Limits;
@@ -84,17 +89,19 @@ pub(crate) const ORGANIZATION_PROVIDER: (&str, &str) = ("organization_provider",
 pub(crate) const USAGE_READ_ALL: (&str, &str) = ("usage", "read_all");
 
 /// Settings of the gateway.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct GatewaySettings {
     /// Calls per minute of one API key, or of one user in the browser; unlimited where `None`.
     pub requests_per_minute: Option<u32>,
     /// The largest body that `/v1` accepts, in bytes.
     pub max_body_bytes: usize,
+    /// What all nodes share; without it each limits and counts by itself.
+    pub redis: Option<Redis>,
 }
 
 impl Default for GatewaySettings {
     fn default() -> Self {
-        Self { requests_per_minute: None, max_body_bytes: 20 * 1024 * 1024 }
+        Self { requests_per_minute: None, max_body_bytes: 20 * 1024 * 1024, redis: None }
     }
 }
 
@@ -118,6 +125,7 @@ struct Inner {
     accounts: Accounts,
     live: Live,
     payloads: Payloads,
+    answers: Answers,
     settings: GatewaySettings,
 }
 
@@ -168,6 +176,7 @@ impl Gateway {
             accounts,
             live: Live::new(clock.now()),
             payloads: Payloads::start(db.clone(), keyring.clone(), clock.clone()),
+            answers: Answers::new(db.cache().clone()),
             db,
             keyring,
             outgoing,

@@ -125,7 +125,7 @@ fn print_config(settings: &Settings) -> anyhow::Result<()> {
             let source = figment.find_metadata(&format!("{section}.{name}"));
             let source = source.map_or("default".into(), |metadata| metadata.name.clone());
             let value = match (section.as_str(), name.as_str()) {
-                ("database", "url") | ("mail", "password") | ("metrics", "token") => {
+                ("database" | "redis", "url") | ("mail", "password") | ("metrics", "token") => {
                     "\"***\"".to_owned()
                 }
                 _ => value.to_string(),

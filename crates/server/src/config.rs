@@ -17,6 +17,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// The database.
     pub database: DatabaseConfig,
+    /// What several nodes share beside it.
+    pub redis: RedisConfig,
     /// Where files are kept.
     pub storage: StorageConfig,
     /// The master key of everybody's secrets.
@@ -87,6 +89,23 @@ pub struct DatabaseConfig {
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self { url: None, max_connections: 24, binaries: None }
+    }
+}
+
+/// What several nodes share beside the database: exact rate limits, live counters and caches.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisConfig {
+    /// A Redis (6 or newer) or Valkey server: `redis://:password@host:6379/0`, `rediss://…` for TLS
+    /// or `unix:///path`. Without it each node limits and counts by itself.
+    pub url: Option<String>,
+    /// How long it may take for an answer, in milliseconds; then a call goes on without it.
+    pub timeout_ms: u64,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self { url: None, timeout_ms: 250 }
     }
 }
 

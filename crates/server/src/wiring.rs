@@ -19,7 +19,7 @@ use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{Knowledge, KnowledgeSettings, Parts};
 use lyceum_llm::LocalModels;
 use lyceum_ops::{Metrics, Ops, StatusSource, SystemLogEvents};
-use lyceum_store::{Db, Keyring, Objects};
+use lyceum_store::{Db, Keyring, Objects, Redis, RedisSettings};
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinHandle;
 use utoipa::openapi::OpenApi;
@@ -79,11 +79,15 @@ impl Platform {
     pub async fn start(config: &Config, database: &Database, clock: Clock) -> anyhow::Result<Self> {
         let kept = Kept::open(config, &database.db, &clock).await?;
         let keyring = kept.keyring.clone();
+        let redis = redis(config).await?;
+        if let Some(redis) = redis.clone() {
+            database.db.cache().share(redis, keyring.clone());
+        }
         let engine = match config.engine.enabled {
             true => Some(LocalEngine::start(engine_config(config)?).await?),
             false => None,
         };
-        let mut platform = Self::assemble(config, database.db.clone(), kept, engine, clock)?;
+        let mut platform = Self::assemble(config, database.db.clone(), redis, kept, engine, clock)?;
         platform.gateway.register_local_models().await?;
         if config.ledger.journal {
             let folder = config.storage.data_dir.join("ledger");
@@ -102,6 +106,8 @@ impl Platform {
         tokio::spawn(async move { ops.run(stopping).await });
         let (db, stopping) = (database.db.clone(), platform.stopping.clone());
         tokio::spawn(async move { stopping.run_until_cancelled(keyring.follow(&db)).await });
+        let (db, stopping) = (database.db.clone(), platform.stopping.clone());
+        tokio::spawn(async move { stopping.run_until_cancelled(db.cache().follow(&db)).await });
         let (mut changes, gateway) = (platform.identity.changes(), platform.gateway.clone());
         tokio::spawn(async move {
             while changes.changed().await.is_ok() {
@@ -128,12 +134,13 @@ impl Platform {
             signing: SigningKey::generate()?,
             objects: Objects::folder(&std::env::temp_dir())?,
         };
-        Self::assemble(&Config::default(), db, kept, None, Clock::system())
+        Self::assemble(&Config::default(), db, None, kept, None, Clock::system())
     }
 
     fn assemble(
         config: &Config,
         db: Db,
+        redis: Option<Redis>,
         kept: Kept,
         engine: Option<LocalEngine>,
         clock: Clock,
@@ -153,7 +160,7 @@ impl Platform {
             outgoing.clone(),
             identity_config(config)?,
         );
-        let settings = GatewaySettings::default();
+        let settings = GatewaySettings { redis: redis.clone(), ..GatewaySettings::default() };
         let gateway =
             Gateway::unregistered(db.clone(), keyring, outgoing, local, clock.clone(), settings);
         let parts = Parts {
@@ -168,11 +175,7 @@ impl Platform {
         let retriever = Arc::new(KnowledgeRetriever(knowledge.clone()));
         let settings = ChatSettings { node: config.server.node.clone(), ..ChatSettings::default() };
         let chat = Chat::new(db.clone(), gateway.clone(), Some(retriever), clock.clone(), settings);
-        let sources: Vec<Arc<dyn StatusSource>> = match &engine {
-            Some(engine) => vec![Arc::new(EngineStatus(engine.clone()))],
-            None => Vec::new(),
-        };
-        let ops = Ops::new(db, clock, env!("CARGO_PKG_VERSION"), sources);
+        let ops = Ops::new(db, clock, env!("CARGO_PKG_VERSION"), sources(&engine, redis));
         let (jobs, stopping) = (None, CancellationToken::new());
         Ok(Self { identity, gateway, knowledge, chat, ops, engine, jobs, stopping })
     }
@@ -288,6 +291,42 @@ fn knowledge_settings(config: &Config) -> KnowledgeSettings {
         max_file_bytes: config.knowledge.max_upload_mb * 1_000_000,
         ingest_concurrency: config.knowledge.concurrency,
         ..KnowledgeSettings::default()
+    }
+}
+
+/// The Redis that nodes share, where one is named.
+async fn redis(config: &Config) -> anyhow::Result<Option<Redis>> {
+    let Some(url) = config.redis.url.clone() else { return Ok(None) };
+    let patience = Duration::from_millis(config.redis.timeout_ms);
+    Ok(Some(Redis::connect(RedisSettings { url, patience }).await?))
+}
+
+/// The parts that tell how they are.
+fn sources(engine: &Option<LocalEngine>, redis: Option<Redis>) -> Vec<Arc<dyn StatusSource>> {
+    let mut sources: Vec<Arc<dyn StatusSource>> = Vec::new();
+    if let Some(engine) = engine {
+        sources.push(Arc::new(EngineStatus(engine.clone())));
+    }
+    if let Some(redis) = redis {
+        sources.push(Arc::new(RedisStatus(redis)));
+    }
+    sources
+}
+
+struct RedisStatus(Redis);
+
+#[async_trait]
+impl StatusSource for RedisStatus {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn status(&self) -> serde_json::Value {
+        serde_json::json!(self.0.status())
+    }
+
+    fn is_missed(&self) -> bool {
+        !self.0.is_up()
     }
 }
 

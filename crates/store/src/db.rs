@@ -4,7 +4,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::{StoreError, acting};
+use crate::{Cache, StoreError, acting};
 
 /// A transaction in which somebody acts.
 pub type Tx = Transaction<'static, Postgres>;
@@ -13,6 +13,7 @@ pub type Tx = Transaction<'static, Postgres>;
 #[derive(Clone, Debug)]
 pub struct Db {
     pool: PgPool,
+    cache: Cache,
 }
 
 impl Db {
@@ -38,7 +39,18 @@ impl Db {
                 })
             })
             .connect_lazy_with(options);
-        Self { pool }
+        Self { pool, cache: Cache::default() }
+    }
+
+    /// The same with this cache of what is in the database.
+    #[must_use]
+    pub fn with_cache(self, cache: Cache) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// What is remembered of what is in the database, or was made of it.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// The pool, for its figures and for listening; queries belong into a transaction below.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use sqlx::postgres::PgListener;
 
 use crate::Db;
@@ -8,14 +8,20 @@ use crate::Db;
 /// Pause before listening again after the connection failed; what is remembered is at most this old.
 const RETRY_AFTER: Duration = Duration::from_millis(900);
 
+/// What a listener hears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// From now on nothing is missed; what changed before was not heard.
+    Listening,
+    /// The payload of a notification.
+    Told(String),
+    /// The connection is gone: something may be missed until it listens again.
+    Lost,
+}
+
 impl Db {
-    /// What the database tells on `channel`, for ever: the payload of each notification, and `None`
-    /// where something may have been missed (at the start, and whenever the connection was lost), so
-    /// that nothing that is remembered holds any more. Keeps one connection of the pool.
-    pub fn notifications(
-        &self,
-        channel: &'static str,
-    ) -> impl Stream<Item = Option<String>> + use<> {
+    /// What the database tells on `channel`, for ever. Keeps one connection of the pool.
+    pub fn listen(&self, channel: &'static str) -> impl Stream<Item = Heard> + use<> {
         let pool = self.pool().clone();
         async_stream::stream! {
             loop {
@@ -23,16 +29,17 @@ impl Db {
                     Ok(listener) => listener,
                     Err(error) => {
                         tracing::warn!(%error, channel, "listening for changes failed");
-                        yield None;
+                        yield Heard::Lost;
                         tokio::time::sleep(RETRY_AFTER).await;
                         continue;
                     }
                 };
-                // What changed before the listening began was not heard.
-                yield None;
+                yield Heard::Listening;
                 loop {
                     match listener.try_recv().await {
-                        Ok(Some(notification)) => yield Some(notification.payload().to_owned()),
+                        Ok(Some(notification)) => {
+                            yield Heard::Told(notification.payload().to_owned());
+                        }
                         Ok(None) => break,
                         Err(error) => {
                             tracing::warn!(%error, channel, "listening for changes failed");
@@ -41,10 +48,23 @@ impl Db {
                     }
                 }
                 drop(listener);
-                yield None;
+                yield Heard::Lost;
                 tokio::time::sleep(RETRY_AFTER).await;
             }
         }
+    }
+
+    /// The same for those to whom it is one whether a connection began or ended: the payload of each
+    /// notification, and `None` where something may have been missed, so that nothing that is
+    /// remembered holds any more.
+    pub fn notifications(
+        &self,
+        channel: &'static str,
+    ) -> impl Stream<Item = Option<String>> + use<> {
+        self.listen(channel).map(|heard| match heard {
+            Heard::Told(payload) => Some(payload),
+            Heard::Listening | Heard::Lost => None,
+        })
     }
 }
 

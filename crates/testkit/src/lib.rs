@@ -5,10 +5,12 @@ mod database;
 pub mod measure;
 mod people;
 mod program;
+mod redis;
 mod server;
 mod upstream;
 
 pub use database::TestDb;
 pub use people::{admin, caller, caller_with, user};
 pub use program::{PASSWORD, ServerProcess, Session, http_client};
+pub use redis::RedisServer;
 pub use upstream::{MockUpstream, RecordedRequest};

@@ -171,6 +171,8 @@ export interface ModelInput extends Pick<PriceInput, 'input_price' | 'output_pri
   is_organization_default?: boolean;
   is_active?: boolean;
   log_payloads?: LogPayloads;
+  cache?: boolean;
+  cache_seconds?: number;
 }
 
 export function useSaveModel() {

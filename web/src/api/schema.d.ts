@@ -3486,6 +3486,16 @@ export interface components {
         };
         /** @description A model to be added to a provider. */
         CreateModel: {
+            /**
+             * @description Keeps its answers at `/v1` and gives them again to the same person who asks exactly the same;
+             *     it does not where absent.
+             */
+            cache?: boolean | null;
+            /**
+             * Format: int32
+             * @description For how many seconds, 1 to 86400; 600 where absent.
+             */
+            cache_seconds?: number | null;
             /** @description The same for tokens of the prompt that the provider had cached. */
             cached_input_price?: string | null;
             /** Format: int32 */
@@ -4733,6 +4743,16 @@ export interface components {
         ModelView: {
             /** @description Whether it can be called now. */
             available: boolean;
+            /**
+             * @description Whether answers at `/v1` are kept and given again, at no cost, to the same person who asks
+             *     exactly the same.
+             */
+            cache: boolean;
+            /**
+             * Format: int32
+             * @description For how many seconds.
+             */
+            cache_seconds: number;
             cached_input_price?: string | null;
             /** Format: int32 */
             context_length?: number | null;
@@ -6045,6 +6065,9 @@ export interface components {
         };
         /** @description Changes of a model. Absent members stay; `null` clears. */
         UpdateModel: {
+            cache?: boolean | null;
+            /** Format: int32 */
+            cache_seconds?: number | null;
             cached_input_price?: string | null;
             /** Format: int32 */
             context_length?: number | null;
@@ -6169,6 +6192,8 @@ export interface components {
              * @description Which attempt of the request, from 1 on; the attempts of one request share `request_id`.
              */
             attempt: number;
+            /** @description Whether the answer was kept of an earlier call: the tokens are that one's, and the cost is 0. */
+            cache_hit: boolean;
             /** Format: int64 */
             cached_tokens: number;
             /** Format: int64 */

@@ -2,10 +2,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lyceum_core::Problem as _;
-use lyceum_llm::{ChatEvent, LlmError, ModelKind, Usage};
+use lyceum_llm::{ChatEvent, FinishReason, LlmError, ModelKind, Usage};
 use rust_decimal::Decimal;
 
 use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
+use crate::cache::{Kept, Recording, Told};
 use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
 use crate::live::{Ended, Entry};
 use crate::payloads::Capture;
@@ -31,6 +32,8 @@ pub(crate) struct Meter {
     /// What it leaves for finding faults, where its model keeps that.
     capture: Option<Box<Capture>>,
     attempt: Attempt,
+    /// Told what becomes of the answer, where it is to be kept.
+    recording: Option<Recording>,
 }
 
 impl Meter {
@@ -68,6 +71,7 @@ impl Meter {
             attempt: i16::try_from(context.attempt.number()).unwrap_or(i16::MAX),
             route_id: context.attempt.route_id(),
             route: context.attempt.route().map(|route| route.name.clone()),
+            cache_hit: false,
         };
         Self {
             ledger,
@@ -83,6 +87,7 @@ impl Meter {
             entry: None,
             capture: None,
             attempt: context.attempt,
+            recording: context.recall.recording,
         }
     }
 
@@ -169,8 +174,33 @@ impl Meter {
             ChatEvent::Text(text) => self.text(text),
             ChatEvent::Reasoning(text) => self.reasoning(text),
             ChatEvent::ToolCall(call) => self.text(&call.arguments),
-            ChatEvent::Finished { usage, .. } => self.usage = usage.or(self.usage),
+            ChatEvent::Finished { reason, usage } => {
+                self.finished(reason);
+                self.usage = usage.or(self.usage);
+            }
         }
+    }
+
+    /// The model said why it ended.
+    pub(crate) fn finished(&self, reason: &FinishReason) {
+        if let Some(recording) = &self.recording {
+            recording.finished(reason);
+        }
+    }
+
+    /// The answer is one that was kept: nobody is asked, and nothing is spent. For finding faults
+    /// there is the call that it was made for.
+    pub(crate) fn recalled(&mut self, kept: &Kept) {
+        let Told { usage, estimated, served_model } = &kept.told;
+        match estimated {
+            true => self.estimate = *usage,
+            false => self.usage = Some(*usage),
+        }
+        if let Some(row) = &mut self.row {
+            row.cache_hit = true;
+            row.served_model.clone_from(served_model);
+        }
+        self.capture = None;
     }
 
     /// The provider's own count, as soon as it is known.
@@ -213,11 +243,16 @@ impl Meter {
         self.usage = usage.or(self.usage);
         let first_token = self.first_token_ms.and_then(|millis| u64::try_from(millis).ok());
         let latency = first_token.map_or_else(|| self.started.elapsed(), Duration::from_millis);
-        self.attempt.succeeded(latency);
-        match self.close(CallStatus::Completed, None) {
-            Some(receipt) => receipt.kept().await,
-            None => Ok(()),
+        if self.row.as_ref().is_some_and(|row| !row.cache_hit) {
+            self.attempt.succeeded(latency);
         }
+        if let Some(receipt) = self.close(CallStatus::Completed, None) {
+            receipt.kept().await?;
+        }
+        if let Some(recording) = &self.recording {
+            recording.recorded();
+        }
+        Ok(())
     }
 
     /// The call failed. Returns the error to report once the failure's row will not be lost.
@@ -243,10 +278,20 @@ impl Meter {
         row.completion_tokens = count(usage.completion_tokens);
         row.cached_tokens = count(usage.cached_tokens);
         row.reasoning_tokens = count(usage.reasoning_tokens);
-        row.cost = self.price.cost(self.kind, &usage).filter(|cost| *cost < max_cost());
+        row.cost = match row.cache_hit {
+            true => Some(Decimal::ZERO),
+            false => self.price.cost(self.kind, &usage).filter(|cost| *cost < max_cost()),
+        };
         row.latency_ms = millis(self.started);
         row.first_token_ms = self.first_token_ms;
-        let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
+        let tokens = match row.cache_hit {
+            true => 0,
+            false => usage.prompt_tokens.saturating_add(usage.completion_tokens),
+        };
+        if let Some(recording) = &self.recording {
+            let (estimated, served_model) = (row.estimated, row.served_model.clone());
+            recording.tell(Told { usage, estimated, served_model });
+        }
         let reserved = self.admission.take().and_then(|admission| admission.settle(tokens));
         if let Some(entry) = &self.entry {
             entry.ended(Ended { tokens, failed: status == CallStatus::Failed });

@@ -17,6 +17,7 @@ pub(crate) use meter::Meter;
 use tokens::tokens_of;
 pub(crate) use tokens::{forecast_of_body, prompt_of_body};
 
+use crate::cache::Recall;
 use crate::quotas::Forecast;
 use crate::routes::{Ask, Attempt, Needs};
 use crate::{Gateway, GatewayError, ModelConfig, Purpose};
@@ -41,6 +42,8 @@ pub struct CallContext {
     pub request_id: Uuid,
     /// Which attempt of the request it is, where a route asks.
     pub attempt: Attempt,
+    /// What the request says of kept answers; only `/v1` keeps any.
+    pub recall: Recall,
 }
 
 impl CallContext {
@@ -54,6 +57,7 @@ impl CallContext {
             message_id: None,
             request_id: lyceum_core::new_id(),
             attempt: Attempt::default(),
+            recall: Recall::default(),
         }
     }
 }

@@ -18,6 +18,10 @@ pub(super) fn count(row: &LedgerRow) {
         [provider, model, (name, value.to_owned())]
     };
     counter!("lyceum_gateway_calls_total", &with("status", row.status.as_str())).increment(1);
+    // A kept answer took no tokens, and says nothing of how fast anybody is.
+    if row.cache_hit {
+        return;
+    }
     for (kind, tokens) in [
         ("prompt", row.prompt_tokens),
         ("completion", row.completion_tokens),
@@ -80,6 +84,7 @@ mod tests {
             attempt: 1,
             route_id: None,
             route: None,
+            cache_hit: false,
         }
     }
 

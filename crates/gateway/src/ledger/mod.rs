@@ -113,6 +113,8 @@ pub(crate) struct LedgerRow {
     /// The route that asked, and its name at that time.
     pub(crate) route_id: Option<Uuid>,
     pub(crate) route: Option<String>,
+    /// Whether the answer was kept of an earlier call: nobody was asked.
+    pub(crate) cache_hit: bool,
 }
 
 /// What the ledger says of one call.

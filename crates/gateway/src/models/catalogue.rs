@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::store::{self, UsableRow};
 use super::{ModelConfig, Target};
+use crate::cache::Version;
 use crate::providers::{Account, SEALED_IN, request_members};
 use crate::routes::{self, ROUTE, Route};
 use crate::{Gateway, GatewayError, LogPayloads, Price};
@@ -222,6 +223,21 @@ fn config_of(
     available: bool,
 ) -> ModelConfig {
     let local = local.filter(|_| row.provider_config_id.is_none());
+    let price = match row.provider.as_str() {
+        "local" => Price::FREE,
+        _ => Price {
+            input: row.input_price,
+            output: row.output_price,
+            cached_input: row.cached_input_price,
+            embedding: row.embedding_price,
+        },
+    };
+    let version = || Version {
+        model: (row.id, row.updated_at),
+        provider: row.provider_config_id.zip(row.provider_updated_at),
+        price,
+    };
+    let cache = row.cache.then(|| version().caching(row.cache_seconds));
     let mut options = match kind {
         ModelKind::Chat => request_members(row.config.as_ref().and_then(Value::as_object)),
         ModelKind::Embedding => Map::new(),
@@ -244,17 +260,10 @@ fn config_of(
             .dimensions
             .or_else(|| local.and_then(|model| i32::try_from(model.dimensions?).ok())),
         options: Arc::new(options),
-        price: match row.provider.as_str() {
-            "local" => Price::FREE,
-            _ => Price {
-                input: row.input_price,
-                output: row.output_price,
-                cached_input: row.cached_input_price,
-                embedding: row.embedding_price,
-            },
-        },
+        price,
         provider: row.provider,
         log_payloads: LogPayloads::of(&row.log_payloads),
+        cache,
         available,
         target,
     }
@@ -276,6 +285,7 @@ fn route_config(row: UsableRow, route: Route) -> ModelConfig {
         options: Arc::default(),
         price: Price::default(),
         log_payloads: LogPayloads::Off,
+        cache: None,
         available: true,
         target: Target::Route(Arc::new(route)),
     }

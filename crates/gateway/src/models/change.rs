@@ -12,6 +12,7 @@ use super::RESERVED;
 use super::http::{CreateModel, ModelView, Prices, UpdateModel};
 use super::price_store;
 use super::store::{self, ListedRow, ModelValues, NewModel};
+use crate::cache::{MOST_SECONDS, USUAL_SECONDS};
 use crate::routes::ROUTE;
 use crate::{Gateway, GatewayError, LogPayloads, ORGANIZATION_PROVIDER, Price, fields, providers};
 
@@ -62,6 +63,8 @@ impl Gateway {
             dimensions: body.dimensions,
             options: options(body.options.unwrap_or_default())?,
             log_payloads: body.log_payloads.unwrap_or_default().as_str(),
+            cache: body.cache.unwrap_or_default(),
+            cache_seconds: cache_seconds(body.cache_seconds.unwrap_or(USUAL_SECONDS))?,
             created_by: user,
             now,
         };
@@ -233,6 +236,13 @@ fn temperature(value: f64) -> Result<Decimal, GatewayError> {
     Decimal::from_f64(value).map(|value| value.round_dp(3)).ok_or_else(out_of_range)
 }
 
+fn cache_seconds(value: i32) -> Result<i32, GatewayError> {
+    match value {
+        1..=MOST_SECONDS => Ok(value),
+        _ => Err(GatewayError::invalid("cache_seconds", "must be within 1 and 86400")),
+    }
+}
+
 fn options(options: Map<String, Value>) -> Result<Value, GatewayError> {
     if let Some(name) = options.keys().find(|name| RESERVED.contains(&name.as_str())) {
         return Err(GatewayError::invalid("options", format!("'{name}' cannot be set here")));
@@ -270,6 +280,8 @@ fn merged(row: &ListedRow, body: &UpdateModel) -> Result<ModelValues, GatewayErr
             None => row.options.clone(),
         },
         log_payloads: body.log_payloads.unwrap_or(LogPayloads::of(&row.log_payloads)).as_str(),
+        cache: body.cache.unwrap_or(row.cache),
+        cache_seconds: cache_seconds(body.cache_seconds.unwrap_or(row.cache_seconds))?,
         is_active: body.is_active.unwrap_or(row.is_active),
     })
 }

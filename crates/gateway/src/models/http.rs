@@ -95,6 +95,11 @@ pub(crate) struct ModelView {
     options: Value,
     /// Which calls leave their request and answer, without secrets, for finding faults.
     log_payloads: LogPayloads,
+    /// Whether answers at `/v1` are kept and given again, at no cost, to the same person who asks
+    /// exactly the same.
+    cache: bool,
+    /// For how many seconds.
+    cache_seconds: i32,
     /// Whether it is what the caller gets where no model is named.
     is_default: bool,
     /// Whether it is the organisation's default.
@@ -150,6 +155,8 @@ impl ModelView {
             dimensions: row.dimensions,
             options: row.options,
             log_payloads: LogPayloads::of(&row.log_payloads),
+            cache: row.cache,
+            cache_seconds: row.cache_seconds,
             is_organization_default: row.is_organization_default,
             is_active: row.is_active,
             editable,
@@ -189,6 +196,11 @@ pub(crate) struct CreateModel {
     /// Which calls leave their request and answer, without secrets, for finding faults; none where
     /// absent.
     pub(super) log_payloads: Option<LogPayloads>,
+    /// Keeps its answers at `/v1` and gives them again to the same person who asks exactly the same;
+    /// it does not where absent.
+    pub(super) cache: Option<bool>,
+    /// For how many seconds, 1 to 86400; 600 where absent.
+    pub(super) cache_seconds: Option<i32>,
     /// Makes it the caller's default of its kind.
     pub(super) is_default: Option<bool>,
     /// US dollars per 1,000,000 tokens of the prompt; unknown where absent.
@@ -226,6 +238,8 @@ pub(crate) struct UpdateModel {
     #[schema(value_type = Option<Object>)]
     pub(super) options: Option<Map<String, Value>>,
     pub(super) log_payloads: Option<LogPayloads>,
+    pub(super) cache: Option<bool>,
+    pub(super) cache_seconds: Option<i32>,
     pub(super) is_active: Option<bool>,
     /// Whether it is the caller's default of its kind. Anybody may set it who may use the model.
     pub(super) is_default: Option<bool>,
@@ -264,6 +278,8 @@ impl UpdateModel {
             || self.dimensions.is_some()
             || self.options.is_some()
             || self.log_payloads.is_some()
+            || self.cache.is_some()
+            || self.cache_seconds.is_some()
             || self.is_active.is_some()
     }
 

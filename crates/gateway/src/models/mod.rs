@@ -25,6 +25,7 @@ pub(crate) use change::check_editable;
 pub(crate) use http::{Kind, router};
 pub(crate) use local::register as register_local;
 
+use crate::cache::Caching;
 use crate::routes::Route;
 use crate::{GatewayError, LogPayloads, Price};
 
@@ -59,6 +60,8 @@ pub struct ModelConfig {
     pub available: bool,
     /// Which calls leave their request and answer for finding faults.
     pub log_payloads: LogPayloads,
+    /// How its answers are kept, if they are.
+    pub(crate) cache: Option<Caching>,
     pub(crate) target: Target,
 }
 

@@ -19,6 +19,10 @@ pub(super) struct UsableRow {
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
     pub(super) log_payloads: String,
+    pub(super) cache: bool,
+    pub(super) cache_seconds: i32,
+    pub(super) updated_at: DateTime<Utc>,
+    pub(super) provider_updated_at: Option<DateTime<Utc>>,
     pub(super) is_default: bool,
     pub(super) chosen: bool,
     pub(super) base_url: Option<String>,
@@ -41,6 +45,8 @@ pub(super) async fn usable(
         UsableRow,
         r#"SELECT m.id, m.provider, m.provider_config_id, m.name, m.model, m.kind, m.max_tokens,
                   m.temperature, m.context_length, m.dimensions, m.options, m.log_payloads,
+                  m.cache, m.cache_seconds, m.updated_at,
+                  pc.updated_at AS "provider_updated_at?",
                   m.is_default, d.user_id IS NOT NULL AS "chosen!",
                   pc.base_url AS "base_url?", pc.encrypted_key AS "encrypted_key?",
                   pc.key_id AS "key_id?", pc.config AS "config?",
@@ -88,6 +94,8 @@ pub(super) struct ListedRow {
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
     pub(super) log_payloads: String,
+    pub(super) cache: bool,
+    pub(super) cache_seconds: i32,
     pub(super) is_organization_default: bool,
     pub(super) is_active: bool,
     pub(super) usable: bool,
@@ -110,7 +118,8 @@ pub(super) async fn list(
         r#"SELECT m.id, m.name, m.provider, m.provider_config_id,
                   pc.name AS "provider_config_name?", m.owner_id, m.model, m.kind, m.max_tokens,
                   m.temperature, m.context_length, m.dimensions, m.options,
-                  m.log_payloads, m.is_default AS is_organization_default, m.is_active,
+                  m.log_payloads, m.cache, m.cache_seconds,
+                  m.is_default AS is_organization_default, m.is_active,
                   p.is_active AND m.is_active AND (m.provider_config_id IS NULL
                     OR pc.is_active AND gateway.can_user_access_provider($1, pc.id)) AS "usable!",
                   price.input_price AS "input_price?", price.output_price AS "output_price?",
@@ -154,6 +163,8 @@ pub(super) struct NewModel {
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
     pub(super) log_payloads: &'static str,
+    pub(super) cache: bool,
+    pub(super) cache_seconds: i32,
     pub(super) created_by: Uuid,
     pub(super) now: DateTime<Utc>,
 }
@@ -165,8 +176,9 @@ pub(super) async fn insert(
     sqlx::query!(
         "INSERT INTO gateway.ai_model_configs
            (id, provider, provider_config_id, owner_id, name, model, kind, max_tokens, temperature,
-            context_length, dimensions, options, log_payloads, created_by, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)",
+            context_length, dimensions, options, log_payloads, cache, cache_seconds, created_by,
+            created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)",
         new.id,
         new.provider,
         new.provider_config_id,
@@ -180,6 +192,8 @@ pub(super) async fn insert(
         new.dimensions,
         new.options,
         new.log_payloads,
+        new.cache,
+        new.cache_seconds,
         new.created_by,
         new.now,
     )
@@ -198,6 +212,8 @@ pub(super) struct ModelValues {
     pub(super) dimensions: Option<i32>,
     pub(super) options: Value,
     pub(super) log_payloads: &'static str,
+    pub(super) cache: bool,
+    pub(super) cache_seconds: i32,
     pub(super) is_active: bool,
 }
 
@@ -210,7 +226,8 @@ pub(super) async fn update(
     let done = sqlx::query!(
         "UPDATE gateway.ai_model_configs
          SET name = $3, model = $4, max_tokens = $5, temperature = $6, context_length = $7,
-             dimensions = $8, options = $9, is_active = $10, log_payloads = $11
+             dimensions = $8, options = $9, is_active = $10, log_payloads = $11,
+             cache = $12, cache_seconds = $13
          WHERE id = $1 AND (owner_id = $2 OR owner_id IS NULL) AND deleted_at IS NULL",
         id,
         user,
@@ -223,6 +240,8 @@ pub(super) async fn update(
         values.options,
         values.is_active,
         values.log_payloads,
+        values.cache,
+        values.cache_seconds,
     )
     .execute(connection)
     .await?;

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use lyceum_core::Secret;
 use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ProblemDocument};
+use lyceum_store::cache::PROVIDERS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -11,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::store;
+use super::store::{self, ProviderRow};
 use crate::{Gateway, GatewayError, ProviderRead, ProviderWrite};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
@@ -193,8 +194,13 @@ async fn list_provider_catalogue(
     State(gateway): State<Gateway>,
     allow: Allow<ProviderRead>,
 ) -> Result<Json<ProviderCatalogue>, ApiError> {
-    let mut tx = gateway.inner.db.begin_as(allow.caller.user_id).await?;
-    let rows = store::catalogue(&mut tx).await?;
+    let db = &gateway.inner.db;
+    // The same for everybody.
+    let rows = async {
+        let mut tx = db.begin_as(allow.caller.user_id).await?;
+        store::catalogue(&mut tx).await
+    };
+    let rows: Vec<ProviderRow> = db.cache().read_through(&PROVIDERS.only(), rows).await?;
     let items = rows.into_iter().map(|row| CatalogueEntry {
         name: row.name,
         display_name: row.display_name,

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use lyceum_store::StoreError;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -7,6 +8,7 @@ use uuid::Uuid;
 use crate::GatewayError;
 
 /// A kind of provider.
+#[derive(Serialize, Deserialize)]
 pub(super) struct ProviderRow {
     pub(super) name: String,
     pub(super) display_name: String,

@@ -23,7 +23,7 @@ use crate::{Gateway, GatewayError, UsageRead};
 /// Calls in one part of the file.
 const PART: i64 = 1000;
 
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "created_at",
     "id",
     "user_id",
@@ -46,6 +46,7 @@ const COLUMNS: [&str; 22] = [
     "first_token_ms",
     "conversation_id",
     "request_id",
+    "cache_hit",
 ];
 
 /// The form of an export.
@@ -245,6 +246,7 @@ fn cells(row: CallRow) -> [String; COLUMNS.len()] {
         shown(row.first_token_ms),
         shown(row.conversation_id),
         row.request_id.to_string(),
+        row.cache_hit.to_string(),
     ]
 }
 

@@ -156,6 +156,8 @@ pub(super) struct UsageCall {
     /// Its name at that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
+    /// Whether the answer was kept of an earlier call: the tokens are that one's, and the cost is 0.
+    cache_hit: bool,
 }
 
 impl From<CallRow> for UsageCall {
@@ -188,6 +190,7 @@ impl From<CallRow> for UsageCall {
             attempt: row.attempt,
             route_id: row.route_id,
             route: row.route,
+            cache_hit: row.cache_hit,
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) struct CallRow {
     pub(super) attempt: i16,
     pub(super) route_id: Option<Uuid>,
     pub(super) route: Option<String>,
+    pub(super) cache_hit: bool,
 }
 
 const CALL: &str = "SELECT s.*, u.username::text AS username

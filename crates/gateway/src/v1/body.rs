@@ -107,6 +107,11 @@ impl Body {
         }
     }
 
+    /// All members as they came, in the order of their names.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, raw)| (name.as_str(), raw.get()))
+    }
+
     /// A member as it came.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|raw| raw.get())

@@ -12,6 +12,7 @@ use lyceum_llm::surface::Head;
 
 use super::body::Body;
 use super::form::Form;
+use super::kept::{Found, Sought, keep};
 use super::{Failure, describe};
 use crate::calls::{Meter, Notice, forecast_of_body};
 use crate::limits::Dialect;
@@ -37,9 +38,18 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Answers, whatever the surface and the provider: the request is passed on as it came where
-    /// the provider speaks the surface's own form, and translated otherwise.
-    pub(super) async fn answer(self, ask: Ask) -> Result<Response, Failure> {
+    /// Answers, whatever the surface and the provider: with what is kept of an earlier answer, else
+    /// by asking.
+    pub(super) async fn answer(mut self, ask: Ask) -> Result<Response, Failure> {
+        match self.find(Sought::from(&ask)).await? {
+            Found::Answer(response) => Ok(response),
+            Found::Nothing(place) => keep(place, self.ask_model(ask).await).await,
+        }
+    }
+
+    /// Asks: the request is passed on as it came where the provider speaks the surface's own form,
+    /// and translated otherwise.
+    async fn ask_model(self, ask: Ask) -> Result<Response, Failure> {
         match (&self.model.target, ask.form) {
             (Target::OpenAi(client), Form::Chat { .. } | Form::Completions { .. }) => {
                 self.forward(client, ask).await

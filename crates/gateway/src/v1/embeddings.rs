@@ -8,8 +8,9 @@ use serde::de::IgnoredAny;
 
 use super::body::Body;
 use super::call::Call;
+use super::kept::{Found, Sought, keep};
 use super::routed::{Question, routed};
-use super::{Asker, Failure, context, describe, read_request};
+use super::{Failure, describe, read_request};
 use crate::limits::Dialect;
 use crate::models::Target;
 use crate::routes::{Needs, Route};
@@ -39,13 +40,14 @@ pub(super) async fn create_embedding(
     State(gateway): State<Gateway>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (Asker { caller, pinned }, body) = read_request(&gateway, request).await?;
+    let (asker, body) = read_request(&gateway, request).await?;
     let model = body.model()?;
     if !body.has("input") {
         return Err(Failure::bad_request("missing_field", "'input' is required."));
     }
-    let model = gateway.catalogue(caller.user_id).await?.by_name(&model, ModelKind::Embedding)?;
-    routed(&gateway, context(&caller), &model, pinned, Texts(body)).await
+    let catalogue = gateway.catalogue(asker.caller.user_id).await?;
+    let model = catalogue.by_name(&model, ModelKind::Embedding)?;
+    routed(&gateway, asker.context(), &model, asker.pinned, Texts(body)).await
 }
 
 /// Texts to be embedded.
@@ -67,15 +69,24 @@ impl Question for Texts {
         context: CallContext,
         model: &ModelConfig,
     ) -> Result<Response, Failure> {
-        let Self(mut body) = self;
-        match &model.target {
-            Target::OpenAi(client) => {
-                body.aim_at(model)?;
-                let dialect = Dialect::OpenAi;
-                Call { gateway, context, model, dialect }.embeddings(client, body).await
-            }
-            _ => translated(gateway, context, model, &body).await,
+        let Self(body) = self;
+        let mut call = Call { gateway, context, model, dialect: Dialect::OpenAi };
+        let sought = Sought { surface: "embeddings", body: &body, streamed: false, headers: &[] };
+        match call.find(sought).await? {
+            Found::Answer(response) => Ok(response),
+            Found::Nothing(place) => keep(place, embed(call, body).await).await,
         }
+    }
+}
+
+/// Passed on to those who speak the form, and translated for the others.
+async fn embed(call: Call<'_>, mut body: Body) -> Result<Response, Failure> {
+    match &call.model.target {
+        Target::OpenAi(client) => {
+            body.aim_at(call.model)?;
+            call.embeddings(client, body).await
+        }
+        _ => translated(call.gateway, call.context, call.model, &body).await,
     }
 }
 

@@ -167,6 +167,9 @@ impl Call<'_> {
         meter.served_by(glance.model.as_deref().unwrap_or_default());
         for choice in glance.choices.iter().flatten() {
             meter.text(choice.words());
+            if let Some(reason) = &choice.finish_reason {
+                meter.finished(reason);
+            }
         }
         meter.complete(usage).await?;
         Ok(self.document(answer, &notice))
@@ -355,7 +358,10 @@ impl Relay {
                 self.meter.text(&call.function.arguments);
                 more = true;
             }
-            ends |= choice.finish_reason.is_some();
+            if let Some(reason) = &choice.finish_reason {
+                self.meter.finished(reason);
+                ends = true;
+            }
         }
         self.ended |= ends;
         // The closing usage is ours; the caller gets it if they asked for it.

@@ -14,6 +14,7 @@ mod embeddings;
 mod failure;
 mod form;
 mod forward;
+mod kept;
 mod list;
 mod messages;
 mod relay;
@@ -31,6 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::cache::{Recall, Wish};
 use crate::calls::Notice;
 use crate::limits::Dialect;
 use crate::routes::{Needs, Route};
@@ -103,10 +105,18 @@ impl Pinned {
     }
 }
 
-/// Who asks, and of which target.
+/// Who asks, of which target, and whether for a new answer.
 struct Asker {
     caller: Caller,
     pinned: Pinned,
+    wish: Wish,
+}
+
+impl Asker {
+    fn context(&self) -> CallContext {
+        let recall = Recall { wish: self.wish, recording: None };
+        CallContext { recall, ..context(&self.caller) }
+    }
 }
 
 /// Splits a request into who asks and its body.
@@ -114,9 +124,10 @@ async fn read_request(gateway: &Gateway, request: Request) -> Result<(Asker, bod
     let (mut parts, body) = request.into_parts();
     let Admitted(caller) = Admitted::from_request_parts(&mut parts, &()).await?;
     let pinned = Pinned::from_request_parts(&mut parts, &()).await?;
+    let wish = Wish::of(&parts.headers);
     let limit = gateway.inner.settings.max_body_bytes;
     let body = body::read(&parts.headers, body, limit).await?;
-    Ok((Asker { caller, pinned }, body))
+    Ok((Asker { caller, pinned, wish }, body))
 }
 
 /// Has the model that is named answer, or, where that is a route, one of its targets.
@@ -126,10 +137,9 @@ async fn answer(
     dialect: Dialect,
     ask: Ask,
 ) -> Result<Response, Failure> {
-    let Asker { caller, pinned } = asker;
-    let catalogue = gateway.catalogue(caller.user_id).await?;
+    let catalogue = gateway.catalogue(asker.caller.user_id).await?;
     let model = catalogue.by_name(&ask.body.model()?, ModelKind::Chat)?;
-    routed(gateway, context(&caller), &model, pinned, Asked { dialect, ask }).await
+    routed(gateway, asker.context(), &model, asker.pinned, Asked { dialect, ask }).await
 }
 
 /// Something asked in one of the surfaces' forms.

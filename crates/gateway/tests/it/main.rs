@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod caching;
+mod caching_rules;
 mod calls;
 mod distributions;
 mod journal;

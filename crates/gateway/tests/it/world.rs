@@ -8,13 +8,14 @@ use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::{Extension, Router};
+use futures::StreamExt as _;
 use lyceum_core::{Clock, Secret};
 use lyceum_gateway::{Gateway, GatewaySettings};
 use lyceum_http::{ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy};
 use lyceum_llm::openai::{HttpSend, OpenAiClient};
 use lyceum_llm::{LlmError, LocalModel, LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring};
-use lyceum_testkit::{MockUpstream, TestDb, caller_with};
+use lyceum_testkit::{MockUpstream, RedisServer, TestDb, caller_with};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use tower::ServiceExt as _;
@@ -84,9 +85,37 @@ impl World {
 
     /// Another node of the same platform, its connections and its tasks its own.
     pub async fn node(&self) -> Gateway {
-        let db = Db::connect(self.test.app_options(), 8).await.unwrap();
+        self.node_on(Db::connect(self.test.app_options(), 8).await.unwrap()).await
+    }
+
+    async fn node_on(&self, db: Db) -> Gateway {
         let settings = GatewaySettings::default();
         node(db, &self.upstream.base_url, &self.keyring, settings, Clock::system()).await
+    }
+
+    /// The routes of another node that is told of changes, as the program sees to it.
+    pub async fn second_node(&self) -> Router {
+        let gateway = self.node().await;
+        self.told(gateway)
+    }
+
+    /// Another node that shares what it keeps with the first by a Redis.
+    pub async fn sharing_node(&self, server: &RedisServer) -> Router {
+        let db = Db::connect(self.test.app_options(), 8).await.unwrap();
+        for db in [&self.test.db, &db] {
+            db.cache().share(server.connect().await, self.keyring.clone());
+        }
+        self.told(self.node_on(db).await)
+    }
+
+    fn told(&self, gateway: Gateway) -> Router {
+        let app = app_of(&gateway, &self.people);
+        let changes = self.test.db.notifications("lyceum_identity");
+        tokio::spawn(changes.for_each(move |_| {
+            gateway.forget_access();
+            futures::future::ready(())
+        }));
+        app
     }
 
     /// Makes a user whose token is their name.
@@ -263,7 +292,7 @@ impl World {
         let rows = sqlx::query(
             "SELECT requested_model, served_model, provider, purpose, prompt_tokens,
                     completion_tokens, cached_tokens, reasoning_tokens, cost::text AS cost,
-                    estimated, status, error_code, first_token_ms
+                    estimated, status, error_code, first_token_ms, cache_hit
              FROM gateway.usage_statistics ORDER BY created_at, id",
         )
         .fetch_all(&mut *tx)
@@ -284,6 +313,7 @@ impl World {
                 status: row.get("status"),
                 error_code: row.get("error_code"),
                 first_token_ms: row.get("first_token_ms"),
+                cache_hit: row.get("cache_hit"),
             })
             .collect()
     }
@@ -351,6 +381,7 @@ pub struct LedgerRow {
     pub status: String,
     pub error_code: Option<String>,
     pub first_token_ms: Option<i32>,
+    pub cache_hit: bool,
 }
 
 /// The data of all events of a stream.

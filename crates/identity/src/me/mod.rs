@@ -9,6 +9,7 @@ use std::sync::Arc;
 use lyceum_core::{PermissionSet, Secret, new_id};
 use lyceum_http::Caller;
 use lyceum_store::audit::{self, AuditEntry};
+use lyceum_store::cache::PREFERENCES;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -69,7 +70,9 @@ impl Identity {
         let account = store::account(&mut tx, id, self.clock().now()).await?;
         let account = account.ok_or(IdentityError::NotFound("user"))?;
         let roles = user::store::roles_of(&mut tx, id).await?;
-        let preferences = store::preferences(&mut tx, id).await?;
+        let preferences = store::preferences(&mut tx, id);
+        let preferences =
+            self.db().cache().read_through(&PREFERENCES.of_id(id), preferences).await?;
         let permissions = permissions.unwrap_or_else(|| {
             let rows: Vec<Value> = roles.iter().map(|role| role.permissions.clone()).collect();
             Arc::new(permission_set(&rows))
@@ -184,6 +187,9 @@ impl Identity {
                 return Err(IdentityError::TooMany { what: "preferences", limit });
             }
         }
-        tx.commit().await.map_err(IdentityError::from)
+        tx.commit().await.map_err(IdentityError::from)?;
+        // The database tells every node; here it has to be known before the answer.
+        self.db().cache().remove(&PREFERENCES.of_id(caller.user_id)).await;
+        Ok(())
     }
 }

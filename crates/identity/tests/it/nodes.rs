@@ -114,3 +114,42 @@ async fn what_ended_long_ago_is_purged() {
     // One session, and what one failed attempt counted against.
     assert_eq!(app.identity.purge_expired().await.unwrap(), 1 + 3);
 }
+
+#[tokio::test]
+async fn preferences_are_remembered_until_they_change_on_any_node() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let db = app.test.db.clone();
+    let following = db.clone();
+    let follower = tokio::spawn(async move { following.cache().follow(&following).await });
+    let hears = async {
+        while !db.cache().hears() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), hears).await.unwrap();
+    let path = "/api/v1/me/preferences/theme";
+    for value in ["dark", "light"] {
+        root.put(path, json!({ "value": value })).await.expect(204);
+        let me = root.get("/api/v1/me").await.expect(200);
+        assert_eq!(me["preferences"], json!({ "theme": value }));
+    }
+    // Past every node, and told all the same.
+    let mut tx = db.begin_maintenance().await.unwrap();
+    sqlx::query("UPDATE identity.user_preferences SET value = '\"blue\"'")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(
+        root.get("/api/v1/me").await.expect(200)["preferences"],
+        json!({ "theme": "light" })
+    );
+    tx.commit().await.unwrap();
+    let changed = async {
+        while root.get("/api/v1/me").await.expect(200)["preferences"]["theme"] != "blue" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), changed).await.expect("it was not told");
+    follower.abort();
+}

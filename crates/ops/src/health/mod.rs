@@ -29,6 +29,8 @@ pub(crate) struct Readiness {
     ready: bool,
     /// Whether the database answers.
     database: bool,
+    /// Parts that are away and that the program does without, such as `redis`.
+    missing: Vec<&'static str>,
 }
 
 /// Tells that the program lives; asks nothing of anything else.
@@ -44,10 +46,15 @@ pub(crate) async fn get_health() -> Json<Health> {
 pub(crate) async fn get_readiness(State(ops): State<Ops>) -> Response {
     let database = matches!(tokio::time::timeout(PATIENCE, ops.ping()).await, Ok(Ok(())));
     let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready: database, database })).into_response()
+    (status, Json(Readiness { ready: database, database, missing: ops.missing() })).into_response()
 }
 
 impl Ops {
+    fn missing(&self) -> Vec<&'static str> {
+        let missed = self.inner.sources.iter().filter(|source| source.is_missed());
+        missed.map(|source| source.name()).collect()
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.db.begin_maintenance().await?.rollback().await?;
         Ok(())

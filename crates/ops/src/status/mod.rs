@@ -28,6 +28,11 @@ pub trait StatusSource: Send + Sync + 'static {
 
     /// Its state as JSON, without secrets and soon.
     async fn status(&self) -> Value;
+
+    /// Whether it is away at this moment and the program does without it; known from memory.
+    fn is_missed(&self) -> bool {
+        false
+    }
 }
 
 /// The state of the platform.

@@ -17,6 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use chrono::{DateTime, Utc};
 use lyceum_core::{Clock, Secret};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::StoreError;
 use cipher::Key;
@@ -112,10 +113,10 @@ impl Keys {
         key_id: &str,
         table: &str,
         row: Uuid,
-        secret: &Secret,
+        plain: &[u8],
     ) -> Result<Sealed, CryptoError> {
         let key = self.all.get(key_id).ok_or_else(|| CryptoError::UnknownKey(key_id.to_owned()))?;
-        let bytes = key.seal(table, row, secret.expose().as_bytes())?;
+        let bytes = key.seal(table, row, plain)?;
         Ok(Sealed { key_id: key_id.to_owned(), bytes })
     }
 }
@@ -146,11 +147,20 @@ impl Keyring {
 
     /// Seals `secret` for one column of one row; it opens nowhere else.
     pub fn seal(&self, table: &str, row: Uuid, secret: &Secret) -> Result<Sealed, CryptoError> {
+        self.seal_bytes(table, row, secret.expose().as_bytes())
+    }
+
+    pub(crate) fn seal_bytes(
+        &self,
+        table: &str,
+        row: Uuid,
+        plain: &[u8],
+    ) -> Result<Sealed, CryptoError> {
         let now = self.clock.now();
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let (_, id) =
             keys.active.iter().rfind(|(from, _)| *from <= now).ok_or(CryptoError::Seal)?;
-        keys.seal_with(id, table, row, secret)
+        keys.seal_with(id, table, row, plain)
     }
 
     fn seal_with(
@@ -161,19 +171,28 @@ impl Keyring {
         secret: &Secret,
     ) -> Result<Sealed, CryptoError> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.seal_with(key_id, table, row, secret)
+        keys.seal_with(key_id, table, row, secret.expose().as_bytes())
     }
 
     /// Opens what [`Keyring::seal`] made for the same place.
     pub fn open(&self, table: &str, row: Uuid, sealed: &Sealed) -> Result<Secret, CryptoError> {
+        let opened = self.open_bytes(table, row, sealed)?;
+        let text = std::str::from_utf8(&opened).map_err(|_| CryptoError::Refused)?;
+        Ok(Secret::new(text))
+    }
+
+    pub(crate) fn open_bytes(
+        &self,
+        table: &str,
+        row: Uuid,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let key = keys
             .all
             .get(&sealed.key_id)
             .ok_or_else(|| CryptoError::UnknownKey(sealed.key_id.clone()))?;
-        let opened = key.open(table, row, &sealed.bytes)?;
-        let text = std::str::from_utf8(&opened).map_err(|_| CryptoError::Refused)?;
-        Ok(Secret::new(text))
+        key.open(table, row, &sealed.bytes)
     }
 }
 

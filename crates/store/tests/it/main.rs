@@ -3,6 +3,8 @@
 
 mod audit_chain;
 mod audit_tampering;
+mod cache;
+mod cache_shared;
 mod catalogue;
 mod cluster;
 mod isolation;

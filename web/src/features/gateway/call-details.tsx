@@ -48,6 +48,7 @@ export function CallDetails({ id }: { id: string }) {
                   ? [{ key: 'reasoning', label: t('spend.reasoningTokens'), children: format.number(call.reasoning_tokens) }]
                   : []),
                 { key: 'counted', label: t('usage.counted'), children: call.estimated ? t('usage.estimated') : t('usage.reported') },
+                ...(call.cache_hit ? [{ key: 'cache', label: t('answerCache.answer'), children: t('answerCache.hitHint') }] : []),
                 { key: 'cost', label: t('usage.cost'), children: format.cost(call.cost) },
                 { key: 'first', label: t('usage.firstToken'), children: format.duration(call.first_token_ms) },
                 { key: 'latency', label: t('usage.latency'), children: format.duration(call.latency_ms) },

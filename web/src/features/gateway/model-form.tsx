@@ -6,6 +6,7 @@ import type { Model } from '@/api/types';
 import { useFormErrors } from '@/lib/use-form-errors';
 import { useDescribe } from '@/lib/use-describe';
 import styles from './gateway.module.css';
+import { CacheField } from './cache-field';
 import { PayloadField } from './payload-field';
 
 interface ModelFormProps {
@@ -59,6 +60,8 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
           max_tokens: model?.max_tokens ?? undefined,
           temperature: model?.temperature ?? undefined,
           log_payloads: model?.log_payloads ?? 'off',
+          cache: model?.cache ?? false,
+          cache_seconds: model?.cache_seconds ?? 600,
           is_default: model?.is_default ?? false,
         }}
       >
@@ -110,6 +113,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
             ))}
           </div>
         )}
+        <CacheField />
         <PayloadField />
         <Form.Item name="is_default" valuePropName="checked">
           <Checkbox>{t('models.makeDefault')}</Checkbox>

@@ -101,6 +101,7 @@ function ModelTable({ models, onEdit, onPrices }: ModelTableProps) {
           <strong>
             {model.name} {model.is_default && <Tag>{t('prices.myDefault')}</Tag>}
             {model.is_organization_default && <Tag>{t('prices.organizationDefault')}</Tag>}
+            {model.cache && <Tag>{t('answerCache.on')}</Tag>}
             {model.log_payloads !== 'off' && <Tag color="warning">{t(`payloads.on.${model.log_payloads}`)}</Tag>}
           </strong>
           {model.provider !== 'route' && <code>{model.model}</code>}

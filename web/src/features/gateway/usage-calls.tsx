@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Button, Drawer, Select, type TableColumnsType } from 'antd';
+import { Button, Drawer, Select, type TableColumnsType, Tag } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usageCallsQuery, type UsageFilter, type UsageRange } from '@/api/gateway';
@@ -78,7 +78,15 @@ function CallTable({ calls, onOpen }: { calls: UsageCall[]; onOpen: (id: string)
         return purpose ? t(`usage.purposes.${purpose}`) : value;
       },
     },
-    { title: t('usage.groups.model'), dataIndex: 'model' },
+    {
+      title: t('usage.groups.model'),
+      dataIndex: 'model',
+      render: (value: string, call) => (
+        <>
+          {value} {call.cache_hit && <Tag>{t('answerCache.hit')}</Tag>}
+        </>
+      ),
+    },
     {
       title: t('usage.tokens'),
       key: 'tokens',

@@ -176,6 +176,16 @@ export const traffic = {
     soFar: 'Tokens so far',
     running: 'Runs for',
   },
+  answerCache: {
+    label: 'Give the same answer again',
+    hint: 'To the same person who asks exactly the same at /v1, at no cost. Each answer is kept for a while.',
+    seconds: 'Keep for (seconds)',
+    range: 'Enter a whole number from 1 to 86,400.',
+    on: 'Keeps answers',
+    hit: 'Kept answer',
+    answer: 'Answer',
+    hitHint: 'Kept from an earlier call: no provider was asked, and the tokens are those of that call.',
+  },
   payloads: {
     label: 'Keep requests and answers',
     options: { off: 'Never', errors: 'Of calls that fail', all: 'Of all calls' },

@@ -167,6 +167,16 @@ export const traffic = {
     soFar: '目前的 token',
     running: '已进行',
   },
+  answerCache: {
+    label: '重复提问时复用回答',
+    hint: '同一个人通过 /v1 提出完全相同的请求时，免费返回已保留的回答。每个回答只保留一段时间。',
+    seconds: '保留时间（秒）',
+    range: '请输入 1 到 86,400 之间的整数。',
+    on: '保留回答',
+    hit: '保留的回答',
+    answer: '回答',
+    hitHint: '取自先前调用所保留的回答：没有请求供应商，token 数为那次调用的数量。',
+  },
   payloads: {
     label: '留存请求与回答',
     options: { off: '从不', errors: '仅失败的调用', all: '所有调用' },

@@ -22,8 +22,11 @@ impl Amounts {
         Self([calls.into(), tokens.into(), billionths(cost), seconds.into()])
     }
 
-    /// What a call took, as the ledger has it.
+    /// What a call took, as the ledger has it. An answer that was kept took nothing but the call.
     pub(crate) fn of_row(row: &LedgerRow) -> Self {
+        if row.cache_hit {
+            return Self([i128::from(row.attempt == 1), 0, 0, 0]);
+        }
         let tokens = i128::from(row.prompt_tokens) + i128::from(row.completion_tokens);
         // Our own machine's, each begun one; a provider's are its own.
         let seconds = match row.provider_config_id {

@@ -1,0 +1,214 @@
+use std::sync::{LazyLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, RedisResult, Script, cmd};
+use tokio::sync::Notify;
+
+use super::error::{CLUSTER, Failure};
+use super::{Redis, RedisError, RedisHealth, RedisSettings, RedisStatus};
+
+/// How long a connection may take to come about.
+const CONNECTING: Duration = Duration::from_secs(1);
+/// Between two looks while it answers.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two attempts while it does not.
+const RETRY: Duration = Duration::from_millis(500);
+/// Questions that wait for their turn to be sent.
+const QUEUE: usize = 1024;
+
+/// Whether scripts run and may write, with the server's clock.
+static PROBE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("return redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 5000)")
+});
+
+/// The connection, and what is known of it. The crate's own connection manager is not used: it
+/// lets calls wait while it connects again, and gives up for good where the server once refused.
+pub(super) struct Link {
+    client: Client,
+    address: String,
+    patience: Duration,
+    state: RwLock<State>,
+    lost: Notify,
+}
+
+struct State {
+    line: Line,
+    since: Instant,
+    /// Which connection it is, so that the end of an older one is not taken for its own.
+    number: u64,
+}
+
+enum Line {
+    Up { connection: MultiplexedConnection, version: String, latency: Duration },
+    Down { reason: String },
+}
+
+impl Link {
+    pub(super) fn new(settings: &RedisSettings) -> Result<Self, RedisError> {
+        let client = Client::open(settings.url.as_str()).map_err(|_| RedisError::Address)?;
+        let address = client.get_connection_info().addr().to_string();
+        let line = Line::Down { reason: "it was not asked yet".to_owned() };
+        let state = RwLock::new(State { line, since: Instant::now(), number: 0 });
+        let (patience, lost) = (settings.patience, Notify::new());
+        Ok(Self { client, address, patience, state, lost })
+    }
+
+    /// The first connection.
+    pub(super) async fn open(&self) -> Result<(), RedisError> {
+        match self.connect().await {
+            Ok(()) => Ok(()),
+            Err(Failure::Refused(reason)) => {
+                Err(RedisError::Refused { address: self.address.clone(), reason })
+            }
+            Err(Failure::Away(reason)) => {
+                let number = self.read().number;
+                self.lose(number, reason);
+                self.tell_away();
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks after the connection for ever.
+    pub(super) async fn keep(&self) {
+        loop {
+            if self.is_up() {
+                tokio::select! {
+                    () = self.lost.notified() => {}
+                    () = tokio::time::sleep(LOOK) => self.look().await,
+                }
+                continue;
+            }
+            tokio::time::sleep(RETRY).await;
+            if let Err(failure) = self.connect().await {
+                self.explain(failure.reason());
+            }
+        }
+    }
+
+    /// Sees whether it still answers, and how fast.
+    async fn look(&self) {
+        let asked = Instant::now();
+        let ping = cmd("PING");
+        let answer: Option<String> =
+            self.ask(async |connection| ping.query_async(connection).await).await;
+        if answer.is_some()
+            && let Line::Up { latency, .. } = &mut self.write().line
+        {
+            *latency = asked.elapsed();
+        }
+    }
+
+    /// Asks by the connection that there is. Where it fails, whoever comes next is not kept waiting.
+    pub(super) async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Option<T> {
+        let (mut connection, number) = {
+            let state = self.read();
+            let Line::Up { connection, .. } = &state.line else { return None };
+            (connection.clone(), state.number)
+        };
+        let reason = match tokio::time::timeout(self.patience, question(&mut connection)).await {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => Failure::from(error).reason(),
+            Err(_) => format!("it did not answer within {} ms", self.patience.as_millis()),
+        };
+        if self.lose(number, reason) {
+            self.tell_away();
+            self.lost.notify_one();
+        }
+        None
+    }
+
+    async fn connect(&self) -> Result<(), Failure> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECTING))
+            .set_response_timeout(Some(CONNECTING))
+            .set_pipeline_buffer_size(QUEUE);
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        // The set-up of a connection has no bound of its own.
+        let mut connection = tokio::time::timeout(CONNECTING, connecting)
+            .await
+            .map_err(|_| Failure::Away("it did not answer in time".to_owned()))??;
+        let asked = Instant::now();
+        PROBE.key(Redis::key("probe")).invoke_async::<()>(&mut connection).await?;
+        let latency = asked.elapsed();
+        let version = version(&mut connection).await?;
+        // From here on questions have a bound of ours.
+        connection.set_response_timeout(CONNECTING.max(self.patience));
+        tracing::info!(address = self.address, version, "Redis answers");
+        let mut state = self.write();
+        let line = Line::Up { connection, version, latency };
+        *state = State { line, since: Instant::now(), number: state.number + 1 };
+        Ok(())
+    }
+
+    /// Notes that connection `number` is of no more use; says whether that is news.
+    fn lose(&self, number: u64, reason: String) -> bool {
+        let mut state = self.write();
+        if state.number != number {
+            return false;
+        }
+        *state = State { line: Line::Down { reason }, since: Instant::now(), number: number + 1 };
+        true
+    }
+
+    /// Notes why it is still away.
+    fn explain(&self, news: String) {
+        if let Line::Down { reason } = &mut self.write().line {
+            *reason = news;
+        }
+    }
+
+    fn tell_away(&self) {
+        let reason = self.status(Instant::now()).reason;
+        tracing::warn!(
+            address = self.address,
+            reason,
+            "Redis is away: each node limits and counts by itself until it answers again"
+        );
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.read().line, Line::Up { .. })
+    }
+
+    pub(super) fn status(&self, now: Instant) -> RedisStatus {
+        let state = self.read();
+        let (health, reason) = match &state.line {
+            Line::Up { version, latency, .. } => {
+                let (version, latency_ms) = (version.clone(), latency.as_secs_f64() * 1000.0);
+                (Some(RedisHealth { version, latency_ms }), None)
+            }
+            Line::Down { reason } => (None, Some(reason.clone())),
+        };
+        let for_seconds = now.saturating_duration_since(state.since).as_secs();
+        RedisStatus { address: self.address.clone(), health, reason, for_seconds }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which program it is, as far as it tells; a node of a cluster is refused.
+async fn version(connection: &mut MultiplexedConnection) -> Result<String, Failure> {
+    let info: RedisResult<String> = cmd("INFO").arg("server").query_async(connection).await;
+    // Not everybody may ask.
+    let info = info.unwrap_or_default();
+    let of = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    if of("redis_mode:") == Some("cluster") {
+        return Err(Failure::Refused(CLUSTER.to_owned()));
+    }
+    Ok(match (of("valkey_version:"), of("redis_version:")) {
+        (Some(version), _) => format!("valkey {version}"),
+        (None, Some(version)) => format!("redis {version}"),
+        (None, None) => "unknown".to_owned(),
+    })
+}
