@@ -11,31 +11,26 @@ ALTER TABLE gateway.ai_model_configs
 ALTER TABLE gateway.usage_statistics
     ADD COLUMN cache_hit boolean NOT NULL DEFAULT false;
 
--- As before; of a kept answer only the call counts.
-GRANT CREATE ON SCHEMA gateway TO lyceum_maintenance;
-CREATE OR REPLACE FUNCTION gateway.recount_quota(target uuid, at timestamptz) RETURNS void
-    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-    UPDATE identity.user_quotas q
-    SET period_start = gateway.month_of(at, q.timezone), used_api_calls = sums.calls,
-        used_tokens = least(sums.tokens, 9223372036854775807), used_cost = sums.cost,
-        used_compute_seconds = sums.seconds
-    FROM identity.user_quotas t
-    CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE attempt = 1) AS calls,
-               coalesce(sum(prompt_tokens + completion_tokens) FILTER (WHERE NOT cache_hit), 0)
-                   AS tokens,
-               least(coalesce(sum(cost), 0), 999999999) AS cost,
-               coalesce(sum(gateway.compute_seconds(provider_config_id, latency_ms))
-                   FILTER (WHERE NOT cache_hit), 0) AS seconds
-        FROM gateway.usage_statistics u
-        WHERE u.created_at >= gateway.month_of(at, t.timezone)::timestamp AT TIME ZONE t.timezone
-          AND u.created_at < gateway.month_end(gateway.month_of(at, t.timezone), t.timezone)
-          AND (u.user_id = t.user_id OR u.api_key_id = t.api_key_id
-               OR u.group_ids @> ARRAY[t.group_id])
-    ) sums
-    WHERE t.id = target AND q.id = t.id
+-- As before; what kept answers would have taken is summed up by itself.
+CREATE OR REPLACE FUNCTION gateway.note_usage() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO gateway.usage_deltas
+        (id, starts_at, user_id, api_key_id, group_ids, provider_config_id, provider, model, purpose,
+         cache_hit, calls, failed_calls, cancelled_calls, unpriced_calls, estimated_calls, prompt_tokens,
+         completion_tokens, cached_tokens, reasoning_tokens, costs, latency_ms, first_at, last_at)
+    SELECT app.new_id(), date_bin('15 minutes', created_at, 'epoch'), user_id, api_key_id, group_ids,
+           provider_config_id, provider, coalesce(served_model, requested_model), purpose, cache_hit,
+           count(*), count(*) FILTER (WHERE status = 'failed'),
+           count(*) FILTER (WHERE status = 'cancelled'), count(*) FILTER (WHERE cost IS NULL),
+           count(*) FILTER (WHERE estimated), gateway.count_of(sum(prompt_tokens)),
+           gateway.count_of(sum(completion_tokens)), gateway.count_of(sum(cached_tokens)),
+           gateway.count_of(sum(reasoning_tokens)), sum(cost), sum(latency_ms), min(created_at),
+           max(created_at)
+    FROM added GROUP BY 2, 3, 4, 5, 6, 7, 8, 9, 10;
+    RETURN NULL;
+END
 $$;
-REVOKE CREATE ON SCHEMA gateway FROM lyceum_maintenance;
 
 -- Tells every node, at commit, which keys of the cache do not hold any more: the key of the argument,
 -- in which `{id}` stands for the column that the second one names.

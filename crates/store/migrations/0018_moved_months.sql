@@ -112,7 +112,7 @@ CREATE OR REPLACE FUNCTION gateway.quota_standing(targets uuid[], at timestamptz
     WHERE q.id = ANY (targets)
 $$;
 
--- As before, by the month of the quota.
+-- As before, by the month of the quota; of a kept answer only the call counts.
 CREATE OR REPLACE FUNCTION gateway.recount_quota(target uuid, at timestamptz) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
     UPDATE identity.user_quotas q
@@ -122,10 +122,11 @@ CREATE OR REPLACE FUNCTION gateway.recount_quota(target uuid, at timestamptz) RE
     FROM (
         SELECT t.id, gateway.quota_month(t, at) AS month,
                count(*) FILTER (WHERE u.attempt = 1) AS calls,
-               coalesce(sum(u.prompt_tokens + u.completion_tokens), 0) AS tokens,
+               coalesce(sum(u.prompt_tokens + u.completion_tokens) FILTER (WHERE NOT u.cache_hit), 0)
+                   AS tokens,
                least(coalesce(sum(u.cost), 0), 999999999) AS cost,
-               coalesce(sum(gateway.compute_seconds(u.provider_config_id, u.latency_ms)), 0)
-                   AS seconds
+               coalesce(sum(gateway.compute_seconds(u.provider_config_id, u.latency_ms))
+                   FILTER (WHERE NOT u.cache_hit), 0) AS seconds
         FROM identity.user_quotas t
         LEFT JOIN gateway.usage_statistics u
           ON u.created_at >= gateway.quota_month_begins(t, gateway.quota_month(t, at))
