@@ -166,7 +166,11 @@ impl Gateway {
             ledger: Ledger::start(db.clone(), accounts.clone()),
             catalogues: Catalogues::new(),
             health: HealthBook::default(),
-            limits: Limits::new(settings.requests_per_minute, accounts.clone()),
+            limits: Limits::new(
+                settings.requests_per_minute,
+                accounts.clone(),
+                settings.redis.clone(),
+            ),
             accounts,
             live: Live::new(clock.now()),
             payloads: Payloads::start(db.clone(), keyring.clone(), clock.clone()),

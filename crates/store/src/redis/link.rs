@@ -151,11 +151,7 @@ impl Link {
         if state.number != number {
             return false;
         }
-        *state = State {
-            line: Line::Down { reason },
-            since: Instant::now(),
-            number: number + 1,
-        };
+        *state = State { line: Line::Down { reason }, since: Instant::now(), number: number + 1 };
         true
     }
 

@@ -6,4 +6,5 @@ mod audit_tampering;
 mod catalogue;
 mod cluster;
 mod isolation;
+mod redis;
 mod secrets;
