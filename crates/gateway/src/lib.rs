@@ -172,7 +172,7 @@ impl Gateway {
                 settings.redis.clone(),
             ),
             accounts,
-            live: Live::new(clock.now()),
+            live: Live::new(clock.now(), settings.redis.clone()),
             payloads: Payloads::start(db.clone(), keyring.clone(), clock.clone()),
             db,
             keyring,
@@ -202,6 +202,7 @@ impl Gateway {
     pub async fn flush(&self) {
         self.inner.ledger.flush().await;
         self.inner.payloads.flush().await;
+        self.inner.live.tell().await;
         if let Some(holder) = self.inner.ledger.current_holder() {
             self.inner.accounts.give_back(&self.inner.db, holder, false).await;
         }

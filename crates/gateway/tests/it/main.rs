@@ -22,6 +22,7 @@ mod route_faults;
 mod route_health;
 mod routes;
 mod said;
+mod shared;
 mod surfaces;
 mod usage;
 mod v1;
