@@ -172,9 +172,13 @@ impl Gateway {
             ledger: Ledger::start(db.clone(), accounts.clone()),
             catalogues: Catalogues::new(),
             health: HealthBook::default(),
-            limits: Limits::new(settings.requests_per_minute, accounts.clone()),
+            limits: Limits::new(
+                settings.requests_per_minute,
+                accounts.clone(),
+                settings.redis.clone(),
+            ),
             accounts,
-            live: Live::new(clock.now()),
+            live: Live::new(clock.now(), settings.redis.clone()),
             payloads: Payloads::start(db.clone(), keyring.clone(), clock.clone()),
             answers: Answers::new(db.cache().clone()),
             db,
@@ -218,6 +222,7 @@ impl Gateway {
     pub async fn flush(&self) {
         self.inner.ledger.flush().await;
         self.inner.payloads.flush().await;
+        self.inner.live.tell().await;
         if let Some(holder) = self.inner.ledger.current_holder() {
             self.inner.accounts.give_back(&self.inner.db, holder, false).await;
         }

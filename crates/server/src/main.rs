@@ -11,6 +11,7 @@ mod ledger;
 mod listen;
 mod models;
 mod openapi;
+mod presence;
 mod retriever;
 mod rights;
 mod router;

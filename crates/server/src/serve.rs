@@ -107,7 +107,7 @@ async fn router(platform: &Platform, metrics: Metrics, config: &Config) -> Route
     });
     let routes = routes.merge(platform.metrics_routes(metrics));
     let surroundings = Surroundings {
-        authenticator: Arc::new(platform.identity.clone()),
+        authenticator: platform.authenticator(),
         trust_proxy: config.server.trust_proxy,
     };
     application(routes, document, surroundings)

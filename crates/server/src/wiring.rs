@@ -12,7 +12,7 @@ use lyceum_chat::{Chat, ChatSettings};
 use lyceum_core::{Clock, Secret};
 use lyceum_engine::{EngineConfig, LocalEngine};
 use lyceum_gateway::{Gateway, GatewaySettings};
-use lyceum_http::{Outgoing, OutgoingPolicy};
+use lyceum_http::{Authenticator, Outgoing, OutgoingPolicy};
 use lyceum_identity::{Identity, IdentityConfig, MailSettings, Mailer, SigningKey};
 use lyceum_jobs::{CancellationToken, Jobs, JobsHandle};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
@@ -26,6 +26,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::config::{Config, MailConfig};
 use crate::database::Database;
+use crate::presence::Presence;
 use crate::retriever::KnowledgeRetriever;
 use crate::router;
 use crate::secrets::master_keys;
@@ -207,6 +208,11 @@ impl Platform {
         ];
         let scim = lyceum_identity::scim_router(self.identity.clone());
         router::routes(api, lyceum_gateway::v1_router(self.gateway.clone()), scim)
+    }
+
+    /// What finds the caller of a request.
+    pub fn authenticator(&self) -> Arc<dyn Authenticator> {
+        Arc::new(Presence::new(self.identity.clone(), self.gateway.clone()))
     }
 
     /// Is cancelled when the program is asked to stop.

@@ -60,6 +60,7 @@ export type CallPayload = Schemas['CallPayload'];
 export type LogPayloads = Schemas['LogPayloads'];
 export type Reconciliation = Schemas['Reconciliation'];
 export type ReconciliationDifference = Schemas['ReconciliationDifference'];
+export type LiveOverall = Schemas['LiveOverall'];
 export type LiveView = Schemas['LiveView'];
 export type LiveCall = Schemas['LiveCall'];
 export type LiveCount = Schemas['LiveCount'];

@@ -73,7 +73,8 @@ impl Gateway {
         let usage = terms.want_forecast(model.id, route).then(|| forecast().usage(model));
         let usage = usage.unwrap_or_default();
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
-        let taken = inner.limits.take(&terms, &context, model.id, tokens, Instant::now())?;
+        let taken = inner.limits.take(&terms, &context, model.id, tokens, Instant::now());
+        let taken = taken.await?;
         let attempt = context.attempt.number();
         let reserved = match terms.quotas.is_empty() {
             true => None,

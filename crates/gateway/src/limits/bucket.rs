@@ -1,7 +1,7 @@
 //! Token buckets, in this process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -55,7 +55,7 @@ pub(crate) struct RateStanding {
 }
 
 /// A refusal: the bucket that has to fill for the longest time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Denied {
     pub(crate) key: BucketKey,
     pub(crate) per_minute: f64,
@@ -63,22 +63,15 @@ pub(crate) struct Denied {
     pub(crate) standing: RateStanding,
 }
 
-/// Fills evenly, so that an empty one is full after a minute. Below zero where a call took more
-/// than was foreseen: the next ones wait for that.
-struct Bucket {
-    level: f64,
-    per_minute: f64,
-    filled: Instant,
+/// How full a bucket is. It fills evenly, so that an empty one is full after a minute. Below zero
+/// where a call took more than was foreseen: the next ones wait for that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fill {
+    pub(super) level: f64,
+    pub(super) per_minute: f64,
 }
 
-impl Bucket {
-    fn fill(&mut self, per_minute: f64, now: Instant) {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.level = (self.level + passed * per_minute / 60.0).min(per_minute);
-        self.per_minute = per_minute;
-        self.filled = self.filled.max(now);
-    }
-
+impl Fill {
     /// How long until it holds `amount`.
     fn wait(&self, amount: f64) -> Duration {
         let missing = (amount - self.level).max(0.0);
@@ -88,6 +81,54 @@ impl Bucket {
     fn standing(&self) -> Standing {
         let remaining = self.level.max(0.0);
         Standing { limit: self.per_minute, remaining, reset: self.wait(self.per_minute) }
+    }
+}
+
+/// The demand that has to wait for the longest time. One that is larger than its bucket needs a
+/// full one, else it would wait for ever.
+fn shortest<'a>(demands: &'a [Demand], fills: &[Fill]) -> Option<(&'a Demand, Duration)> {
+    let waits = demands.iter().zip(fills).map(|(demand, fill)| {
+        let wait = fill.wait(demand.amount.min(demand.per_minute));
+        (demand, wait)
+    });
+    waits.fold(None, |longest, (demand, wait)| match longest {
+        Some((_, longer)) if wait <= longer => longest,
+        None if wait.is_zero() => None,
+        _ => Some((demand, wait)),
+    })
+}
+
+/// How the buckets stand that are nearest to their end.
+pub(super) fn tightest(demands: &[Demand], fills: &[Fill]) -> RateStanding {
+    let of = |unit| {
+        let same = demands.iter().zip(fills).filter(|(demand, _)| demand.key.0 == unit);
+        let standings = same.map(|(_, fill)| fill.standing());
+        standings.min_by(|a, b| a.remaining.total_cmp(&b.remaining))
+    };
+    RateStanding { requests: of(Unit::Requests), tokens: of(Unit::Tokens) }
+}
+
+/// The refusal of what these buckets do not hold; none where they do.
+pub(super) fn denial(demands: &[Demand], fills: &[Fill]) -> Option<Denied> {
+    shortest(demands, fills).map(|(demand, wait)| Denied {
+        key: demand.key,
+        per_minute: demand.per_minute,
+        wait,
+        standing: tightest(demands, fills),
+    })
+}
+
+struct Bucket {
+    fill: Fill,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn refill(&mut self, per_minute: f64, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        let level = (self.fill.level + passed * per_minute / 60.0).min(per_minute);
+        self.fill = Fill { level, per_minute };
+        self.filled = self.filled.max(now);
     }
 }
 
@@ -103,100 +144,62 @@ impl Buckets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all demands or none. One that is larger than its bucket needs a full one, else it
-    /// would wait for ever.
+    /// Takes all demands or none.
     pub(crate) fn take(&self, demands: &[Demand], now: Instant) -> Result<RateStanding, Denied> {
         let mut buckets = self.lock();
-        if buckets.len() > MANY_BUCKETS {
-            buckets.retain(|_, bucket| {
-                bucket.fill(bucket.per_minute, now);
-                bucket.level < bucket.per_minute
-            });
+        let mut fills = refilled(&mut buckets, demands, now);
+        if let Some(denied) = denial(demands, &fills) {
+            return Err(denied);
         }
-        let mut short: Option<(&Demand, Duration)> = None;
-        for demand in demands {
-            let fresh =
-                Bucket { level: demand.per_minute, per_minute: demand.per_minute, filled: now };
-            let bucket = buckets.entry(demand.key).or_insert(fresh);
-            bucket.fill(demand.per_minute, now);
-            let wait = bucket.wait(demand.amount.min(demand.per_minute));
-            if !wait.is_zero() && short.is_none_or(|(_, longest)| wait > longest) {
-                short = Some((demand, wait));
-            }
-        }
-        if short.is_none() {
-            for demand in demands {
-                if let Some(bucket) = buckets.get_mut(&demand.key) {
-                    bucket.level -= demand.amount;
-                }
-            }
-        }
-        let standing = tightest(&buckets, demands);
-        match short {
-            None => Ok(standing),
-            Some((demand, wait)) => {
-                Err(Denied { key: demand.key, per_minute: demand.per_minute, wait, standing })
-            }
-        }
+        draw(&mut buckets, demands, &mut fills);
+        Ok(tightest(demands, &fills))
+    }
+
+    /// Takes what was admitted elsewhere, whatever is left.
+    pub(super) fn charge(&self, demands: &[Demand], now: Instant) {
+        let mut buckets = self.lock();
+        let mut fills = refilled(&mut buckets, demands, now);
+        draw(&mut buckets, demands, &mut fills);
     }
 
     /// Puts back what was taken; `used` says how much of it was needed.
-    fn settle(&self, demands: &[Demand], used: impl Fn(&Demand) -> f64) {
+    pub(super) fn settle(&self, demands: &[Demand], used: impl Fn(&Demand) -> f64) {
         let mut buckets = self.lock();
         for demand in demands {
-            if let Some(bucket) = buckets.get_mut(&demand.key) {
-                let level = bucket.level + demand.amount - used(demand);
-                bucket.level = level.min(bucket.per_minute);
+            if let Some(Bucket { fill, .. }) = buckets.get_mut(&demand.key) {
+                fill.level = (fill.level + demand.amount - used(demand)).min(fill.per_minute);
             }
         }
     }
 }
 
-fn tightest(buckets: &HashMap<BucketKey, Bucket>, demands: &[Demand]) -> RateStanding {
-    let of = |unit| {
-        let keys = demands.iter().map(|demand| demand.key).filter(|(of, ..)| *of == unit);
-        let standings = keys.filter_map(|key| buckets.get(&key)).map(Bucket::standing);
-        standings.min_by(|a, b| a.remaining.total_cmp(&b.remaining))
+/// How full each bucket is by now; those that are not there are full.
+fn refilled(
+    buckets: &mut HashMap<BucketKey, Bucket>,
+    demands: &[Demand],
+    now: Instant,
+) -> Vec<Fill> {
+    if buckets.len() > MANY_BUCKETS {
+        buckets.retain(|_, bucket| {
+            bucket.refill(bucket.fill.per_minute, now);
+            bucket.fill.level < bucket.fill.per_minute
+        });
+    }
+    let refill = |demand: &Demand| {
+        let per_minute = demand.per_minute;
+        let full = Bucket { fill: Fill { level: per_minute, per_minute }, filled: now };
+        let bucket = buckets.entry(demand.key).or_insert(full);
+        bucket.refill(per_minute, now);
+        bucket.fill
     };
-    RateStanding { requests: of(Unit::Requests), tokens: of(Unit::Tokens) }
+    demands.iter().map(refill).collect()
 }
 
-/// What a running call took. Dropped, it gives everything back: the call was not made.
-pub(crate) struct Taken {
-    buckets: Arc<Buckets>,
-    demands: Vec<Demand>,
-    pub(crate) standing: RateStanding,
-}
-
-impl Taken {
-    pub(crate) fn take(
-        buckets: &Arc<Buckets>,
-        demands: Vec<Demand>,
-        now: Instant,
-    ) -> Result<Self, Denied> {
-        let standing = match demands.is_empty() {
-            true => RateStanding::default(),
-            false => buckets.take(&demands, now)?,
-        };
-        Ok(Self { buckets: buckets.clone(), demands, standing })
-    }
-
-    /// The call was made and took `tokens`.
-    pub(crate) fn settle(mut self, tokens: f64) {
-        let demands = std::mem::take(&mut self.demands);
-        if demands.iter().any(|demand| demand.key.0 == Unit::Tokens) {
-            self.buckets.settle(&demands, |demand| match demand.key.0 {
-                Unit::Requests => demand.amount,
-                Unit::Tokens => tokens,
-            });
-        }
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        if !self.demands.is_empty() {
-            self.buckets.settle(&self.demands, |_| 0.0);
+fn draw(buckets: &mut HashMap<BucketKey, Bucket>, demands: &[Demand], fills: &mut [Fill]) {
+    for (demand, fill) in demands.iter().zip(fills) {
+        fill.level -= demand.amount;
+        if let Some(bucket) = buckets.get_mut(&demand.key) {
+            bucket.fill = *fill;
         }
     }
 }
@@ -238,18 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_needed_comes_back_and_what_was_more_is_owed() {
-        let buckets = Arc::new(Buckets::default());
+    fn what_is_larger_than_its_bucket_passes_once_it_is_full() {
+        let buckets = Buckets::default();
         let now = Instant::now();
-        let take =
-            |amount| Taken::take(&buckets, vec![demand(1, Unit::Tokens, 100.0, amount)], now);
-        take(80.0).unwrap().settle(10.0);
-        assert_eq!(take(90.0).unwrap().standing.tokens.unwrap().remaining, 0.0);
-        take(90.0).unwrap().settle(150.0);
-        let denied = take(1.0).err().unwrap();
-        assert_eq!(denied.wait.as_secs(), 36); // 60 owed and 1 needed of 100 a minute
-        // Larger than the bucket: let through once it is full.
-        assert!(buckets.take(&[demand(2, Unit::Tokens, 100.0, 500.0)], now).is_ok());
+        let large = [demand(1, Unit::Tokens, 100.0, 500.0)];
+        assert!(buckets.take(&large, now).is_ok());
+        assert_eq!(buckets.take(&large, now).unwrap_err().wait.as_secs(), 300);
     }
 
     proptest! {

@@ -4,7 +4,9 @@
 mod bucket;
 mod headers;
 mod http;
+mod shared;
 mod store;
+mod taken;
 mod watch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +14,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use lyceum_store::{Db, StoreError};
+use lyceum_store::{Db, Redis, StoreError};
 use moka::future::Cache;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-pub(crate) use bucket::{Level, RateStanding, Taken, Unit};
+pub(crate) use bucket::{Level, RateStanding, Unit};
 pub(crate) use headers::{Dialect, describe_rates};
 pub(crate) use http::router;
+pub(crate) use taken::Taken;
 
 use bucket::{Buckets, Demand};
+use shared::SharedBuckets;
 use watch::Watch;
 
 use crate::ledger::Ledger;
@@ -82,6 +86,8 @@ pub(crate) struct Limits {
     per_minute: Option<f64>,
     kept: Arc<Kept>,
     buckets: Arc<Buckets>,
+    /// Those of all nodes together.
+    shared: Option<SharedBuckets>,
     watch: OnceLock<Watch>,
 }
 
@@ -118,12 +124,13 @@ impl Kept {
 }
 
 impl Limits {
-    pub(crate) fn new(per_minute: Option<u32>, accounts: Accounts) -> Self {
+    pub(crate) fn new(per_minute: Option<u32>, accounts: Accounts, redis: Option<Redis>) -> Self {
         let terms = Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build();
         Self {
             per_minute: per_minute.filter(|limit| *limit > 0).map(f64::from),
             kept: Arc::new(Kept { terms, accounts, changes: AtomicU64::new(0) }),
             buckets: Arc::default(),
+            shared: redis.map(SharedBuckets::new),
             watch: OnceLock::new(),
         }
     }
@@ -163,7 +170,7 @@ impl Limits {
 
     /// Takes one request and `tokens` from every bucket that the call is bound by, or says when to
     /// try again.
-    pub(crate) fn take(
+    pub(crate) async fn take(
         &self,
         terms: &Terms,
         context: &CallContext,
@@ -189,7 +196,8 @@ impl Limits {
         }
         let who = context.api_key_id.unwrap_or(context.user_id);
         demand(Unit::Requests, Level::Caller, who, self.per_minute);
-        Taken::take(&self.buckets, demands, now).map_err(|denied| GatewayError::Limited {
+        let taken = Taken::take(&self.buckets, self.shared.as_ref(), demands, now).await;
+        taken.map_err(|denied| GatewayError::Limited {
             retry_after: denied.wait,
             rate: Box::new(RateRefusal {
                 unit: denied.key.0,

@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::{Counters, LiveCall};
+use super::{Counters, LiveCall, Totals};
 use crate::{Gateway, GatewayError, USAGE_READ_ALL, UsageRead};
 
 /// How often a follower is told what changed.
@@ -32,28 +32,57 @@ pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new().routes(routes!(get_live_calls)).routes(routes!(live_events))
 }
 
+/// Which nodes a figure is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LiveScope)]
+enum Scope {
+    /// The one that answers.
+    Node,
+    /// All that share a Redis.
+    AllNodes,
+}
+
+/// What there is altogether.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LiveOverall)]
+struct Overall {
+    /// Of which nodes this and `counters` are.
+    scope: Scope,
+    /// How many these are.
+    nodes: u64,
+    /// The calls that they run.
+    running: u64,
+    /// People who signed in and asked for something in the last five minutes.
+    online_users: u64,
+}
+
 /// What runs in this process now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 struct LiveView {
     /// The calls that run, the oldest first, 500 at most.
     items: Vec<LiveCall>,
-    /// How many run, the caller's own or everybody's.
+    /// How many run on this node, the caller's own or everybody's.
     running: usize,
-    /// What ended lately on this node; only for those with the right usage:read_all.
+    /// What ended lately; only for those with the right usage:read_all.
     #[serde(skip_serializing_if = "Option::is_none")]
     counters: Option<Counters>,
+    /// What there is altogether; only for those with the right usage:read_all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overall: Option<Overall>,
     /// Since when this node counts.
     since: DateTime<Utc>,
 }
 
 /// Shows the calls that run now: the caller's own, or everybody's, with counters, for those with the
-/// right usage:read_all. It is what this node does; others have their own.
+/// right usage:read_all. The calls are those of this node; `overall` says of which nodes the counters
+/// are.
 #[utoipa::path(get, path = "/live", tag = "usage", responses((status = 200, body = LiveView)))]
 async fn get_live_calls(
     State(gateway): State<Gateway>,
     allow: Allow<UsageRead>,
 ) -> Result<Json<LiveView>, ApiError> {
-    let mut view = gateway.live_view(&allow.caller);
+    let mut view = gateway.live_view(&allow.caller).await;
     gateway.name_people(&allow.caller, &mut view, &mut HashMap::new()).await?;
     Ok(Json(view))
 }
@@ -82,7 +111,7 @@ fn follow(gateway: Gateway, mut parts: Parts) -> impl Stream<Item = Result<Event
         let mut told = None;
         // Asked anew each time: who is blocked or loses the right sees no more.
         while let Ok(allow) = Allow::<UsageRead>::from_request_parts(&mut parts, &()).await {
-            let mut view = gateway.live_view(&allow.caller);
+            let mut view = gateway.live_view(&allow.caller).await;
             if let Err(error) = gateway.name_people(&allow.caller, &mut view, &mut names).await {
                 tracing::warn!(error = lyceum_core::chain(&error), "the live calls have no names");
                 break;
@@ -99,13 +128,39 @@ fn follow(gateway: Gateway, mut parts: Parts) -> impl Stream<Item = Result<Event
 }
 
 impl Gateway {
-    fn live_view(&self, caller: &Caller) -> LiveView {
+    /// Notes that somebody who signed in is there.
+    pub fn saw(&self, person: Uuid) {
+        self.inner.live.saw(person);
+    }
+
+    async fn live_view(&self, caller: &Caller) -> LiveView {
         let live = &self.inner.live;
         let all = caller.may(USAGE_READ_ALL.0, USAGE_READ_ALL.1);
         let mut items = live.calls((!all).then_some(caller.user_id));
         let running = if all { live.running() } else { items.len() };
         items.truncate(MOST_SHOWN);
-        LiveView { items, running, counters: all.then(|| live.counters()), since: live.since() }
+        let (counters, overall) = match all {
+            true => self.live_figures().await,
+            false => (None, None),
+        };
+        LiveView { items, running, counters, overall, since: live.since() }
+    }
+
+    /// Those of all nodes where they can be asked, else of this one.
+    async fn live_figures(&self) -> (Option<Counters>, Option<Overall>) {
+        let live = &self.inner.live;
+        let (counters, overall) = match live.totals().await {
+            Some(Totals { nodes, running, online_users, counters }) => {
+                (counters, Overall { scope: Scope::AllNodes, nodes, running, online_users })
+            }
+            None => {
+                let running = live.running() as u64;
+                let online_users = live.people_here() as u64;
+                let here = Overall { scope: Scope::Node, nodes: 1, running, online_users };
+                (live.counters(), here)
+            }
+        };
+        (Some(counters), Some(overall))
     }
 
     /// Names the people whose calls are shown, those of `known` without a query.

@@ -1,8 +1,10 @@
-//! The calls that run now, and how many there were lately. All of it lives in this process and is
-//! bounded: a call costs one insertion into and one removal from a map in shards, and adding to three
-//! sums when it ends.
+//! The calls that run now, how many there were lately, and who is there. All of it lives in this
+//! process and is bounded: a call costs one insertion into and one removal from a map in shards, and
+//! adding to some sums when it ends. Where nodes share a Redis, the sums are told there.
 
 mod http;
+mod people;
+mod shared;
 mod surface;
 mod windows;
 
@@ -13,6 +15,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use lyceum_llm::ModelKind;
+use lyceum_store::Redis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -22,6 +25,8 @@ pub(crate) use surface::name_surface;
 pub(crate) use windows::{Counters, Ended};
 
 use crate::{CallContext, ModelConfig};
+use people::People;
+use shared::{News, SharedFigures, Totals};
 use windows::Windows;
 
 const SHARDS: usize = 16;
@@ -37,6 +42,9 @@ struct State {
     known: AtomicUsize,
     running: AtomicUsize,
     windows: Mutex<Windows>,
+    people: Mutex<People>,
+    /// Of all nodes.
+    shared: Option<SharedFigures>,
     since: DateTime<Utc>,
     started: Instant,
 }
@@ -98,15 +106,19 @@ pub(crate) struct LiveCall {
 }
 
 impl Live {
-    pub(crate) fn new(now: DateTime<Utc>) -> Self {
-        Self(Arc::new(State {
+    pub(crate) fn new(now: DateTime<Utc>, redis: Option<Redis>) -> Self {
+        let state = Arc::new(State {
             shards: std::array::from_fn(|_| Mutex::default()),
             known: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             windows: Mutex::default(),
+            people: Mutex::default(),
+            shared: redis.map(SharedFigures::new),
             since: now,
             started: Instant::now(),
-        }))
+        });
+        shared::start(&state);
+        Self(state)
     }
 
     /// A call begins; it ends when what is answered is dropped.
@@ -169,12 +181,47 @@ impl Live {
 
     /// What ended lately.
     pub(crate) fn counters(&self) -> Counters {
-        locked(&self.0.windows).counters(self.0.started.elapsed().as_secs())
+        locked(&self.0.windows).counters(self.0.seconds())
+    }
+
+    /// Somebody who signed in asked for something.
+    pub(crate) fn saw(&self, person: Uuid) {
+        locked(&self.0.people).saw(person, self.0.seconds());
+    }
+
+    /// How many people are there, as far as this node knows.
+    pub(crate) fn people_here(&self) -> usize {
+        locked(&self.0.people).count(self.0.seconds())
+    }
+
+    /// What all nodes count together; nothing where each counts by itself.
+    async fn totals(&self) -> Option<Totals> {
+        self.0.shared.as_ref()?.totals().await
+    }
+
+    /// What other nodes were not told yet.
+    fn news(&self) -> News {
+        let people = locked(&self.0.people).untold();
+        let ended = locked(&self.0.windows).news();
+        News { running: self.running(), ended, people }
+    }
+
+    /// Other nodes were told all that was new in the second `then`.
+    fn told(&self, news: &News, then: u64) {
+        locked(&self.0.people).told(then);
+        locked(&self.0.windows).told(news.ended);
     }
 
     /// Since when it is counted.
     pub(crate) fn since(&self) -> DateTime<Utc> {
         self.0.since
+    }
+}
+
+impl State {
+    /// Since the start.
+    fn seconds(&self) -> u64 {
+        self.started.elapsed().as_secs()
     }
 }
 
@@ -199,7 +246,7 @@ impl Entry {
             call.state.store(2, Ordering::Relaxed);
         }
         let state = &self.live.0;
-        locked(&state.windows).add(state.started.elapsed().as_secs(), ended);
+        locked(&state.windows).add(state.seconds(), ended);
     }
 }
 

@@ -1,3 +1,5 @@
+use std::ops::Add;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +22,25 @@ pub(crate) struct Count {
     pub(crate) errors: u64,
 }
 
+impl Count {
+    fn note(&mut self, ended: Ended) {
+        let (calls, tokens, errors) = (1, ended.tokens, u64::from(ended.failed));
+        *self = *self + Count { calls, tokens, errors };
+    }
+}
+
+impl Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            calls: self.calls + other.calls,
+            tokens: self.tokens.saturating_add(other.tokens),
+            errors: self.errors + other.errors,
+        }
+    }
+}
+
 /// What ended lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = LiveCounters)]
@@ -38,6 +59,8 @@ pub(super) struct Windows {
     seconds: Ring<60, 1>,
     minutes: Ring<60, 60>,
     quarters: Ring<96, 900>,
+    /// What other nodes were not told yet.
+    news: Count,
 }
 
 impl Windows {
@@ -46,6 +69,19 @@ impl Windows {
         self.seconds.add(now, ended);
         self.minutes.add(now, ended);
         self.quarters.add(now, ended);
+        self.news.note(ended);
+    }
+
+    /// What ended and other nodes were not told of yet.
+    pub(super) fn news(&self) -> Count {
+        self.news
+    }
+
+    /// They were told of so much.
+    pub(super) fn told(&mut self, told: Count) {
+        self.news.calls -= told.calls;
+        self.news.tokens = self.news.tokens.saturating_sub(told.tokens);
+        self.news.errors -= told.errors;
     }
 
     pub(super) fn counters(&self, now: u64) -> Counters {
@@ -74,19 +110,13 @@ impl<const N: usize, const SECONDS: u64> Ring<N, SECONDS> {
         if *of != span {
             (*of, *count) = (span, Count::default());
         }
-        count.calls += 1;
-        count.tokens = count.tokens.saturating_add(ended.tokens);
-        count.errors += u64::from(ended.failed);
+        count.note(ended);
     }
 
     fn sum(&self, now: u64) -> Count {
         let span = now / SECONDS;
         let recent = |(of, _): &&(u64, Count)| *of <= span && of + N as u64 > span;
-        self.0.iter().filter(recent).fold(Count::default(), |sum, (_, count)| Count {
-            calls: sum.calls + count.calls,
-            tokens: sum.tokens.saturating_add(count.tokens),
-            errors: sum.errors + count.errors,
-        })
+        self.0.iter().filter(recent).fold(Count::default(), |sum, (_, count)| sum + *count)
     }
 }
 

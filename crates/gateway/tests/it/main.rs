@@ -25,6 +25,7 @@ mod route_faults;
 mod route_health;
 mod routes;
 mod said;
+mod shared;
 mod surfaces;
 mod usage;
 mod v1;

@@ -55,6 +55,52 @@ impl Authenticator for People {
     }
 }
 
+/// One node of a platform.
+pub struct Node {
+    pub gateway: Gateway,
+    pub app: Router,
+}
+
+impl Node {
+    /// Sends a request and reads the whole answer.
+    pub async fn send(
+        &self,
+        who: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let response = self.open(who, method, path, body).await;
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        (status, value)
+    }
+
+    /// Sends a request and leaves the body to be read.
+    pub async fn open(
+        &self,
+        who: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> axum::response::Response {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {who}"));
+        let body = match body {
+            Value::Null => Body::empty(),
+            body => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        self.app.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+    }
+}
+
 struct Http(Outgoing);
 
 impl HttpSend for Http {
@@ -83,20 +129,32 @@ impl World {
         Self { test, upstream, gateway, app, keyring, people }
     }
 
-    /// Another node of the same platform, its connections and its tasks its own.
-    pub async fn node(&self) -> Gateway {
-        self.node_on(Db::connect(self.test.app_options(), 8).await.unwrap()).await
+    /// The node that is there from the beginning.
+    pub fn as_node(&self) -> Node {
+        Node { gateway: self.gateway.clone(), app: self.app.clone() }
     }
 
-    async fn node_on(&self, db: Db) -> Gateway {
-        let settings = GatewaySettings::default();
-        node(db, &self.upstream.base_url, &self.keyring, settings, Clock::system()).await
+    /// Another node of the same platform, its connections and its tasks its own.
+    pub async fn node(&self) -> Gateway {
+        self.node_with(GatewaySettings::default()).await.gateway
+    }
+
+    /// The same with these settings, and the same people at its door.
+    pub async fn node_with(&self, settings: GatewaySettings) -> Node {
+        let db = Db::connect(self.test.app_options(), 8).await.unwrap();
+        self.node_on(db, settings).await
+    }
+
+    async fn node_on(&self, db: Db, settings: GatewaySettings) -> Node {
+        let upstream = &self.upstream.base_url;
+        let gateway = node(db, upstream, &self.keyring, settings, Clock::system()).await;
+        let app = app_of(&gateway, &self.people);
+        Node { gateway, app }
     }
 
     /// The routes of another node that is told of changes, as the program sees to it.
     pub async fn second_node(&self) -> Router {
-        let gateway = self.node().await;
-        self.told(gateway)
+        self.told(self.node_with(GatewaySettings::default()).await)
     }
 
     /// Another node that shares what it keeps with the first by a Redis.
@@ -105,11 +163,11 @@ impl World {
         for db in [&self.test.db, &db] {
             db.cache().share(server.connect().await, self.keyring.clone());
         }
-        self.told(self.node_on(db).await)
+        self.told(self.node_on(db, GatewaySettings::default()).await)
     }
 
-    fn told(&self, gateway: Gateway) -> Router {
-        let app = app_of(&gateway, &self.people);
+    fn told(&self, node: Node) -> Router {
+        let Node { gateway, app } = node;
         let changes = self.test.db.notifications("lyceum_identity");
         tokio::spawn(changes.for_each(move |_| {
             gateway.forget_access();
@@ -211,12 +269,7 @@ impl World {
         path: &str,
         body: Value,
     ) -> (StatusCode, Value) {
-        let response = self.open(who, method, path, body).await;
-        let status = response.status();
-        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        (status, value)
+        self.as_node().send(who, method, path, body).await
     }
 
     /// Sends a request and leaves the body to be read.
@@ -227,18 +280,7 @@ impl World {
         path: &str,
         body: Value,
     ) -> axum::response::Response {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {who}"));
-        let body = match body {
-            Value::Null => Body::empty(),
-            body => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                Body::from(body.to_string())
-            }
-        };
-        self.app.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+        self.as_node().open(who, method, path, body).await
     }
 
     /// Gets something as Anthropic's clients do.

@@ -14,12 +14,13 @@ async fn health_and_readiness_need_no_right() {
         get(&ops, &nobody, "/api/v1/health").await,
         (StatusCode::OK, json!({"status": "ok"}))
     );
-    let ready = json!({"ready": true, "database": true});
+    // What the program does without is told and no hindrance.
+    let ready = json!({"ready": true, "database": true, "missing": ["weather"]});
     assert_eq!(get(&ops, &nobody, "/api/v1/ready").await, (StatusCode::OK, ready));
     db.db.pool().close().await;
     let (status, body) = get(&ops, &nobody, "/api/v1/ready").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(body, json!({"ready": false, "database": false}));
+    assert_eq!(body, json!({"ready": false, "database": false, "missing": ["weather"]}));
 }
 
 #[tokio::test]

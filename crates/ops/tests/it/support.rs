@@ -36,6 +36,10 @@ impl StatusSource for Weather {
     async fn status(&self) -> Value {
         json!({"sun": true})
     }
+
+    fn is_missed(&self) -> bool {
+        true
+    }
 }
 
 pub fn ops(db: &TestDb) -> Ops {

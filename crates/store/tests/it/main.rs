@@ -8,4 +8,5 @@ mod cache_shared;
 mod catalogue;
 mod cluster;
 mod isolation;
+mod redis;
 mod secrets;

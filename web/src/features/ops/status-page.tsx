@@ -11,6 +11,7 @@ import { StatusDot } from '@/components/status-dot';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
 import { engineState, type EngineState } from './engine-state';
+import { redisState, type RedisState } from './redis-state';
 import styles from './ops.module.css';
 
 /** Health and figures of this installation, refreshed by themselves. */
@@ -80,6 +81,8 @@ function Cards({ status }: { status: SystemStatus }) {
       {Object.entries(status.parts).map(([name, part]) => {
         const engine = engineState(part);
         if (engine) return <EngineCard key={name} engine={engine} />;
+        const redis = redisState(part);
+        if (redis) return <RedisCard key={name} redis={redis} />;
         return (
           <Figures
             key={name}
@@ -119,6 +122,33 @@ function EngineCard({ engine }: { engine: EngineState }) {
         ],
         ...(process.last_error ? [[t('status.reason'), process.last_error] satisfies [string, ReactNode]] : []),
         ...entries,
+      ]}
+    />
+  );
+}
+
+function RedisCard({ redis }: { redis: RedisState }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const { address, health, reason } = redis;
+  return (
+    <Figures
+      title="Redis"
+      entries={[
+        [
+          t('status.state'),
+          <StatusDot key="state" tone={health ? 'ok' : 'off'}>
+            {health ? t('status.redisAnswers') : t('status.redisAway')}
+          </StatusDot>,
+        ],
+        ...(reason ? [[t('status.reason'), reason] satisfies [string, ReactNode]] : []),
+        ...(health
+          ? [
+              [t('status.version'), health.version] satisfies [string, ReactNode],
+              [t('status.redisLatency'), format.duration(Math.max(1, health.latency_ms))] satisfies [string, ReactNode],
+            ]
+          : []),
+        [t('status.redisAddress'), address],
       ]}
     />
   );

@@ -1,6 +1,6 @@
 import { ThunderboltOutlined } from '@ant-design/icons';
 import { useTranslation } from 'react-i18next';
-import type { LiveCount, LiveView } from '@/api/types';
+import type { LiveCount, LiveOverall, LiveView } from '@/api/types';
 import { Page, Section } from '@/components/page';
 import { EmptyState, ErrorState, ListSkeleton } from '@/components/states';
 import { StatusDot } from '@/components/status-dot';
@@ -41,6 +41,7 @@ function LiveContent({ view }: { view: LiveView }) {
     <>
       {view.counters && (
         <dl className={styles.figures}>
+          {view.overall && <Now overall={view.overall} />}
           <Counter label={t('live.minute')} count={view.counters.last_minute} />
           <Counter label={t('live.hour')} count={view.counters.last_hour} />
           <Counter label={t('live.day')} count={view.counters.last_day} />
@@ -56,8 +57,30 @@ function LiveContent({ view }: { view: LiveView }) {
           <LiveCalls calls={view.items} />
         )}
       </Section>
-      <p className={styles.muted}>{t('live.since', { date: format.dateTime(view.since) })}</p>
+      <p className={styles.muted}>
+        {view.overall?.scope === 'all_nodes' ? (
+          t('live.sharedNote', { count: view.overall.nodes })
+        ) : (
+          <>
+            {view.overall && `${t('live.nodeNote')} `}
+            {t('live.since', { date: format.dateTime(view.since) })}
+          </>
+        )}
+      </p>
     </>
+  );
+}
+
+function Now({ overall }: { overall: LiveOverall }) {
+  const { t } = useTranslation();
+  return (
+    <div>
+      <dt>{t('live.now')}</dt>
+      <dd>
+        {t('live.online', { count: overall.online_users })}
+        <small>{t('live.running', { count: overall.running })}</small>
+      </dd>
+    </div>
   );
 }
 

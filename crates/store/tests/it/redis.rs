@@ -1,0 +1,136 @@
+//! A Redis that answers, refuses, dies, hangs and comes back.
+
+use std::time::Duration;
+
+use lyceum_store::redis::{Script, cmd, pipe};
+use lyceum_store::{Redis, RedisError, RedisSettings};
+use lyceum_testkit::RedisServer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+/// Longer than anything here takes, and shorter than a test may.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn connect(url: String) -> Result<Redis, RedisError> {
+    Redis::connect(RedisSettings { url, patience: PATIENCE }).await
+}
+
+async fn until(redis: &Redis, up: bool) {
+    let waiting = async {
+        while redis.is_up() != up {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("Redis never was as it should be");
+}
+
+#[tokio::test]
+async fn it_answers_by_socket_and_by_port() {
+    let server = RedisServer::start().await;
+    for url in [server.url(), server.tcp_url("")] {
+        let redis = connect(url).await.unwrap();
+        let key = Redis::key("greeting");
+        assert_eq!(key, "lyceum:greeting");
+        redis.ask::<()>(cmd("SET").arg(&key).arg("hello")).await.unwrap();
+        let script = Script::new("return redis.call('GET', KEYS[1]) .. ARGV[1]");
+        let mut asked = script.prepare_invoke();
+        asked.key(&key).arg(" you");
+        assert_eq!(redis.run::<String>(&asked).await.unwrap(), "hello you");
+        let mut both = pipe();
+        both.cmd("GET").arg(&key).cmd("STRLEN").arg(&key);
+        let (text, length): (String, u32) = redis.ask_all(&both).await.unwrap();
+        assert_eq!((text.as_str(), length), ("hello", 5));
+        let health = redis.status().health.unwrap();
+        assert!(health.version.starts_with("redis ") || health.version.starts_with("valkey "));
+    }
+}
+
+#[tokio::test]
+async fn one_that_refuses_us_is_told_clearly_and_without_the_password() {
+    let server = RedisServer::with_password("open sesame").await;
+    assert!(connect(server.url()).await.unwrap().is_up());
+    for (password, reason) in
+        [("hunter2", "does not accept the user name and password"), ("", "asks for a password")]
+    {
+        let error = connect(server.tcp_url(password)).await.err().unwrap();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(reason) && text.contains("127.0.0.1"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let error = connect("http://:hunter2@localhost".to_owned()).await.err().unwrap();
+    assert!(matches!(error, RedisError::Address), "{error}");
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+    let status = connect(server.url()).await.unwrap().status();
+    assert!(!format!("{status:?}").contains("sesame"));
+}
+
+#[tokio::test]
+async fn what_is_no_redis_is_refused() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 64];
+            let _ = stream.read(&mut asked).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let error = connect(url).await.err().unwrap();
+    assert!(error.to_string().contains("does not speak Redis' protocol"), "{error}");
+}
+
+#[tokio::test]
+async fn one_that_is_away_is_no_error_and_found_when_it_comes() {
+    let mut server = RedisServer::start().await;
+    server.kill();
+    let redis = connect(server.tcp_url("")).await.unwrap();
+    assert!(!redis.is_up());
+    assert_eq!(redis.ask::<String>(&cmd("PING")).await, None);
+    let status = redis.status();
+    assert!(status.health.is_none() && status.reason.is_some(), "{status:?}");
+    server.start_again().await;
+    until(&redis, true).await;
+    assert_eq!(redis.ask::<String>(&cmd("PING")).await.unwrap(), "PONG");
+    assert_eq!(redis.status().reason, None);
+}
+
+#[tokio::test]
+async fn one_that_dies_answers_nothing_until_it_is_back() {
+    let mut server = RedisServer::start().await;
+    let redis = server.connect().await;
+    server.kill();
+    assert_eq!(redis.ask::<String>(&cmd("PING")).await, None);
+    assert!(!redis.is_up(), "who asks next does not wait");
+    server.start_again().await;
+    until(&redis, true).await;
+    // Nobody has to ask for it to be noticed.
+    server.kill();
+    until(&redis, false).await;
+}
+
+#[tokio::test]
+async fn one_that_hangs_costs_one_question_its_patience() {
+    let server = RedisServer::start().await;
+    let settings = RedisSettings { url: server.url(), patience: Duration::from_millis(50) };
+    let redis = Redis::connect(settings).await.unwrap();
+    server.hang();
+    let asking = async { while redis.ask::<String>(&cmd("PING")).await.is_some() {} };
+    tokio::time::timeout(PATIENCE, asking).await.expect("a question waits for ever");
+    until(&redis, false).await;
+    assert!(redis.status().reason.is_some());
+    server.go_on();
+    until(&redis, true).await;
+}
+
+#[tokio::test]
+async fn a_server_that_may_not_be_written_to_counts_as_away() {
+    let server = RedisServer::start().await;
+    let redis = server.connect().await;
+    // It follows a master that is not there.
+    let follow = cmd("REPLICAOF").arg("127.0.0.1").arg("1").to_owned();
+    redis.ask::<()>(&follow).await.unwrap();
+    let other = connect(server.url()).await.unwrap();
+    assert!(!other.is_up(), "{:?}", other.status());
+    redis.ask::<()>(cmd("REPLICAOF").arg("NO").arg("ONE")).await.unwrap();
+    until(&other, true).await;
+}

@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { redisState } from './redis-state';
+
+test('knows the form of Redis, and no other', () => {
+  const away = { address: 'redis:6379', health: null, reason: 'gone' };
+  const up = { ...away, health: { version: 'redis 7.0.15', latency_ms: 0.2 }, reason: null };
+  expect(redisState(away)).toBe(away);
+  expect(redisState(up)).toBe(up);
+  expect(redisState({ ...up, health: 'fine' })).toBeUndefined();
+  expect(redisState({ health: null })).toBeUndefined();
+  expect(redisState(null)).toBeUndefined();
+});
