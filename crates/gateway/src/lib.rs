@@ -39,7 +39,7 @@ use lyceum_store::{Db, Keyring};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-pub use calls::{CallContext, MeteredStream};
+pub use calls::{CallContext, METRIC_BUCKETS, MeteredStream, describe_metrics};
 pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
 pub use limits::RateRefusal;

@@ -2,10 +2,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lyceum_core::Problem as _;
-use lyceum_llm::{ChatEvent, LlmError, ModelKind, Usage};
+use lyceum_llm::{ChatEvent, FinishReason, LlmError, ModelKind, Usage};
 use rust_decimal::Decimal;
 
-use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
+use super::span::CallSpan;
+use super::{Admission, CallContext, Notice, genai, prompt_of_body, tokens_of};
 use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
 use crate::live::{Ended, Entry};
 use crate::payloads::Capture;
@@ -31,6 +32,8 @@ pub(crate) struct Meter {
     /// What it leaves for finding faults, where its model keeps that.
     capture: Option<Box<Capture>>,
     attempt: Attempt,
+    /// What a trace tells of it.
+    span: CallSpan,
 }
 
 impl Meter {
@@ -69,6 +72,7 @@ impl Meter {
             route_id: context.attempt.route_id(),
             route: context.attempt.route().map(|route| route.name.clone()),
         };
+        let span = CallSpan::start(&row, model.kind);
         Self {
             ledger,
             row: Some(row),
@@ -83,6 +87,7 @@ impl Meter {
             entry: None,
             capture: None,
             attempt: context.attempt,
+            span,
         }
     }
 
@@ -98,11 +103,37 @@ impl Meter {
         self
     }
 
-    /// Notes the request for those who look for faults; `body` is asked only where it is kept.
+    /// Notes the request for those who look for faults; `body` is asked only where it is kept or
+    /// where a trace tells of it.
     pub(crate) fn requested(&mut self, body: impl FnOnce() -> Bytes) {
-        if let Some(capture) = &mut self.capture {
-            capture.request(body());
+        let is_told = self.span.is_traced() && self.kind == ModelKind::Chat;
+        if self.capture.is_none() && !is_told {
+            return;
         }
+        let body = body();
+        if is_told {
+            self.span.requested(&body);
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.request(body);
+        }
+    }
+
+    /// Waits for something of the provider, but not longer than the route does.
+    pub(crate) fn in_time<T, F>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<T, LlmError>> + use<T, F>
+    where
+        F: Future<Output = Result<T, LlmError>>,
+    {
+        let attempt = self.attempt.clone();
+        self.span.around(async move { attempt.in_time(future).await })
+    }
+
+    /// Why the answer ended, or one of its choices.
+    pub(crate) fn ended(&mut self, reason: &FinishReason) {
+        self.span.ended(reason);
     }
 
     /// Estimates the prompt, if nobody should count it.
@@ -169,7 +200,10 @@ impl Meter {
             ChatEvent::Text(text) => self.text(text),
             ChatEvent::Reasoning(text) => self.reasoning(text),
             ChatEvent::ToolCall(call) => self.text(&call.arguments),
-            ChatEvent::Finished { usage, .. } => self.usage = usage.or(self.usage),
+            ChatEvent::Finished { reason, usage } => {
+                self.ended(reason);
+                self.usage = usage.or(self.usage);
+            }
         }
     }
 
@@ -246,6 +280,8 @@ impl Meter {
         row.cost = self.price.cost(self.kind, &usage).filter(|cost| *cost < max_cost());
         row.latency_ms = millis(self.started);
         row.first_token_ms = self.first_token_ms;
+        self.span.finish(&row);
+        genai::count(&row, self.kind);
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         let reserved = self.admission.take().and_then(|admission| admission.settle(tokens));
         if let Some(entry) = &self.entry {

@@ -39,6 +39,7 @@ fn metered(
         while let Some(event) = events.next().await {
             match event {
                 Ok(ChatEvent::Finished { reason, usage }) => {
+                    meter.ended(&reason);
                     match meter.complete(usage).await {
                         Ok(()) => yield Ok(ChatEvent::Finished { reason, usage }),
                         Err(error) => yield Err(error),

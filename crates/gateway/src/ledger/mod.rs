@@ -4,6 +4,8 @@
 mod figures;
 mod price;
 mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 mod writer;
 
 use std::sync::Arc;
