@@ -16,6 +16,7 @@ mod rights;
 mod router;
 mod secrets;
 mod serve;
+mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;

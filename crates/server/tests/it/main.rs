@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod administer;
+mod collector;
 mod journey;
 mod kill;
 mod kill_reservations;
@@ -12,4 +13,5 @@ mod matrix;
 mod packages;
 mod pages;
 mod routes;
+mod telemetry;
 mod world;
