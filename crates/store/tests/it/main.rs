@@ -3,6 +3,7 @@
 
 mod audit_chain;
 mod audit_tampering;
+mod begin;
 mod catalogue;
 mod cluster;
 mod isolation;
