@@ -7,6 +7,7 @@ mod id;
 mod page;
 mod permission;
 mod secret;
+mod trace;
 
 pub use clock::Clock;
 pub use error::{BoxError, ErrorKind, Problem, causes, chain};
@@ -14,3 +15,4 @@ pub use id::new_id;
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use permission::{Permission, PermissionError, PermissionSet};
 pub use secret::Secret;
+pub use trace::TRACE;

@@ -43,7 +43,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 pub use cache::Recall;
-pub use calls::{CallContext, MeteredStream};
+pub use calls::{CallContext, METRIC_BUCKETS, MeteredStream, describe_metrics};
 pub use error::GatewayError;
 pub use ledger::{CallRecord, Price, Purpose};
 pub use limits::RateRefusal;

@@ -36,6 +36,14 @@ pub enum JobError {
 }
 
 impl JobError {
+    /// The kind of failure, without its reason.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            JobError::Retry(_) => "retry",
+            JobError::Fatal(_) => "fatal",
+        }
+    }
+
     /// A failure that another attempt may not meet, with the error's causes in one line.
     pub fn retry(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Retry(chain(error))

@@ -4,10 +4,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use lyceum_core::TRACE;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::{Job, JobContext, JobError};
 
@@ -66,11 +69,14 @@ async fn attempt<J: Job>(payload: Value, worker: WorkerContext) -> Result<(), Jo
         max_attempts: i32::from(*worker.job().max_attempts()),
         shutdown: registered.shutdown.clone(),
     };
+    let span = span::<J>(&context);
     let outcome = match serde_json::from_value::<J>(payload) {
-        Ok(job) => job.run(registered.state, context.clone()).await,
+        Ok(job) => job.run(registered.state, context.clone()).instrument(span.clone()).await,
         Err(error) => Err(JobError::Fatal(format!("the payload does not fit: {error}"))),
     };
     let Err(error) = &outcome else { return Ok(()) };
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", error.kind());
     let adjust = match error {
         // No further attempt.
         JobError::Fatal(_) => {
@@ -94,4 +100,18 @@ async fn attempt<J: Job>(payload: Value, worker: WorkerContext) -> Result<(), Jo
         tracing::warn!(job = J::NAME, job_id = context.job_id, %cause, "attempts not adjusted");
     }
     outcome
+}
+
+/// What a trace tells of an attempt.
+fn span<J: Job>(context: &JobContext) -> Span {
+    info_span!(
+        target: TRACE, "job",
+        otel.kind = "consumer",
+        otel.name = format!("job {}", J::NAME),
+        otel.status_code = Empty,
+        lyceum.job.name = J::NAME,
+        lyceum.job.id = context.job_id,
+        lyceum.job.attempt = context.attempt,
+        error.type = Empty,
+    )
 }

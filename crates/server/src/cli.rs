@@ -7,10 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use figment::Figment;
-use figment::providers::Serialized;
 use lyceum_knowledge::parse::child_main;
 
-use crate::config::Config;
+use crate::config::{Config, stated};
 use crate::{access, audit, ledger, models, secrets, serve};
 
 /// A self-hosted AI platform for a team.
@@ -76,10 +75,10 @@ impl Settings {
     fn figment(&self) -> Figment {
         let mut figment = Config::figment(self.config.as_deref());
         if let Some(folder) = &self.data_dir {
-            figment = figment.merge(Serialized::default("storage.data_dir", folder));
+            figment = figment.merge(stated("`--data-dir`", "storage.data_dir", folder));
         }
         if let Some(listen) = &self.listen {
-            figment = figment.merge(Serialized::default("server.listen", listen));
+            figment = figment.merge(stated("`--listen`", "server.listen", listen));
         }
         figment
     }
@@ -125,9 +124,10 @@ fn print_config(settings: &Settings) -> anyhow::Result<()> {
             let source = figment.find_metadata(&format!("{section}.{name}"));
             let source = source.map_or("default".into(), |metadata| metadata.name.clone());
             let value = match (section.as_str(), name.as_str()) {
-                ("database" | "redis", "url") | ("mail", "password") | ("metrics", "token") => {
-                    "\"***\"".to_owned()
-                }
+                ("database" | "redis", "url")
+                | ("mail", "password")
+                | ("metrics", "token")
+                | ("telemetry", "otlp_headers") => "\"***\"".to_owned(),
                 _ => value.to_string(),
             };
             lines.push_str(&format!("{name} = {value}  # {source}\n"));

@@ -1,12 +1,17 @@
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use figment::Figment;
-use figment::providers::{Env, Format as _, Serialized, Toml};
 use lyceum_identity::MailSecurity;
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+mod sources;
+
+pub use sources::stated;
+
+use crate::telemetry::TelemetryConfig;
 
 /// Everything that can be set. Defaults are below; a TOML file and then the environment
 /// (`LYCEUM_SERVER__LISTEN=…`) go over them, and flags over those.
@@ -37,6 +42,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Figures for Prometheus.
     pub metrics: MetricsConfig,
+    /// Traces for OpenTelemetry.
+    pub telemetry: TelemetryConfig,
 }
 
 /// The HTTP server.
@@ -253,27 +260,6 @@ pub struct MetricsConfig {
 }
 
 impl Config {
-    /// Reads the configuration and says where each part came from.
-    pub fn figment(file: Option<&Path>) -> Figment {
-        let mut figment = Figment::from(Serialized::defaults(Self::default()));
-        if let Some(file) = file {
-            figment = figment.merge(Toml::file_exact(file));
-        }
-        let figment = figment
-            .merge(Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into()))
-            .merge(Env::raw().only(&["POSTGRES_BIN"]).map(|_| "database.binaries".into()))
-            .merge(Env::raw().only(&["LYCEUM_MODELS"]).map(|_| "engine.models_dir".into()))
-            .merge(
-                // A setting's name always has its section; other variables of ours are no settings.
-                Env::prefixed("LYCEUM_").filter(|name| name.as_str().contains("__")).split("__"),
-            );
-        // As it stands: a password of digits is no number.
-        match std::env::var("LYCEUM_MAIL__PASSWORD") {
-            Ok(password) => figment.merge(Serialized::default("mail.password", password)),
-            Err(_) => figment,
-        }
-    }
-
     /// The address that people open; unknown only where none is set and the port is yet to be
     /// found.
     pub fn public_url(&self) -> anyhow::Result<Option<Url>> {

@@ -17,6 +17,7 @@ mod rights;
 mod router;
 mod secrets;
 mod serve;
+mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;

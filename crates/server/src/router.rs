@@ -15,9 +15,11 @@ use lyceum_identity::client_ip;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
+use tracing::Instrument as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::telemetry::{request_span, traced};
 use crate::{assets, openapi};
 
 /// Bytes of a JSON body; routes that take files or prompts raise it for themselves.
@@ -87,10 +89,12 @@ async fn surround(
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (mut parts, body) = request.into_parts();
+    let span = request_span(&method, route.as_ref().map(MatchedPath::as_str), &parts.headers);
     let client_ip = client_ip(&parts, surroundings.trust_proxy);
     parts.extensions.insert(surroundings.authenticator);
     let request = Request::from_parts(parts, body);
-    let mut response = lyceum_store::with_client_ip(client_ip, next.run(request)).await;
+    let answer = lyceum_store::with_client_ip(client_ip, next.run(request));
+    let mut response = answer.instrument(span.clone()).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -101,8 +105,10 @@ async fn surround(
     let status = response.status().as_u16();
     let route = route.as_ref().map(MatchedPath::as_str);
     lyceum_ops::note_request(&method, route, status, started.elapsed());
-    tracing::debug!(%method, path, status, took = ?started.elapsed(), "request");
-    response
+    span.in_scope(|| {
+        tracing::debug!(%method, path, status, took = ?started.elapsed(), "request");
+    });
+    traced(span, response)
 }
 
 const SECURITY_HEADERS: [(HeaderName, &str); 5] = [

@@ -8,20 +8,18 @@ use axum::Router;
 use lyceum_core::{Clock, Secret};
 use lyceum_identity::Identity;
 use lyceum_jobs::CancellationToken;
-use lyceum_ops::{Metrics, SystemLogEvents};
+use lyceum_ops::Metrics;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
 use utoipa::openapi::OpenApi;
 
 use crate::cli::print;
-use crate::config::{Config, LogConfig};
+use crate::config::Config;
 use crate::database::{Database, server_options};
 use crate::listen::listen;
 use crate::rights;
 use crate::router::{Surroundings, application};
+use crate::telemetry::{Traces, start_log};
 use crate::wiring::Platform;
 
 /// How long requests may take to end once the answers have.
@@ -30,10 +28,13 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 /// Runs the platform until it is asked to stop.
 pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
-    let log = start_log(&config.log)?;
-    let metrics = Metrics::install(config.metrics.token.clone().map(Secret::new))
-        .map_err(anyhow::Error::from_boxed)?;
     install_crypto();
+    let traces = Traces::start(&config.telemetry, &config.server.node)?;
+    let log = start_log(&config.log, traces.as_ref())?;
+    let token = config.metrics.token.clone().map(Secret::new);
+    let metrics = Metrics::install(token, &lyceum_gateway::METRIC_BUCKETS)
+        .map_err(anyhow::Error::from_boxed)?;
+    lyceum_gateway::describe_metrics();
     let listener = TcpListener::bind(config.server.listen).await.with_context(|| {
         format!("cannot listen on {}; server.listen sets another address", config.server.listen)
     })?;
@@ -72,6 +73,9 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     last_word.cancel();
     if tokio::time::timeout(LAST_REQUESTS, log).await.is_err() {
         tracing::warn!("the last warnings were not kept in time");
+    }
+    if let Some(traces) = traces {
+        traces.end().await;
     }
     database.close().await;
     Ok(())
@@ -123,19 +127,6 @@ async fn announce(identity: &Identity, address: &str) -> anyhow::Result<()> {
         )),
         None => print(&format!("\nLyceum is ready: {address}\n")),
     }
-}
-
-/// Logs to standard error; what is to be kept in the database, too, is answered.
-fn start_log(config: &LogConfig) -> anyhow::Result<SystemLogEvents> {
-    let filter = EnvFilter::try_new(&config.filter).context("log.filter cannot be read")?;
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let log = match config.json {
-        true => log.json().with_filter(filter).boxed(),
-        false => log.with_filter(filter).boxed(),
-    };
-    let (kept, events) = lyceum_ops::system_log(Clock::system());
-    tracing_subscriber::registry().with(log).with(kept).init();
-    Ok(events)
 }
 
 fn install_crypto() {

@@ -16,7 +16,9 @@ pub(crate) use live::{End, Live};
 pub(crate) use recover::{recover, watch};
 pub(crate) use title::first_words;
 
+use lyceum_core::TRACE;
 use lyceum_http::Caller;
+use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use crate::messages::{MessageRole, store as messages};
@@ -44,9 +46,13 @@ impl Chat {
         let generation =
             self.inner.live.insert(plan.message_id, plan.conversation_id, plan.user_id);
         let chat = self.clone();
-        self.inner.tasks.spawn(async move {
-            run::run(&chat, &plan, &generation).await;
-        });
+        let span = info_span!(
+            target: TRACE, "generation",
+            gen_ai.conversation.id = %plan.conversation_id,
+            lyceum.request.id = %plan.request_id,
+        );
+        let running = async move { run::run(&chat, &plan, &generation).await };
+        self.inner.tasks.spawn(running.instrument(span));
     }
 
     /// Ends an answer, wherever it is written; its text so far stays.

@@ -5,7 +5,8 @@ use lyceum_core::Problem as _;
 use lyceum_llm::{ChatEvent, FinishReason, LlmError, ModelKind, Usage};
 use rust_decimal::Decimal;
 
-use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
+use super::span::CallSpan;
+use super::{Admission, CallContext, Notice, genai, prompt_of_body, tokens_of};
 use crate::cache::{Kept, Recording, Told};
 use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
 use crate::live::{Ended, Entry};
@@ -34,6 +35,8 @@ pub(crate) struct Meter {
     attempt: Attempt,
     /// Told what becomes of the answer, where it is to be kept.
     recording: Option<Recording>,
+    /// What a trace tells of it.
+    span: CallSpan,
 }
 
 impl Meter {
@@ -73,6 +76,7 @@ impl Meter {
             route: context.attempt.route().map(|route| route.name.clone()),
             cache_hit: false,
         };
+        let span = CallSpan::start(&row, model.kind);
         Self {
             ledger,
             row: Some(row),
@@ -88,6 +92,7 @@ impl Meter {
             capture: None,
             attempt: context.attempt,
             recording: context.recall.recording,
+            span,
         }
     }
 
@@ -103,11 +108,32 @@ impl Meter {
         self
     }
 
-    /// Notes the request for those who look for faults; `body` is asked only where it is kept.
+    /// Notes the request for those who look for faults; `body` is asked only where it is kept or
+    /// where a trace tells of it.
     pub(crate) fn requested(&mut self, body: impl FnOnce() -> Bytes) {
-        if let Some(capture) = &mut self.capture {
-            capture.request(body());
+        let is_told = self.span.is_traced() && self.kind == ModelKind::Chat;
+        if self.capture.is_none() && !is_told {
+            return;
         }
+        let body = body();
+        if is_told {
+            self.span.requested(&body);
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.request(body);
+        }
+    }
+
+    /// Waits for something of the provider, but not longer than the route does.
+    pub(crate) fn in_time<T, F>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<T, LlmError>> + use<T, F>
+    where
+        F: Future<Output = Result<T, LlmError>>,
+    {
+        let attempt = self.attempt.clone();
+        self.span.around(async move { attempt.in_time(future).await })
     }
 
     /// Estimates the prompt, if nobody should count it.
@@ -181,8 +207,9 @@ impl Meter {
         }
     }
 
-    /// The model said why it ended.
-    pub(crate) fn finished(&self, reason: &FinishReason) {
+    /// The model said why the answer ended, or one of its choices.
+    pub(crate) fn finished(&mut self, reason: &FinishReason) {
+        self.span.ended(reason);
         if let Some(recording) = &self.recording {
             recording.finished(reason);
         }
@@ -291,6 +318,10 @@ impl Meter {
         if let Some(recording) = &self.recording {
             let (estimated, served_model) = (row.estimated, row.served_model.clone());
             recording.tell(Told { usage, estimated, served_model });
+        }
+        self.span.finish(&row);
+        if !row.cache_hit {
+            genai::count(&row, self.kind);
         }
         let reserved = self.admission.take().and_then(|admission| admission.settle(tokens));
         if let Some(entry) = &self.entry {

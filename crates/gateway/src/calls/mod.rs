@@ -1,7 +1,9 @@
 //! Calls to models: every one is admitted, metered and recorded here.
 
 mod admission;
+mod genai;
 mod meter;
+mod span;
 mod stream;
 mod tokens;
 
@@ -10,6 +12,7 @@ use lyceum_llm::{ChatRequest, EmbeddingRequest, EmbeddingResponse, HttpSend, Llm
 use url::Url;
 use uuid::Uuid;
 
+pub use genai::{METRIC_BUCKETS, describe_metrics};
 pub use stream::MeteredStream;
 
 pub(crate) use admission::{Admission, Notice};
@@ -75,10 +78,12 @@ impl Http {
 
 impl HttpSend for Http {
     fn request(&self, method: http::Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError> {
-        self.outgoing.request(method, url).map_err(|error| match error {
+        span::note_server(&url);
+        let request = self.outgoing.request(method, url).map_err(|error| match error {
             OutgoingError::Client(error) => LlmError::Internal(Box::new(error)),
             refused => LlmError::Connect(refused.to_string()),
-        })
+        })?;
+        Ok(span::continued(request))
     }
 }
 
@@ -131,7 +136,7 @@ impl Gateway {
         let attempt = context.attempt.clone();
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         meter.requested(|| serde_json::to_vec(&request).unwrap_or_default().into());
-        let opened = match attempt.in_time(port.chat(request)).await {
+        let opened = match meter.in_time(port.chat(request)).await {
             Ok(events) => attempt.opened(events).await,
             Err(error) => Err(error.into()),
         };
@@ -185,7 +190,6 @@ impl Gateway {
         let sizes: Vec<u64> = request.input.iter().map(|text| tokens_of(text)).collect();
         let prompt = sizes.iter().sum();
         let forecast = || Forecast { prompt_tokens: prompt, max_tokens: None };
-        let attempt = context.attempt.clone();
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         let notice = meter.notice();
         meter.requested(|| {
@@ -193,7 +197,7 @@ impl Gateway {
             body.to_string().into()
         });
         let mut answered = 0;
-        match attempt.in_time(port.embed_counted(request, &mut answered)).await {
+        match meter.in_time(port.embed_counted(request, &mut answered)).await {
             Ok(response) => {
                 meter.served_by(&response.model);
                 meter.complete(response.usage).await?;

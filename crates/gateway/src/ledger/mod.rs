@@ -6,6 +6,8 @@ mod figures;
 mod journal;
 mod price;
 mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 mod writer;
 
 use std::path::Path;
@@ -17,16 +19,16 @@ use axum::middleware::Next;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use sqlx::PgConnection;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
 pub use price::Price;
 pub(crate) use store::record_of;
 
-use crate::{Gateway, GatewayError};
 use crate::quotas::{Accounts, Amounts, Reserved};
+use crate::{Gateway, GatewayError};
 use journal::{Journal, Place};
 
 /// What a call is for.

@@ -77,7 +77,7 @@ impl Call<'_> {
     ) -> Result<Response, Failure> {
         let sent = body.to_bytes()?;
         let meter = self.begin(&sent).await?;
-        match self.ask(client, "embeddings", sent).await {
+        match meter.in_time(ask(client, "embeddings", sent)).await {
             Ok(answer) => self.answered(meter, answer).await,
             Err(error) => Err(failed(meter, error).await),
         }
@@ -100,7 +100,7 @@ impl Call<'_> {
     async fn completion(self, client: &OpenAiClient, question: Ask) -> Result<Response, Failure> {
         let sent = question.body.to_bytes()?;
         let meter = self.begin(&sent).await?;
-        match self.ask(client, path(question.form), sent).await {
+        match meter.in_time(ask(client, path(question.form), sent)).await {
             Ok(answer) => self.answered(meter, answer).await,
             // Some models only stream, those that think above all; many know no older completions.
             Err(error) if wants_stream(&error) || wants_messages(question.form, &error) => {
@@ -131,7 +131,7 @@ impl Call<'_> {
         };
         fit(&mut request, self.model);
         let attempt = &self.context.attempt;
-        let opened = match attempt.in_time(client.chat(request)).await {
+        let opened = match meter.in_time(client.chat(request)).await {
             Ok(events) => attempt.opened(events).await,
             Err(error) => Err(error.into()),
         };
@@ -139,19 +139,6 @@ impl Call<'_> {
             Ok(events) => self.written(writer, MeteredStream::new(events, meter), streamed).await,
             Err(unopened) => Err(meter.unopened(unopened).await.into()),
         }
-    }
-
-    async fn ask(
-        &self,
-        client: &OpenAiClient,
-        path: &str,
-        body: Bytes,
-    ) -> Result<(Bytes, Glance), LlmError> {
-        let answer = async {
-            let response = client.post(path, body).await?;
-            glance(client, client.read(response).await?)
-        };
-        self.context.attempt.in_time(answer).await
     }
 
     async fn answered(
@@ -187,7 +174,7 @@ impl Call<'_> {
         let meter = self.begin(&sent).await?;
         let notice = meter.notice();
         let attempt = &self.context.attempt;
-        let mut answer = attempt.in_time(client.post(path(question.form), sent)).await;
+        let mut answer = meter.in_time(client.post(path(question.form), sent)).await;
         // Older servers know no stream_options.
         if let Err(LlmError::Rejected(words)) = &answer
             && words.contains("stream_options")
@@ -196,7 +183,7 @@ impl Call<'_> {
             *body = Body::from_bytes(&asked)?;
             body.remove("stream_options");
             let plain = client.post(path(question.form), body.to_bytes()?);
-            answer = attempt.in_time(plain).await;
+            answer = meter.in_time(plain).await;
         }
         let opened = match answer {
             Ok(response) => attempt.opened_frames(client, client.frames(response)).await,
@@ -220,6 +207,12 @@ fn path(form: Form) -> &'static str {
         Form::Completions { .. } => "completions",
         _ => "chat/completions",
     }
+}
+
+/// An answer in one piece.
+async fn ask(client: &OpenAiClient, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
+    let response = client.post(path, body).await?;
+    glance(client, client.read(response).await?)
 }
 
 /// Whether a provider refused the older completions, which most have given up.

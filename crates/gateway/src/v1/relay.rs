@@ -25,7 +25,7 @@ impl Call<'_> {
         let mut meter = self.begin(&sent).await?;
         let notice = meter.notice();
         let attempt = &self.context.attempt;
-        let response = match attempt.in_time(client.send(&headers, sent)).await {
+        let response = match meter.in_time(client.send(&headers, sent)).await {
             Ok(response) => response,
             Err(error) => return Err(failed(meter, error).await),
         };
@@ -36,7 +36,7 @@ impl Call<'_> {
                 Err(unopened) => Err(meter.unopened(unopened).await.into()),
             };
         }
-        let (answer, events) = match attempt.in_time(client.whole(response)).await {
+        let (answer, events) = match meter.in_time(client.whole(response)).await {
             Ok(whole) => whole,
             Err(error) => return Err(failed(meter, error).await),
         };

@@ -9,11 +9,14 @@ pub(crate) mod store;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use lyceum_core::{Problem as _, TRACE};
 use lyceum_gateway::{CallContext, Purpose};
 use lyceum_llm::EmbeddingTask;
 use lyceum_store::StoreError;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span, info_span};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -102,14 +105,38 @@ impl Knowledge {
         limit: Option<usize>,
         request_id: Uuid,
     ) -> Result<Retrieval, KnowledgeError> {
+        let span = span(bases);
+        let finding = self.find(user, bases, question, limit, request_id);
+        let found = finding.instrument(span.clone()).await;
+        match &found {
+            Ok(retrieval) => span.record("lyceum.retrieval.chunks", retrieval.chunks.len()),
+            Err(error) => {
+                span.record("otel.status_code", "ERROR").record("error.type", error.code())
+            }
+        };
+        found
+    }
+
+    async fn find(
+        &self,
+        user: Uuid,
+        bases: &[Uuid],
+        question: &str,
+        limit: Option<usize>,
+        request_id: Uuid,
+    ) -> Result<Retrieval, KnowledgeError> {
         let started = Instant::now();
         let question: String = question.trim().chars().take(QUESTION_CHARS).collect();
         if question.is_empty() {
             return Err(KnowledgeError::Invalid { field: "query", reason: "is empty".to_owned() });
         }
         let scope = self.scope(user, bases).await?;
-        let by_meaning = self.search_by_meaning(user, &scope, &question, request_id);
-        let by_words = self.search_by_words(user, &scope, &question);
+        let by_meaning = self
+            .search_by_meaning(user, &scope, &question, request_id)
+            .instrument(info_span!(target: TRACE, "search by meaning"));
+        let by_words = self
+            .search_by_words(user, &scope, &question)
+            .instrument(info_span!(target: TRACE, "search by words"));
         let (by_meaning, by_words) = tokio::join!(by_meaning, by_words);
         let fused = fuse::fuse(by_meaning?, by_words?);
         let limit = limit.unwrap_or(self.settings().kept_chunks);
@@ -226,6 +253,23 @@ impl Knowledge {
         chunks.sort_by_key(|chunk| !chunk.kept);
         Ok(chunks)
     }
+}
+
+/// What a trace tells of a search.
+fn span(bases: &[Uuid]) -> Span {
+    let single = match bases {
+        [base] => Some(display(base)),
+        _ => None,
+    };
+    info_span!(
+        target: TRACE, "retrieval",
+        otel.status_code = Empty,
+        gen_ai.operation.name = "retrieval",
+        gen_ai.data_source.id = single,
+        lyceum.retrieval.bases = bases.len(),
+        lyceum.retrieval.chunks = Empty,
+        error.type = Empty,
+    )
 }
 
 /// The bases of these ids, all of which the acting user may use.

@@ -34,11 +34,14 @@ pub struct Metrics {
 
 impl Metrics {
     /// Begins to count, once in a process. Whoever has `token` may read the figures, beside those
-    /// who have the right `system:read`.
-    pub fn install(token: Option<Secret>) -> Result<Self, BoxError> {
-        let handle = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
-            .install_recorder()?;
+    /// who have the right `system:read`. `buckets` are the upper bounds of single histograms.
+    pub fn install(token: Option<Secret>, buckets: &[(&str, &[f64])]) -> Result<Self, BoxError> {
+        let mut builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?;
+        for (name, bounds) in buckets {
+            builder = builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds)?;
+        }
+        let handle = builder.install_recorder()?;
         describe();
         Ok(Self { handle, token: token.filter(|token| !token.is_empty()) })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lyceum_core::Clock;
+use lyceum_core::{Clock, TRACE};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tracing::field::{Field, Visit};
@@ -47,7 +47,7 @@ where
     // Spans say what the program was doing.
     let wanted = filter_fn(|metadata| {
         let most = if metadata.is_span() { Level::INFO } else { Level::WARN };
-        *metadata.level() <= most
+        *metadata.level() <= most && metadata.target() != TRACE
     });
     let wanted = wanted.with_max_level_hint(LevelFilter::INFO);
     (layer.with_filter(wanted), SystemLogEvents { entries, lost, gathered: Vec::new() })

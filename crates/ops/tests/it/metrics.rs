@@ -32,7 +32,7 @@ async fn scrape(router: &Router, caller: &Caller, bearer: &str) -> (StatusCode, 
 async fn figures_are_told_to_those_who_may_read_them() {
     let db = TestDb::new().await;
     let root = admin(&db.db, "root").await;
-    let metrics = Metrics::install(Some(Secret::new("scraper's token"))).unwrap();
+    let metrics = Metrics::install(Some(Secret::new("scraper's token")), &[]).unwrap();
     let router = metrics_router(ops(&db), metrics);
     let powerless = caller_with(root, &["conversation:*"]);
     for wrong in ["Bearer other", "Bearer ", "scraper's token", "Bearer scraper's token2"] {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod administer;
+mod collector;
 mod journey;
 mod kill;
 mod kill_reservations;
@@ -13,4 +14,5 @@ mod nodes;
 mod packages;
 mod pages;
 mod routes;
+mod telemetry;
 mod world;

@@ -30,9 +30,15 @@ pub struct World {
 impl World {
     /// A program on an empty folder, with an administrator, Alice and Bob.
     pub async fn new() -> anyhow::Result<Self> {
+        Self::with(program(), &[]).await
+    }
+
+    /// The same of `program`, with further settings.
+    pub async fn with(program: &Path, further: &[(&str, &str)]) -> anyhow::Result<Self> {
         let upstream = MockUpstream::start().await;
         let data = tempfile::tempdir()?;
-        let server = ServerProcess::start(program(), data.path(), &SETTINGS).await?;
+        let settings = [&SETTINGS[..], further].concat();
+        let server = ServerProcess::start(program, data.path(), &settings).await?;
         let admin = server.set_up().await?;
         for name in ["alice", "bob"] {
             let person = json!({ "username": name, "email": format!("{name}@example.org"),

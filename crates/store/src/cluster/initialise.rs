@@ -25,7 +25,7 @@ timezone = 'UTC'
 password_encryption = 'scram-sha-256'
 log_error_verbosity = terse
 log_min_error_statement = panic
-log_line_prefix = ''
+log_line_prefix = '%b '
 idle_in_transaction_session_timeout = '10min'
 ";
 const SETTINGS_FILE: &str = "lyceum.conf";

@@ -15,6 +15,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getppid};
+use tracing::Level;
 
 use super::ClusterError;
 use super::account::Account;
@@ -30,6 +31,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 /// Lines of the server's log that are kept to explain a failed start.
 const KEPT_LINES: usize = 20;
+/// How a line begins that a client's process wrote.
+const CLIENT: &str = "client backend ";
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -326,14 +329,44 @@ impl Log {
     }
 }
 
-/// Passes a line of the server's log on. Errors of single statements come back to whoever sent
-/// them and are told there.
+/// Passes a line of the server's log on.
 fn report(line: &str) {
-    match line {
-        line if line.contains("PANIC:") => tracing::error!(target: "postgres", "{line}"),
-        line if line.contains("FATAL:") || line.contains("WARNING:") => {
-            tracing::warn!(target: "postgres", "{line}");
+    match level(line) {
+        Level::ERROR => tracing::error!(target: "postgres", "{line}"),
+        Level::WARN => tracing::warn!(target: "postgres", "{line}"),
+        _ => tracing::debug!(target: "postgres", "{line}"),
+    }
+}
+
+/// How much a line matters. Errors and warnings of single statements come back to whoever sent them
+/// and are told there. That a client is gone happens whenever somebody stops waiting for an answer.
+fn level(line: &str) -> Level {
+    let is_fatal = line.contains("FATAL:") && !line.contains("connection to client lost");
+    let is_ours = line.contains("WARNING:") && !line.starts_with(CLIENT);
+    match line.contains("PANIC:") {
+        true => Level::ERROR,
+        false if is_fatal || is_ours => Level::WARN,
+        false => Level::DEBUG,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_is_told_itself_and_its_leaving_are_no_warnings() {
+        for (line, wanted) in [
+            ("client backend WARNING:  there is already a transaction in progress", Level::DEBUG),
+            ("client backend FATAL:  connection to client lost", Level::DEBUG),
+            ("client backend LOG:  could not send data to client: Broken pipe", Level::DEBUG),
+            ("client backend ERROR:  division by zero", Level::DEBUG),
+            ("client backend FATAL:  password authentication failed", Level::WARN),
+            ("autovacuum worker WARNING:  could not open statistics file", Level::WARN),
+            ("postmaster FATAL:  could not create shared memory segment", Level::WARN),
+            ("startup PANIC:  could not locate a valid checkpoint record", Level::ERROR),
+        ] {
+            assert_eq!(level(line), wanted, "{line}");
         }
-        line => tracing::debug!(target: "postgres", "{line}"),
     }
 }

@@ -69,6 +69,8 @@ pub struct RecordedRequest {
     pub path: String,
     /// The key in `Authorization: Bearer …`, `x-api-key` or `x-goog-api-key`.
     pub key: Option<String>,
+    /// The trace that it says it belongs to.
+    pub traceparent: Option<String>,
     /// The JSON body; null for GET.
     pub body: Value,
 }

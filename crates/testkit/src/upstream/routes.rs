@@ -378,6 +378,8 @@ impl State {
     async fn admit(&self, request: Request) -> Result<Value, Response> {
         let path = request.uri().path().to_owned();
         let key = key(request.headers());
+        let traceparent = request.headers().get("traceparent");
+        let traceparent = traceparent.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let bytes = axum::body::to_bytes(request.into_body(), 64 << 20)
             .await
             .map_err(|_| error(Dialect::Chat, StatusCode::BAD_REQUEST, "the body broke off"))?;
@@ -389,7 +391,7 @@ impl State {
             })?
         };
         if self.keeps_requests {
-            let kept = RecordedRequest { path, key: key.clone(), body: body.clone() };
+            let kept = RecordedRequest { path, key: key.clone(), traceparent, body: body.clone() };
             locked(&self.requests).push(kept);
         }
         let accepted = match (&self.accepted_key, &key) {

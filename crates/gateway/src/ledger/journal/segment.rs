@@ -24,8 +24,7 @@ impl Segment {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(lyceum_core::new_id().to_string());
         let (unlocked, path) = (path.with_extension(UNLOCKED), path.with_extension(EXTENSION));
-        let file =
-            OpenOptions::new().create_new(true).append(true).mode(0o600).open(&unlocked)?;
+        let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&unlocked)?;
         file.try_lock().map_err(io::Error::from)?;
         std::fs::rename(&unlocked, &path)?;
         Ok(Self { file, path, len: AtomicU64::new(0), held: AtomicUsize::new(1) })
