@@ -47,6 +47,23 @@ pub(crate) enum Style {
 /// hundred of them a second.
 const PLAIN_ROOM: usize = 1_200;
 
+/// What a small model is told to say where the text has no answer.
+const DENIALS: [&str; 2] = ["资料中没有提到", "The text does not say"];
+
+/// What is answered, without asking a small model, where no passage is about the question: it
+/// would make something up.
+pub(crate) fn nothing_found(question: &str) -> &'static str {
+    match is_chinese(question) {
+        true => "知识库的资料中没有找到这个问题的答案。",
+        false => "The documents in the knowledge base do not hold an answer to this question.",
+    }
+}
+
+/// Whether a sentence says that the passages do not hold the answer.
+pub(crate) fn denies(sentence: &str) -> bool {
+    DENIALS.iter().any(|denial| sentence.contains(denial))
+}
+
 /// The question alone does not fit.
 #[derive(Debug, PartialEq)]
 pub(crate) struct TooLong {
@@ -217,7 +234,8 @@ fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&st
         }
         (true, Some(false)) => {
             "你是一个可靠的助手。请用中文回答。\
-             知识库中没有找到与问题相关的资料：请先说明这一点，再尽力回答，不要编造出处。"
+             知识库中没有找到与问题相关的资料：请先明确说明资料中没有答案；如果仍凭常识补充，\
+             要说明这不是出自资料，不要编造出处。"
         }
         (false, None) => {
             "You are a reliable assistant. Answer accurately and concisely, in the language of the \
@@ -231,8 +249,9 @@ fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&st
         }
         (false, Some(false)) => {
             "You are a reliable assistant. No passage of the knowledge base matches the question: \
-             say so first, then answer as well as you can, and never make up a source. Answer in \
-             the language of the question."
+             say first and plainly that the documents do not hold the answer. What you add from \
+             general knowledge, call so, and never make up a source. Answer in the language of the \
+             question."
         }
     };
     match own.map(str::trim).filter(|own| !own.is_empty()) {
@@ -289,14 +308,8 @@ mod tests {
             document_title: "Handbook".to_owned(),
             content,
             page: Some(3),
-            start_offset: 0,
-            end_offset: 0,
-            score: 1.0,
-            dense_rank: None,
-            dense_score: None,
-            text_rank: None,
             kept,
-            token_count: 0,
+            ..RetrievedChunk::default()
         }
     }
 
