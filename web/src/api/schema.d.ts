@@ -3169,7 +3169,7 @@ export interface components {
              * @description The passage.
              */
             chunk_id: string;
-            /** @description Whether the answer marks it; if it marks none, the best sources are named anyway. */
+            /** @description Whether the answer rests on it; if it rests on none, the nearest passages are named anyway. */
             cited: boolean;
             /**
              * Format: uuid
@@ -3189,10 +3189,20 @@ export interface components {
              */
             index: number;
             /**
+             * @description Where its mark belongs in the answer, in characters: behind each sentence that says what the
+             *     passage says. Empty where the model wrote its marks itself.
+             */
+            marks?: number[];
+            /**
              * Format: int32
              * @description The page, counted from 1, where the document has pages.
              */
             page?: number | null;
+            /**
+             * Format: int32
+             * @description The part of a long text without pages, counted from 1.
+             */
+            section?: number | null;
             /** @description The beginning of the passage. */
             snippet: string;
             /**
@@ -3673,6 +3683,8 @@ export interface components {
             file_size: number;
             /** @description The name of the file that was uploaded, made harmless. */
             filename: string;
+            /** @description Whether these are pages (sheets, slides). */
+            has_pages: boolean;
             /**
              * Format: uuid
              * @description Its id.
@@ -3687,7 +3699,7 @@ export interface components {
             mime_type: string;
             /**
              * Format: int32
-             * @description Pages; 0 until known.
+             * @description Pages, or sections of a text that has no pages; 0 until known.
              */
             page_count: number;
             /**
@@ -3728,6 +3740,8 @@ export interface components {
              * @description The document.
              */
             document_id: string;
+            /** @description Whether these are pages (sheets, slides), and not sections of a text that has none. */
+            has_pages: boolean;
             /** @description The headings on it. */
             headings: components["schemas"]["Heading"][];
             /**
@@ -3737,7 +3751,7 @@ export interface components {
             page: number;
             /**
              * Format: int32
-             * @description Pages in all.
+             * @description Pages, or sections, in all.
              */
             page_count: number;
             /** @description The text; offsets of chunks count its characters (Unicode scalar values). */
@@ -4216,7 +4230,10 @@ export interface components {
              */
             created_at: string;
             error?: components["schemas"]["MessageError"] | null;
-            /** @description Why the model ended: `stop`, `length`, `content_filter` … */
+            /**
+             * @description Why the model ended: `stop`, `length`, `content_filter` …; `not_found` where no model was
+             *     asked, because no passage is about the question.
+             */
             finish_reason?: string | null;
             /**
              * Format: uuid
@@ -5146,7 +5163,7 @@ export interface components {
             knowledge_base_id: string;
             /**
              * Format: int32
-             * @description The page on which it stands; absent for a short text that has no pages.
+             * @description The page (sheet, slide) on which it stands; absent where the format has none.
              */
             page?: number | null;
             /**
@@ -5154,6 +5171,11 @@ export interface components {
              * @description The fused score: sum of 1/(60 + rank) over both searches.
              */
             score: number;
+            /**
+             * Format: int32
+             * @description The part of a long text without pages in which it stands.
+             */
+            section?: number | null;
             /**
              * Format: int32
              * @description Characters from the start of the page's text.
@@ -5391,6 +5413,8 @@ export interface components {
         SearchAnswer: {
             /** @description The kept chunks first, then those dropped. */
             items: components["schemas"]["RetrievedChunk"][];
+            /** @description Whether the best of them seem to be about the question; if not, these are only the nearest. */
+            relevant: boolean;
             /**
              * Format: int64
              * @description Milliseconds that it took.
