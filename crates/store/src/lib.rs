@@ -22,4 +22,4 @@ pub use db::{Db, Tx};
 pub use error::{StoreError, constraint};
 pub use migrate::migrate;
 pub use objects::{ObjectError, Objects, StoredObject};
-pub use segmenter::{content_words, distinct_words, jieba};
+pub use segmenter::{content_words, distinct_words, is_chinese, jieba};

@@ -30,6 +30,17 @@ pub fn distinct_words(text: &str) -> Vec<String> {
     content_words(text).into_iter().filter(|word| seen.insert(word.clone())).collect()
 }
 
+/// Whether a text is Chinese: at least a fifth of its letters are.
+pub fn is_chinese(text: &str) -> bool {
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let chinese = text.chars().filter(|c| is_han(*c)).count();
+    chinese > 0 && chinese * 5 >= letters
+}
+
+fn is_han(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{323af}')
+}
+
 /// Full-width forms of ASCII become ASCII.
 fn narrow(c: char) -> char {
     match c {

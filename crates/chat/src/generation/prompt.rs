@@ -2,6 +2,7 @@
 //! much of the conversation as its context holds.
 
 use lyceum_llm::{ChatMessage, Role};
+use lyceum_store::is_chinese;
 
 use crate::RetrievedChunk;
 use crate::messages::PromptMessage;
@@ -258,17 +259,6 @@ fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&st
         Some(own) => format!("{base}\n\n{own}"),
         None => base.to_owned(),
     }
-}
-
-/// Whether a text is Chinese: at least a fifth of its letters are.
-pub(crate) fn is_chinese(text: &str) -> bool {
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let chinese = text.chars().filter(|c| is_han(*c)).count();
-    chinese > 0 && chinese * 5 >= letters
-}
-
-fn is_han(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{323af}')
 }
 
 #[derive(Default)]

@@ -135,7 +135,7 @@ impl Knowledge {
         let fused = fuse::fuse(by_meaning?, by_words);
         let limit = limit.unwrap_or(self.settings().kept_chunks);
         let chunks = self.details(user, fused, limit).await?;
-        let relevant = relevance::judge(&scope.bases, words, &chunks).await;
+        let relevant = relevance::judge(&scope.bases, &question, words, &chunks).await;
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Retrieval { chunks, relevant, took_ms })
     }
