@@ -70,8 +70,24 @@ export async function viewAll(browser, server, look) {
     await settle(page, t, path);
     await inspect(page, `${lookName(look)}-${path.replace(/[^\w-]+/g, '-')}`);
   }
+  for (const [name, path] of await madePages(page)) {
+    await page.goto(path);
+    await settle(page, t, path);
+    await inspect(page, `${lookName(look)}-${name}`);
+  }
   await context.close();
   return faults;
+}
+
+/** A conversation with sources and a knowledge base, as the walks made them. */
+async function madePages(page) {
+  const list = async (path) => (await (await page.request.get(`/api/v1/${path}`)).json()).items;
+  const conversation = (await list('conversations')).find((item) => item.knowledge_base_ids.length > 0);
+  const [base] = await list('knowledge-bases');
+  return [
+    ['conversation', `/chat/${conversation.id}`],
+    ['knowledge-base', `/knowledge/${base.id}`],
+  ];
 }
 
 async function settle(page, t, path) {

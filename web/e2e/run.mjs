@@ -3,6 +3,7 @@ import { LOOKS, lookName, viewAll, viewSetup } from './gallery.mjs';
 import { startProvider } from './provider.mjs';
 import { startServer } from './server.mjs';
 import { steps as account } from './walk-account.mjs';
+import { answerSteps, steps as chat, viewDevelopment } from './walk-chat.mjs';
 import { steps as control } from './walk-control.mjs';
 import { steps as people } from './walk-people.mjs';
 import { steps as traffic } from './walk-traffic.mjs';
@@ -15,6 +16,7 @@ const WALKS = [
     enter: walk.setUp,
     name: 'Observatory',
     question: 'For how many years are tide records kept?',
+    unanswered: 'Who won the football world cup in 1974?',
     longQuestion: 'Write a very long story about a lighthouse, with many chapters.',
     shortQuestion: 'Say hello in one word.',
   },
@@ -23,6 +25,7 @@ const WALKS = [
     enter: walk.signIn,
     name: '天文台资料',
     question: '天文台的台长是谁？',
+    unanswered: '北京地铁有多少条线路？',
     longQuestion: '写一个关于灯塔的很长的故事，分成很多章。',
     shortQuestion: '用一个词打招呼。',
   },
@@ -32,6 +35,7 @@ const STEPS = [
   ['enters', ({ enter, ...rest }) => enter(rest)],
   ['asks the documents', walk.askDocuments],
   ['reads the answer and its source', walk.readAnswer],
+  ...answerSteps,
   ['asks why', walk.explain],
   ['stops, edits, regenerates', walk.stopEditRegenerate],
   ['sees ledger and audit', walk.seeLedgerAndAudit],
@@ -39,6 +43,7 @@ const STEPS = [
   ['adds a provider', walk.addProvider],
   ['chats with the provider', walk.chatWithProvider],
   ['searches, uses the palette', walk.searchAndPalette],
+  ...chat,
   ...account,
   ...people,
   ...control,
@@ -99,6 +104,7 @@ try {
   for (const look of LOOKS) await test(`${lookName(look)} set-up page`, () => viewSetup(browser, server, look));
   for (const plan of WALKS) await runWalk(browser, server, provider, plan);
   for (const look of LOOKS) await test(`${lookName(look)} every page`, () => viewAll(browser, server, look));
+  await test('React and Ant Design find nothing wrong', () => viewDevelopment(browser, server));
 } finally {
   await browser.close();
   await provider.stop();

@@ -36,7 +36,7 @@ pub use messages::{
     ActiveLeaf, Citation, Explanation, Message, MessageError, MessagePage, MessageRole,
     MessageStatus, Regenerated, SendMessage, Sent,
 };
-pub use retrieval::{Retrieval, RetrievedChunk, Retriever};
+pub use retrieval::{Question, Retrieval, RetrievedChunk, Retriever};
 
 use generation::Live;
 use model::Gateway;

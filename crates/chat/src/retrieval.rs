@@ -4,18 +4,27 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// A question to knowledge bases.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Whose rights count.
+    pub user_id: Uuid,
+    /// The API key that the question came with: what it takes counts for the key, too.
+    pub api_key_id: Option<Uuid>,
+    /// Where to look.
+    pub knowledge_bases: &'a [Uuid],
+    /// The question.
+    pub text: &'a str,
+    /// The request that it belongs to.
+    pub request_id: Uuid,
+}
+
 /// What chat needs of the knowledge bases; the server wires it.
 #[async_trait]
 pub trait Retriever: Send + Sync {
     /// Finds passages for the question, under the user's own rights. Unknown or foreign bases are
-    /// an error.
-    async fn retrieve(
-        &self,
-        user: Uuid,
-        knowledge_bases: &[Uuid],
-        question: &str,
-        request_id: Uuid,
-    ) -> Result<Retrieval, ApiError>;
+    /// an error. Where none is about the question, none is kept.
+    async fn retrieve(&self, question: Question<'_>) -> Result<Retrieval, ApiError>;
 
     /// Whether the user may ask these bases; called before they are attached to a conversation.
     async fn check(&self, _user: Uuid, _knowledge_bases: &[Uuid]) -> Result<(), ApiError> {
@@ -30,6 +39,13 @@ pub struct Retrieval {
     pub chunks: Vec<RetrievedChunk>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+}
+
+impl Retrieval {
+    /// Whether no passage is about the question.
+    pub(crate) fn found_nothing(&self) -> bool {
+        !self.chunks.iter().any(|chunk| chunk.kept)
+    }
 }
 
 /// One passage that was found.
@@ -47,6 +63,9 @@ pub struct RetrievedChunk {
     pub content: String,
     /// The page it begins on, counted from 1, where the document has pages.
     pub page: Option<i32>,
+    /// The part of a long text without pages that it stands in, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<i32>,
     /// Where it begins in the document's text, in characters.
     pub start_offset: i32,
     /// Where it ends.

@@ -19,6 +19,16 @@ pub enum Credential {
     ApiKey(Uuid),
 }
 
+impl Credential {
+    /// The API key, where there is one: its quotas and limits apply beside the person's.
+    pub fn api_key_id(self) -> Option<Uuid> {
+        match self {
+            Credential::ApiKey(id) => Some(id),
+            Credential::Session(_) => None,
+        }
+    }
+}
+
 /// Where a request comes from, for sessions and audit.
 #[derive(Clone, Debug, Default)]
 pub struct ClientInfo {

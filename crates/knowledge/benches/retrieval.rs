@@ -13,7 +13,7 @@ use lyceum_core::Clock;
 use lyceum_gateway::Gateway;
 use lyceum_http::{Outgoing, OutgoingPolicy};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
-use lyceum_knowledge::{Knowledge, KnowledgeSettings, NewKnowledgeBase, Parts, words};
+use lyceum_knowledge::{Asker, Knowledge, KnowledgeSettings, NewKnowledgeBase, Parts, words};
 use lyceum_llm::{
     EmbeddingModel, EmbeddingRequest, EmbeddingResponse, LlmError, LocalModel, LocalModels,
     ModelKind,
@@ -247,10 +247,9 @@ async fn measure(
         for (at, vector) in questions.iter().enumerate() {
             let words: Vec<String> = (0..8).map(|_| random.word()).collect();
             let question = format!("{at} {}", words.join(" "));
-            let request = lyceum_core::new_id();
+            let asker = Asker { user_id: ann, api_key_id: None, request_id: lyceum_core::new_id() };
             let started = Instant::now();
-            let found =
-                knowledge.retrieve(ann, &[base], &question, Some(40), request).await.unwrap();
+            let found = knowledge.retrieve(asker, &[base], &question, Some(40)).await.unwrap();
             // The first round warms the caches.
             if round == 0 {
                 continue;

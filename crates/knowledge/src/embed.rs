@@ -1,6 +1,7 @@
 //! Texts to vectors, through the gateway.
 
 use lyceum_gateway::{CallContext, GatewayError, ModelConfig, Purpose};
+use lyceum_http::Caller;
 use lyceum_llm::{EmbeddingRequest, EmbeddingTask};
 use uuid::Uuid;
 
@@ -72,13 +73,16 @@ impl Knowledge {
     /// The length of the model's vectors, asked of it where its config does not say.
     pub(crate) async fn dimension_of(
         &self,
-        user: Uuid,
+        caller: &Caller,
         model: &ModelConfig,
     ) -> Result<i32, KnowledgeError> {
         if let Some(dimension) = model.dimensions {
             return Ok(dimension);
         }
-        let context = CallContext::new(user, Purpose::Test);
+        let context = CallContext {
+            api_key_id: caller.credential.api_key_id(),
+            ..CallContext::new(caller.user_id, Purpose::Test)
+        };
         let texts = vec!["dimension".to_owned()];
         let vectors = self.embed(context, model, EmbeddingTask::Passage, texts, None).await?;
         Ok(vectors.first().and_then(|vector| i32::try_from(vector.len()).ok()).unwrap_or(0))

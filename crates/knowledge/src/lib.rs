@@ -40,7 +40,7 @@ pub use documents::{
 };
 pub use error::{KnowledgeError, StorageQuota};
 pub use ingest::{IngestDocument, PurgeDocument, PurgeKnowledgeBase, Sweep};
-pub use retrieve::{Retrieval, RetrievedChunk, SearchAnswer, SearchQuestion};
+pub use retrieve::{Asker, Retrieval, RetrievedChunk, SearchAnswer, SearchQuestion};
 
 lyceum_http::rights! {
     /// Lists and reads knowledge bases and searches in them.

@@ -1,9 +1,9 @@
 //! What chat asks of the knowledge bases.
 
 use async_trait::async_trait;
-use lyceum_chat::{Retrieval, RetrievedChunk, Retriever};
+use lyceum_chat::{Question, Retrieval, RetrievedChunk, Retriever};
 use lyceum_http::ApiError;
-use lyceum_knowledge::Knowledge;
+use lyceum_knowledge::{Asker, Knowledge};
 use uuid::Uuid;
 
 /// The knowledge domain behind chat's port.
@@ -11,14 +11,13 @@ pub struct KnowledgeRetriever(pub Knowledge);
 
 #[async_trait]
 impl Retriever for KnowledgeRetriever {
-    async fn retrieve(
-        &self,
-        user: Uuid,
-        knowledge_bases: &[Uuid],
-        question: &str,
-        request_id: Uuid,
-    ) -> Result<Retrieval, ApiError> {
-        let found = self.0.retrieve(user, knowledge_bases, question, None, request_id).await?;
+    async fn retrieve(&self, question: Question<'_>) -> Result<Retrieval, ApiError> {
+        let asker = Asker {
+            user_id: question.user_id,
+            api_key_id: question.api_key_id,
+            request_id: question.request_id,
+        };
+        let found = self.0.retrieve(asker, question.knowledge_bases, question.text, None).await?;
         let chunks = found.chunks.into_iter().map(|chunk| RetrievedChunk {
             chunk_id: chunk.chunk_id,
             document_id: chunk.document_id,
@@ -26,13 +25,15 @@ impl Retriever for KnowledgeRetriever {
             document_title: chunk.document_title,
             content: chunk.content,
             page: chunk.page,
+            section: chunk.section,
             start_offset: chunk.start_offset,
             end_offset: chunk.end_offset,
             score: chunk.score,
             dense_rank: chunk.dense_rank,
             dense_score: chunk.dense_score,
             text_rank: chunk.text_rank,
-            kept: chunk.kept,
+            // The nearest passages are no sources where none is about the question.
+            kept: chunk.kept && found.relevant,
             token_count: chunk.token_count,
         });
         Ok(Retrieval { chunks: chunks.collect(), took_ms: found.took_ms })

@@ -27,4 +27,4 @@ pub use listen::Heard;
 pub use migrate::migrate;
 pub use objects::{ObjectError, Objects, StoredObject};
 pub use redis::{Redis, RedisError, RedisSettings};
-pub use segmenter::jieba;
+pub use segmenter::{content_words, distinct_words, is_chinese, jieba};

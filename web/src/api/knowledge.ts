@@ -148,5 +148,5 @@ export function useKnowledgeSearch(base: string) {
 /** Where a passage stands: what a citation and a retrieved chunk have in common. */
 export type PassageRef = Pick<
   RetrievedChunk,
-  'chunk_id' | 'document_id' | 'document_title' | 'page' | 'start_offset' | 'end_offset'
+  'chunk_id' | 'document_id' | 'document_title' | 'page' | 'section' | 'start_offset' | 'end_offset'
 >;

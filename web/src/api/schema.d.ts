@@ -3270,7 +3270,7 @@ export interface components {
              * @description The passage.
              */
             chunk_id: string;
-            /** @description Whether the answer marks it; if it marks none, the best sources are named anyway. */
+            /** @description Whether the answer rests on it; if it rests on none, the nearest passages are named anyway. */
             cited: boolean;
             /**
              * Format: uuid
@@ -3290,10 +3290,20 @@ export interface components {
              */
             index: number;
             /**
+             * @description Where its mark belongs in the answer, in characters: behind each sentence that says what the
+             *     passage says. Empty where the model wrote its marks itself.
+             */
+            marks?: number[];
+            /**
              * Format: int32
              * @description The page, counted from 1, where the document has pages.
              */
             page?: number | null;
+            /**
+             * Format: int32
+             * @description The part of a long text without pages, counted from 1.
+             */
+            section?: number | null;
             /** @description The beginning of the passage. */
             snippet: string;
             /**
@@ -3784,6 +3794,8 @@ export interface components {
             file_size: number;
             /** @description The name of the file that was uploaded, made harmless. */
             filename: string;
+            /** @description Whether these are pages (sheets, slides). */
+            has_pages: boolean;
             /**
              * Format: uuid
              * @description Its id.
@@ -3798,7 +3810,7 @@ export interface components {
             mime_type: string;
             /**
              * Format: int32
-             * @description Pages; 0 until known.
+             * @description Pages, or sections of a text that has no pages; 0 until known.
              */
             page_count: number;
             /**
@@ -3839,6 +3851,8 @@ export interface components {
              * @description The document.
              */
             document_id: string;
+            /** @description Whether these are pages (sheets, slides), and not sections of a text that has none. */
+            has_pages: boolean;
             /** @description The headings on it. */
             headings: components["schemas"]["Heading"][];
             /**
@@ -3848,7 +3862,7 @@ export interface components {
             page: number;
             /**
              * Format: int32
-             * @description Pages in all.
+             * @description Pages, or sections, in all.
              */
             page_count: number;
             /** @description The text; offsets of chunks count its characters (Unicode scalar values). */
@@ -4470,7 +4484,10 @@ export interface components {
              */
             created_at: string;
             error?: components["schemas"]["MessageError"] | null;
-            /** @description Why the model ended: `stop`, `length`, `content_filter` … */
+            /**
+             * @description Why the model ended: `stop`, `length`, `content_filter` …; `not_found` where no model was
+             *     asked, because no passage is about the question.
+             */
             finish_reason?: string | null;
             /**
              * Format: uuid
@@ -5415,7 +5432,7 @@ export interface components {
             knowledge_base_id: string;
             /**
              * Format: int32
-             * @description The page on which it stands; absent for a short text that has no pages.
+             * @description The page (sheet, slide) on which it stands; absent where the format has none.
              */
             page?: number | null;
             /**
@@ -5423,6 +5440,11 @@ export interface components {
              * @description The fused score: sum of 1/(60 + rank) over both searches.
              */
             score: number;
+            /**
+             * Format: int32
+             * @description The part of a long text without pages in which it stands.
+             */
+            section?: number | null;
             /**
              * Format: int32
              * @description Characters from the start of the page's text.
@@ -5660,6 +5682,8 @@ export interface components {
         SearchAnswer: {
             /** @description The kept chunks first, then those dropped. */
             items: components["schemas"]["RetrievedChunk"][];
+            /** @description Whether the best of them seem to be about the question; if not, these are only the nearest. */
+            relevant: boolean;
             /**
              * Format: int64
              * @description Milliseconds that it took.

@@ -44,3 +44,22 @@ test('formulas are set, money is not', async () => {
   await waitFor(() => expect(container.querySelectorAll('.katex')).toHaveLength(2), { timeout: 5000 });
   expect(container.textContent).toContain('it costs $5 and $6.');
 });
+
+test('marks stand behind the sentences that a source says, and nowhere in code', async () => {
+  const open = vi.fn();
+  const content = '馆长是**林若溪。**It measures 84 cm. See `a.b`.\n\n```\nx\n```\n';
+  const citations = [{ index: 1, marks: [11] }, { index: 3, marks: [11, 29] }];
+  const { container } = render(<Markdown content={content} citations={citations} onCitation={open} />);
+  expect(container.querySelector('strong')?.textContent).toBe('林若溪。');
+  expect(container.querySelector('p')?.textContent).toBe('馆长是林若溪。13It measures 84 cm.3 See a.b.');
+  const marks = [...container.querySelectorAll('sup button')];
+  expect(marks.map((mark) => mark.textContent)).toEqual(['1', '3', '3']);
+  if (marks[1]) await userEvent.click(marks[1]);
+  expect(open).toHaveBeenCalledWith(3);
+});
+
+test('a mark waits for the text that it belongs to', () => {
+  const { container } = render(<Markdown content="Half a" streaming citations={[{ index: 1, marks: [20] }]} />);
+  expect(container.textContent).toContain('Half a');
+  expect(container.querySelector('button')).toBeNull();
+});

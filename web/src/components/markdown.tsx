@@ -3,7 +3,7 @@ import { FileImageOutlined } from '@ant-design/icons';
 import type { MarkedExtension } from 'marked';
 import { createContext, lazy, Suspense, use, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
-import { citationExtension } from '@/lib/citation-extension';
+import { citationExtension, withMarks, type Mark } from '@/lib/citation-extension';
 import { safeLink } from '@/lib/safe-url';
 import { CodeBlock } from './code-block';
 import styles from './markdown.module.css';
@@ -75,14 +75,16 @@ function CitationLink({ index }: ComponentProps<{ index?: string }>) {
   const number = Number(index);
   if (!target?.count(number)) return <>[{index}]</>;
   return (
-    <button
-      type="button"
-      className={styles.citation}
-      aria-label={t('markdown.openCitation', { index: number })}
-      onClick={() => target.open(number)}
-    >
-      {number}
-    </button>
+    <sup className={styles.mark}>
+      <button
+        type="button"
+        className={styles.citation}
+        aria-label={t('markdown.openCitation', { index: number })}
+        onClick={() => target.open(number)}
+      >
+        {number}
+      </button>
+    </sup>
   );
 }
 
@@ -130,7 +132,7 @@ function useMath(content: string): MarkedExtension | undefined {
 interface MarkdownProps {
   content: string;
   streaming?: boolean;
-  citations?: { index: number }[];
+  citations?: (Mark & { cited?: boolean })[];
   onCitation?: (index: number) => void;
 }
 
@@ -151,12 +153,13 @@ export function Markdown({ content, streaming = false, citations, onCitation }: 
     }),
     [citations, onCitation],
   );
+  const marked = useMemo(() => withMarks(content, citations ?? []), [content, citations]);
   return (
     <CitationContext value={target}>
       <XMarkdown
         key={math ? 'math' : 'plain'}
         className={styles.markdown}
-        content={content}
+        content={marked}
         config={config}
         components={COMPONENTS}
         dompurifyConfig={PURIFY}

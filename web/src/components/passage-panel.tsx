@@ -42,7 +42,9 @@ export function PassagePanel({ passage, onClose }: PassagePanelProps) {
 
 function PassageView({ passage, onClose }: { passage: PassageRef; onClose: () => void }) {
   const { t } = useTranslation();
-  const [page, setPage] = useState(passage.page ?? 1);
+  // Texts without pages are kept in sections, which no one has to know as long as there is one.
+  const start = passage.page ?? passage.section ?? 1;
+  const [page, setPage] = useState(start);
   const text = useQuery(documentTextQuery(passage.document_id, page));
   const pages = text.data?.page_count ?? 0;
   return (
@@ -56,16 +58,16 @@ function PassageView({ passage, onClose }: { passage: PassageRef; onClose: () =>
                 type="text"
                 size="small"
                 icon={<LeftOutlined />}
-                aria-label={t('passage.previousPage')}
+                aria-label={t(text.data?.has_pages ? 'passage.previousPage' : 'passage.previousSection')}
                 disabled={page <= 1}
                 onClick={() => setPage(page - 1)}
               />
-              {t('passage.pageOf', { page, pages })}
+              {t(text.data?.has_pages ? 'passage.pageOf' : 'passage.sectionOf', { page, pages })}
               <Button
                 type="text"
                 size="small"
                 icon={<RightOutlined />}
-                aria-label={t('passage.nextPage')}
+                aria-label={t(text.data?.has_pages ? 'passage.nextPage' : 'passage.nextSection')}
                 disabled={page >= pages}
                 onClick={() => setPage(page + 1)}
               />
@@ -89,8 +91,8 @@ function PassageView({ passage, onClose }: { passage: PassageRef; onClose: () =>
           <Highlighted
             text={text.data.text}
             // On another page there is nothing of the passage.
-            start={page === (passage.page ?? 1) ? passage.start_offset : 0}
-            end={page === (passage.page ?? 1) ? passage.end_offset : 0}
+            start={page === start ? passage.start_offset : 0}
+            end={page === start ? passage.end_offset : 0}
           />
         )}
       </div>

@@ -29,7 +29,7 @@ export function RetrievedList({ chunks, tookMs, onOpen }: RetrievedListProps) {
               <Button type="link" className={styles.document} onClick={() => onOpen(chunk)}>
                 {chunk.document_title}
               </Button>
-              {chunk.page != null && <span>{t('passage.page', { page: chunk.page })}</span>}
+              <PlaceOf passage={chunk} />
               <Tag>{chunk.kept ? t('retrieved.kept') : t('retrieved.dropped')}</Tag>
             </div>
             <p className={styles.content}>{chunk.content}</p>
@@ -47,6 +47,14 @@ export function RetrievedList({ chunks, tookMs, onOpen }: RetrievedListProps) {
       </ol>
     </>
   );
+}
+
+/** The page of a passage, or the section of a text that has no pages. */
+export function PlaceOf({ passage, className }: { passage: Pick<PassageRef, 'page' | 'section'>; className?: string | undefined }) {
+  const { t } = useTranslation();
+  if (passage.page != null) return <span className={className}>{t('passage.page', { page: passage.page })}</span>;
+  if (passage.section != null) return <span className={className}>{t('passage.section', { section: passage.section })}</span>;
+  return null;
 }
 
 function Score({ label, value }: { label: string; value: string }) {

@@ -8,7 +8,8 @@ export function sliceByCharacter(text: string, start: number, end: number): [str
   return [text.slice(0, from), text.slice(from, to), text.slice(to)];
 }
 
-function unitIndex(text: string, characters: number): number {
+/** The index in UTF-16 units behind so many characters. */
+export function unitIndex(text: string, characters: number): number {
   let index = 0;
   for (let count = 0; count < characters && index < text.length; count += 1) {
     index += (text.codePointAt(index) ?? 0) > 0xffff ? 2 : 1;

@@ -4,10 +4,13 @@
 pub(crate) mod buffer;
 mod checkpoint;
 mod citations;
+mod claims;
 mod live;
+mod marker;
 mod prompt;
 mod recover;
 mod run;
+mod sentences;
 mod settle;
 mod store;
 mod title;

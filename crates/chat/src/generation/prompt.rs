@@ -2,6 +2,7 @@
 //! much of the conversation as its context holds.
 
 use lyceum_llm::{ChatMessage, Role};
+use lyceum_store::is_chinese;
 
 use crate::RetrievedChunk;
 use crate::messages::PromptMessage;
@@ -46,6 +47,23 @@ pub(crate) enum Style {
 /// Tokens of sources for a small model: it runs on this machine's processor, which reads about a
 /// hundred of them a second.
 const PLAIN_ROOM: usize = 1_200;
+
+/// What a small model is told to say where the text has no answer.
+const DENIALS: [&str; 2] = ["资料中没有提到", "The text does not say"];
+
+/// What is answered, without asking a small model, where no passage is about the question: it
+/// would make something up.
+pub(crate) fn nothing_found(question: &str) -> &'static str {
+    match is_chinese(question) {
+        true => "知识库的资料中没有找到这个问题的答案。",
+        false => "The documents in the knowledge base do not hold an answer to this question.",
+    }
+}
+
+/// Whether a sentence says that the passages do not hold the answer.
+pub(crate) fn denies(sentence: &str) -> bool {
+    DENIALS.iter().any(|denial| sentence.contains(denial))
+}
 
 /// The question alone does not fit.
 #[derive(Debug, PartialEq)]
@@ -217,7 +235,8 @@ fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&st
         }
         (true, Some(false)) => {
             "你是一个可靠的助手。请用中文回答。\
-             知识库中没有找到与问题相关的资料：请先说明这一点，再尽力回答，不要编造出处。"
+             知识库中没有找到与问题相关的资料：请先明确说明资料中没有答案；如果仍凭常识补充，\
+             要说明这不是出自资料，不要编造出处。"
         }
         (false, None) => {
             "You are a reliable assistant. Answer accurately and concisely, in the language of the \
@@ -231,25 +250,15 @@ fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&st
         }
         (false, Some(false)) => {
             "You are a reliable assistant. No passage of the knowledge base matches the question: \
-             say so first, then answer as well as you can, and never make up a source. Answer in \
-             the language of the question."
+             say first and plainly that the documents do not hold the answer. What you add from \
+             general knowledge, call so, and never make up a source. Answer in the language of the \
+             question."
         }
     };
     match own.map(str::trim).filter(|own| !own.is_empty()) {
         Some(own) => format!("{base}\n\n{own}"),
         None => base.to_owned(),
     }
-}
-
-/// Whether a text is Chinese: at least a fifth of its letters are.
-pub(crate) fn is_chinese(text: &str) -> bool {
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    let chinese = text.chars().filter(|c| is_han(*c)).count();
-    chinese > 0 && chinese * 5 >= letters
-}
-
-fn is_han(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{323af}')
 }
 
 #[derive(Default)]
@@ -289,14 +298,8 @@ mod tests {
             document_title: "Handbook".to_owned(),
             content,
             page: Some(3),
-            start_offset: 0,
-            end_offset: 0,
-            score: 1.0,
-            dense_rank: None,
-            dense_score: None,
-            text_rank: None,
             kept,
-            token_count: 0,
+            ..RetrievedChunk::default()
         }
     }
 

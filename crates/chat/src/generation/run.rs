@@ -1,4 +1,5 @@
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures::{FutureExt as _, StreamExt as _};
 use lyceum_core::Problem;
@@ -7,16 +8,22 @@ use lyceum_llm::{ChatEvent, ChatRequest, FinishReason};
 use serde_json::json;
 
 use super::buffer::Kind;
+use super::claims::Grounds;
 use super::live::{End, Generation};
+use super::marker::Marker;
 use super::prompt::{Parts, Prompt, Style, Turn};
-use super::{Plan, checkpoint, citations, settle, store, title};
+use super::{Plan, checkpoint, citations, prompt, settle, store, title};
 use crate::configs::store::Known;
-use crate::messages::{Context, ExplainedChunk, ExplainedRetrieval, Message, MessageRole};
-use crate::model::{CallContext, LOCAL, Purpose};
-use crate::{Chat, ChatError, Retrieval, RetrievedChunk};
+use crate::messages::{
+    Citation, Context, ExplainedChunk, ExplainedRetrieval, Message, MessageRole,
+};
+use crate::model::{CallContext, LOCAL, ModelConfig, Purpose};
+use crate::{Chat, ChatError, Question, Retrieval, RetrievedChunk};
 
 /// Messages read at a time while the history is fitted into the prompt.
 const HISTORY_PAGE: i64 = 30;
+/// Why an answer ended for which no model was asked.
+const NOT_FOUND: &str = "not_found";
 
 /// How a generation ended.
 #[derive(Debug)]
@@ -56,7 +63,11 @@ impl From<ChatError> for Outcome {
 #[derive(Default)]
 pub(crate) struct Progress {
     /// The passages in the prompt, in the order of their numbers.
-    pub sources: Vec<RetrievedChunk>,
+    pub sources: Arc<[RetrievedChunk]>,
+    /// Their words, to tell what the answer rests on.
+    pub grounds: Arc<Grounds>,
+    /// The nearest passages, where none is about the question.
+    pub nearest: Vec<Citation>,
     /// Whether a model was asked, so that the ledger has the call.
     pub asked: bool,
     pub question: String,
@@ -102,6 +113,14 @@ async fn answer(
     let (question, settings) = beginning(chat, plan).await?;
     progress.question.clone_from(&question.content);
     let retrieval = retrieve(chat, plan, generation, &question.content).await?;
+    let style = if plan.model.provider == LOCAL { Style::Plain } else { Style::Numbered };
+    if let Some(found) = retrieval.as_ref().filter(|found| found.found_nothing()) {
+        progress.nearest = citations::nearest(&found.chunks);
+        if style == Style::Plain {
+            let found = found.clone();
+            return deny(chat, plan, generation, question.content, found).await;
+        }
+    }
     let max_tokens = settings.max_tokens.or(plan.model.max_tokens.and_then(|n| n.try_into().ok()));
     let parts = Parts {
         question: &question.content,
@@ -109,7 +128,7 @@ async fn answer(
         system_prompt: settings.system_prompt.as_deref(),
         context_length: plan.model.context_length.and_then(|n| n.try_into().ok()),
         max_tokens: max_tokens.and_then(|n| n.try_into().ok()),
-        style: if plan.model.provider == LOCAL { Style::Plain } else { Style::Numbered },
+        style,
     };
     let mut prompt = Prompt::new(&parts).map_err(|too_long| Outcome::Failed {
         code: "context_length_exceeded".to_owned(),
@@ -126,6 +145,7 @@ async fn answer(
             .filter(|(_, number)| number.is_some())
             .map(|(chunk, _)| chunk.clone())
             .collect();
+        progress.grounds = grounds(&progress.question, &progress.sources).await;
         if !progress.sources.is_empty() {
             generation.notice("citations", json!({ "items": citations::all(&progress.sources) }));
         }
@@ -135,7 +155,7 @@ async fn answer(
         retrieval: retrieval.map(|retrieval| explained(retrieval, &prompt.numbers)),
         prompt: prompt.explained(),
     };
-    mark_streaming(chat, plan, &context).await?;
+    mark_streaming(chat, plan, Some(&plan.model), &context).await?;
     generation.notice("status", json!({ "status": "streaming" }));
 
     let mut request = ChatRequest::new(plan.model.model.clone(), prompt.messages());
@@ -145,7 +165,33 @@ async fn answer(
         request.max_tokens = u32::try_from(prompt.answer_tokens).ok();
     }
     progress.asked = true;
-    ask(chat, plan, generation, request).await
+    // Where the model numbers its sources itself, its own marks are on their way.
+    let marker = (style == Style::Plain).then(|| Marker::new(progress));
+    ask(chat, plan, generation, request, marker).await
+}
+
+/// Says that the documents hold no answer, without asking a model.
+async fn deny(
+    chat: &Chat,
+    plan: &Plan,
+    generation: &Generation,
+    question: String,
+    found: Retrieval,
+) -> Result<Outcome, Outcome> {
+    let text = prompt::nothing_found(&question);
+    let numbers = vec![None; found.chunks.len()];
+    let retrieval = Some(explained(found, &numbers));
+    let context = Context { question, retrieval, prompt: Vec::new() };
+    mark_streaming(chat, plan, None, &context).await?;
+    generation.say(Kind::Answer, text);
+    Ok(Outcome::Completed { reason: NOT_FOUND.to_owned() })
+}
+
+/// The words of the sources, found off the threads that serve requests.
+async fn grounds(question: &str, sources: &Arc<[RetrievedChunk]>) -> Arc<Grounds> {
+    let (question, sources) = (question.to_owned(), Arc::clone(sources));
+    let read = tokio::task::spawn_blocking(move || Grounds::new(&question, &sources));
+    Arc::new(read.await.unwrap_or_default())
 }
 
 /// The question that is answered and the settings of its conversation.
@@ -170,9 +216,14 @@ async fn retrieve(
     }
     let retriever = chat.inner.retriever.as_ref().ok_or(ChatError::NoRetriever)?;
     generation.notice("status", json!({ "status": "pending", "stage": "retrieving" }));
-    let found =
-        retriever.retrieve(plan.user_id, &plan.knowledge_bases, question, plan.request_id).await?;
-    Ok(Some(found))
+    let found = retriever.retrieve(Question {
+        user_id: plan.user_id,
+        api_key_id: plan.api_key_id,
+        knowledge_bases: &plan.knowledge_bases,
+        text: question,
+        request_id: plan.request_id,
+    });
+    Ok(Some(found.await?))
 }
 
 /// Adds the turns before the question, newest first, until the prompt is full. Turns without an
@@ -219,9 +270,14 @@ fn explained(retrieval: Retrieval, numbers: &[Option<u32>]) -> ExplainedRetrieva
     }
 }
 
-async fn mark_streaming(chat: &Chat, plan: &Plan, context: &Context) -> Result<(), Outcome> {
+async fn mark_streaming(
+    chat: &Chat,
+    plan: &Plan,
+    model: Option<&ModelConfig>,
+    context: &Context,
+) -> Result<(), Outcome> {
     let mut tx = chat.inner.db.begin_as(plan.user_id).await.map_err(ChatError::from)?;
-    let found = store::mark_streaming(&mut tx, plan, context, chat.inner.clock.now())
+    let found = store::mark_streaming(&mut tx, plan, model, context, chat.inner.clock.now())
         .await
         .map_err(ChatError::from)?;
     tx.commit().await.map_err(ChatError::from)?;
@@ -234,6 +290,7 @@ async fn ask(
     plan: &Plan,
     generation: &Generation,
     request: ChatRequest,
+    mut marker: Option<Marker>,
 ) -> Result<Outcome, Outcome> {
     let context = CallContext {
         api_key_id: plan.api_key_id,
@@ -246,7 +303,12 @@ async fn ask(
     let mut stream = stream.map_err(|error| Outcome::failed(&error))?;
     while let Some(event) = stream.next().await {
         match event.map_err(|error| Outcome::failed(&error))? {
-            ChatEvent::Text(text) => generation.say(Kind::Answer, &text),
+            ChatEvent::Text(text) => {
+                generation.say(Kind::Answer, &text);
+                if let Some(marker) = &mut marker {
+                    marker.follow(generation, &text);
+                }
+            }
             ChatEvent::Reasoning(text) => generation.say(Kind::Reasoning, &text),
             ChatEvent::Started { .. } | ChatEvent::ToolCall(_) => {}
             ChatEvent::Finished { reason, .. } => return Ok(finished(generation, &reason)),

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use lyceum_store::StoreError;
@@ -71,12 +72,14 @@ async fn final_state(
         Outcome::Ended(End::Deleted) => return None,
     };
     let (answer, reasoning) = generation.text();
-    let (text, sources) = (answer.clone(), progress.sources.clone());
+    let (text, nearest) = (answer.clone(), progress.nearest.clone());
+    let (sources, grounds) = (Arc::clone(&progress.sources), Arc::clone(&progress.grounds));
     // Both segment the text into words, which takes a while for a long one.
     let read = tokio::task::spawn_blocking(move || {
         let citations = match text.trim().is_empty() {
             true => Vec::new(),
-            false => citations::of_answer(&text, &sources),
+            false if sources.is_empty() => nearest,
+            false => citations::of_answer(&text, &sources, &grounds),
         };
         (words::indexed(&text), citations)
     });

@@ -6,13 +6,16 @@ use uuid::Uuid;
 use super::Plan;
 use super::settle::Final;
 use crate::messages::Context;
+use crate::model::ModelConfig;
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
-/// From now on a model is being asked; `false` if the message is gone or ended.
+/// From now on the answer is written, by `model` if one is asked; `false` if the message is gone or
+/// ended.
 pub(crate) async fn mark_streaming(
     connection: &mut PgConnection,
     plan: &Plan,
+    model: Option<&ModelConfig>,
     context: &Context,
     at: DateTime<Utc>,
 ) -> Result<bool> {
@@ -25,9 +28,9 @@ pub(crate) async fn mark_streaming(
         plan.message_id,
         plan.user_id,
         without_nul(context),
-        plan.model.model,
-        plan.model.provider,
-        plan.request_id,
+        model.map(|model| model.model.as_str()),
+        model.map(|model| model.provider.as_str()),
+        model.is_some().then_some(plan.request_id),
         at,
     )
     .execute(connection)

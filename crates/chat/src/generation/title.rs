@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use lyceum_llm::{ChatEvent, ChatMessage, ChatRequest, Role};
+use lyceum_store::is_chinese;
 
 use super::Plan;
-use super::prompt::is_chinese;
 use crate::conversations::store as conversations;
 use crate::model::{CallContext, LOCAL, Purpose};
 use crate::{Chat, ChatError, words};

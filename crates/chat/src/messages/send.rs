@@ -1,5 +1,5 @@
 use lyceum_core::new_id;
-use lyceum_http::{ApiError, Caller, Credential};
+use lyceum_http::{ApiError, Caller};
 use lyceum_store::{StoreError, Tx};
 use uuid::Uuid;
 
@@ -162,13 +162,9 @@ impl Chat {
         knowledge_bases: Vec<Uuid>,
         titled: bool,
     ) {
-        let api_key_id = match caller.credential {
-            Credential::ApiKey(id) => Some(id),
-            Credential::Session(_) => None,
-        };
         self.start_generation(Plan {
             user_id: answer.user_id,
-            api_key_id,
+            api_key_id: caller.credential.api_key_id(),
             conversation_id: answer.conversation_id,
             message_id: answer.id,
             request_id: new_id(),

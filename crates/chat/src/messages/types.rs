@@ -78,14 +78,21 @@ pub struct Citation {
     /// The page, counted from 1, where the document has pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<i32>,
+    /// The part of a long text without pages, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<i32>,
     /// Where the passage begins in the document's text, in characters.
     pub start_offset: i32,
     /// Where it ends.
     pub end_offset: i32,
     /// The beginning of the passage.
     pub snippet: String,
-    /// Whether the answer marks it; if it marks none, the best sources are named anyway.
+    /// Whether the answer rests on it; if it rests on none, the nearest passages are named anyway.
     pub cited: bool,
+    /// Where its mark belongs in the answer, in characters: behind each sentence that says what the
+    /// passage says. Empty where the model wrote its marks itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<u32>,
 }
 
 /// A message.
@@ -111,7 +118,8 @@ pub struct Message {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<MessageError>,
-    /// Why the model ended: `stop`, `length`, `content_filter` …
+    /// Why the model ended: `stop`, `length`, `content_filter` …; `not_found` where no model was
+    /// asked, because no passage is about the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
     /// The sources of an answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lyceum_testkit::MockUpstream;
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, text_of};
+use crate::support::{App, Client, chunk, text_of};
 
 /// A model of the provider; its id.
 async fn model_of(client: &Client, upstream: &MockUpstream, model: &str) -> Value {
@@ -47,6 +47,24 @@ async fn a_conversation_at_a_route_is_answered_by_the_target_that_works() {
     // It is told who answered, and what that took.
     assert_eq!((&done["provider"], &done["model"]), (&json!("custom"), &json!("ok")));
     assert!(done["prompt_tokens"].as_i64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_larger_model_is_told_that_nothing_was_found() {
+    let App { client, node, .. } = &App::new().await;
+    let upstream = MockUpstream::start().await;
+    let model = model_of(client, &upstream, "ok").await;
+    let base = node.retriever.base(vec![chunk("Noise", "irrelevant", false)]);
+    let body = json!({ "model_config_id": model, "knowledge_base_ids": [base] });
+    let id = client.conversation(body).await;
+    let done = client.answer(&id, "What about the moon?").await;
+    assert_eq!((&done["finish_reason"], &done["provider"]), (&json!("stop"), &json!("custom")));
+    let why = client.get(&format!("/messages/{}/explanation", done["id"].as_str().unwrap())).await;
+    let told = why["prompt"][0]["content"].as_str().unwrap();
+    assert!(told.contains("the documents do not hold the answer"), "{told}");
+    assert_eq!(why["prompt"][1]["content"], "What about the moon?");
+    assert_eq!(done["citations"][0]["document_title"], "Noise");
+    assert_eq!(done["citations"][0]["cited"], false);
 }
 
 #[tokio::test]

@@ -77,15 +77,65 @@ async fn an_answer_without_marks_names_its_best_sources() {
 }
 
 #[tokio::test]
-async fn nothing_found_is_said_to_the_model() {
+async fn a_small_model_is_not_asked_what_the_documents_do_not_say() {
     let App { client, node, .. } = &App::new().await;
-    let base = node.retriever.base(vec![chunk("Noise", "irrelevant", false)]);
+    let chunks = (0..5).map(|n| chunk("Noise", &format!("irrelevant {n}"), false)).collect();
+    let base = node.retriever.base(chunks);
     let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
-    let done = client.answer(&id, "What about the moon?").await;
-    assert_eq!(done["citations"], json!([]));
-    let prompt = node.model.last_prompt();
-    assert!(prompt[0].1.contains("No passage of the knowledge base matches"));
-    assert_eq!(prompt[1].1, "What about the moon?");
+    for (question, expected) in [
+        ("What about the moon?", "The documents in the knowledge base do not hold an answer"),
+        ("月亮有多远？", "没有找到这个问题的答案"),
+    ] {
+        let done = client.answer(&id, question).await;
+        assert_eq!(done["status"], "completed");
+        assert!(done["content"].as_str().unwrap().contains(expected), "{done}");
+        assert_eq!(done["finish_reason"], "not_found");
+        assert_eq!((&done["model"], &done["completion_tokens"]), (&Value::Null, &Value::Null));
+        let cited: Vec<&Value> =
+            done["citations"].as_array().unwrap().iter().map(|c| &c["cited"]).collect();
+        assert_eq!(cited, [&json!(false), &json!(false), &json!(false)]);
+        let why =
+            client.get(&format!("/messages/{}/explanation", done["id"].as_str().unwrap())).await;
+        assert_eq!(why["prompt"], json!([]));
+        assert_eq!(why["retrieval"]["chunks"].as_array().unwrap().len(), 5);
+    }
+    assert!(node.model.requests().is_empty());
+}
+
+#[tokio::test]
+async fn sentences_are_marked_while_they_are_written_and_stay_so() {
+    let App { client, node, .. } = &App::new().await;
+    let chunks = vec![
+        chunk("Handbook", "Every employee has seventeen days of leave.", true),
+        chunk("Canteen", "The canteen opens at 11:40 in the northern building.", true),
+    ];
+    let base = node.retriever.base(chunks);
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    node.model.will([
+        Step::Say("Employees have seventeen days of leave."),
+        Step::Say(" The canteen opens at 11:40."),
+        Step::Gate,
+        Step::Say(" Bring cake."),
+    ]);
+    let (_, answer) = client.ask(&id, json!({ "content": "What are the rules?" })).await;
+    let mut events = client.events(&answer, None).await;
+    let marks = |items: &Value| -> Vec<(i64, Value)> {
+        let items = items.as_array().unwrap().iter();
+        items.map(|item| (item["index"].as_i64().unwrap(), item["marks"].clone())).collect()
+    };
+    // The model waits, but what it said is marked already.
+    loop {
+        let event = events.next().await.expect("marks before the end");
+        assert_ne!(event.name, "done");
+        if event.name == "citations" && marks(&event.data["items"])[0].1 == json!([39]) {
+            break;
+        }
+    }
+    node.model.open(1);
+    let done = client.done(&answer).await;
+    assert_eq!(marks(&done["citations"]), [(1, json!([39])), (2, json!([67]))]);
+    // A reload reads the same.
+    assert_eq!(client.page(&id, "").await[1]["citations"], done["citations"]);
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ impl Knowledge {
             let reason = format!("{} reads at most {:?} tokens", model.name, model.context_length);
             return Err(KnowledgeError::Invalid { field: "chunk_size", reason });
         }
-        let dimension = self.dimension_of(caller.user_id, &model).await?;
+        let dimension = self.dimension_of(caller, &model).await?;
         if !(1..=4000).contains(&dimension) {
             return Err(invalid("embedding_model", "its vectors must have 1 to 4000 numbers"));
         }

@@ -82,8 +82,10 @@ pub struct Document {
     pub progress: i16,
     /// Chunks it was cut into; 0 until known.
     pub chunk_count: i32,
-    /// Pages; 0 until known.
+    /// Pages, or sections of a text that has no pages; 0 until known.
     pub page_count: i32,
+    /// Whether these are pages (sheets, slides).
+    pub has_pages: bool,
     /// Why it failed, or why its next attempt waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<DocumentFailure>,
@@ -113,8 +115,10 @@ pub struct DocumentText {
     pub document_id: Uuid,
     /// The page, from 1; a section where the format knows no pages.
     pub page: i32,
-    /// Pages in all.
+    /// Pages, or sections, in all.
     pub page_count: i32,
+    /// Whether these are pages (sheets, slides), and not sections of a text that has none.
+    pub has_pages: bool,
     /// The text; offsets of chunks count its characters (Unicode scalar values).
     pub text: String,
     /// The headings on it.
@@ -196,8 +200,8 @@ impl Knowledge {
         let document = document.ok_or(KnowledgeError::NotFound("document"))?;
         let text = store::text(&mut tx, id, page).await?;
         let (page, text, headings) = text.ok_or(KnowledgeError::NotFound("page"))?;
-        let page_count = document.page_count;
-        Ok(DocumentText { document_id: id, page, page_count, text, headings })
+        let Document { page_count, has_pages, .. } = document;
+        Ok(DocumentText { document_id: id, page, page_count, has_pages, text, headings })
     }
 
     /// Chunks of a document in order, those after number `after`.
@@ -238,7 +242,8 @@ impl Knowledge {
         if !store::requeue(&mut tx, id).await? {
             return Err(KnowledgeError::NotFailed);
         }
-        enqueue_ingest(&mut tx, id, base).await?;
+        let job = ingest_job(caller, id, base);
+        enqueue_ingest(&mut tx, &job).await?;
         let document = store::find(&mut tx, id).await?;
         tx.commit().await?;
         document.ok_or(KnowledgeError::NotFound("document"))
@@ -261,15 +266,17 @@ impl Knowledge {
     }
 }
 
+/// The work at a document of a base of `owner`, on the account of the caller's key.
+pub(crate) fn ingest_job(caller: &Caller, document_id: Uuid, owner_id: Uuid) -> IngestDocument {
+    IngestDocument { document_id, owner_id, api_key_id: caller.credential.api_key_id() }
+}
+
 /// Puts the document in the queue; a job of it that waits already is replaced.
 pub(crate) async fn enqueue_ingest(
     connection: &mut sqlx::PgConnection,
-    id: Uuid,
-    owner: Uuid,
+    job: &IngestDocument,
 ) -> Result<(), KnowledgeError> {
-    let options =
-        EnqueueOptions { key: Some(format!("knowledge.ingest:{id}")), ..Default::default() };
-    let job = IngestDocument { document_id: id, owner_id: owner };
-    lyceum_jobs::enqueue(connection, &job, options).await?;
+    let key = Some(format!("knowledge.ingest:{}", job.document_id));
+    lyceum_jobs::enqueue(connection, job, EnqueueOptions { key, ..Default::default() }).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Chunk, Document, DocumentFailure, ProcessingStatus, Stage};
 use crate::KnowledgeError;
-use crate::parse::Heading;
+use crate::parse::{Format, Heading};
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -30,6 +30,8 @@ struct Row {
 impl From<Row> for Document {
     fn from(row: Row) -> Self {
         let detail = row.error_detail.unwrap_or_default();
+        let format = Format::from_mime_type(&row.mime_type);
+        let has_pages = format.is_some_and(|format| format.has_pages(row.page_count));
         Self {
             id: row.id,
             knowledge_base_id: row.knowledge_base_id,
@@ -42,6 +44,7 @@ impl From<Row> for Document {
             progress: row.progress,
             chunk_count: row.chunk_count,
             page_count: row.page_count,
+            has_pages,
             error: row.error_code.map(|code| DocumentFailure { code, detail }),
             created_at: row.created_at,
             updated_at: row.updated_at,

@@ -8,7 +8,7 @@ use lyceum_http::Caller;
 use lyceum_store::{ObjectError, StoredObject};
 use uuid::Uuid;
 
-use super::{Document, enqueue_ingest, label, store};
+use super::{Document, enqueue_ingest, ingest_job, label, store};
 use crate::parse::{Format, HEAD_BYTES, sniff};
 use crate::{Knowledge, KnowledgeError};
 
@@ -122,7 +122,7 @@ impl Knowledge {
             now: self.clock.now(),
         };
         if store::insert(&mut tx, &new).await? {
-            enqueue_ingest(&mut tx, id, owner).await?;
+            enqueue_ingest(&mut tx, &ingest_job(caller, id, owner)).await?;
             let document = store::find(&mut tx, id).await?;
             tx.commit().await?;
             let document = document.ok_or(KnowledgeError::NotFound("document"))?;

@@ -41,13 +41,17 @@ impl Knowledge {
         let done = done.ok_or(Stop::Gone)?;
         tx.commit().await?;
 
-        let user = document.uploader.unwrap_or(job.owner_id);
+        // Without its person a key is nobody's.
+        let (user, api_key_id) = match document.uploader {
+            Some(uploader) => (uploader, job.api_key_id),
+            None => (job.owner_id, None),
+        };
         let batches = self.batches(&chunks, usize::try_from(done).unwrap_or(0));
         drop(chunks);
         let work = stream::iter(batches).map(|(first, batch)| {
             let (knowledge, model) = (self.clone(), model.clone());
-            let (call, dimension) =
-                (CallContext::new(user, Purpose::Embedding), document.dimension);
+            let call = CallContext { api_key_id, ..CallContext::new(user, Purpose::Embedding) };
+            let dimension = document.dimension;
             async move {
                 let texts: Vec<String> = batch.iter().map(Chunk::embedded_text).collect();
                 let (task, input) = (EmbeddingTask::Passage, texts.clone());

@@ -33,6 +33,9 @@ pub struct IngestDocument {
     pub document_id: Uuid,
     /// The owner of its knowledge base, as whom the job writes.
     pub owner_id: Uuid,
+    /// The API key with which the document was uploaded, or tried again: it pays, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_id: Option<Uuid>,
 }
 
 /// A document that was begun so often and neither completed nor failed is given up: it kills the

@@ -113,7 +113,12 @@ impl Knowledge {
                 lyceum_jobs::enqueue(&mut tx, &purge, options).await?;
             } else {
                 let options = EnqueueOptions { key: key("ingest"), ..Default::default() };
-                let ingest = IngestDocument { document_id: job, owner_id: row.owner_id };
+                let ingest = IngestDocument {
+                    document_id: job,
+                    owner_id: row.owner_id,
+                    // The job that knew it was lost.
+                    api_key_id: None,
+                };
                 lyceum_jobs::enqueue(&mut tx, &ingest, options).await?;
             }
         }

@@ -69,10 +69,15 @@ impl Format {
         }
     }
 
-    /// Whether people count its pages, sheets or slides. The text of the other formats is one page,
-    /// or is cut into several where it is long.
-    pub fn has_pages(self) -> bool {
-        matches!(self, Format::Pdf | Format::Docx | Format::Xlsx | Format::Pptx)
+    /// Whether a document that was read as so many pages has pages (sheets, slides) for people, too.
+    /// A DOCX file has them only where a program noted their breaks; the text of the other formats
+    /// is one page, or is cut into several where it is long.
+    pub fn has_pages(self, count: i32) -> bool {
+        match self {
+            Format::Pdf | Format::Xlsx | Format::Pptx => true,
+            Format::Docx => count > 1,
+            Format::Html | Format::Markdown | Format::Csv | Format::Text => false,
+        }
     }
 
     /// The format of a media type.

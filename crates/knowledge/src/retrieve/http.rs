@@ -3,7 +3,7 @@ use axum::extract::State;
 use lyceum_http::{Allow, ApiError, ApiJson, ApiPath, ProblemDocument};
 use uuid::Uuid;
 
-use super::{CANDIDATES, SearchAnswer, SearchQuestion};
+use super::{Asker, CANDIDATES, Retrieval, SearchAnswer, SearchQuestion};
 use crate::{Knowledge, KnowledgeBaseRead};
 
 /// Searches a knowledge base by meaning and by words.
@@ -24,8 +24,12 @@ pub(crate) async fn search_knowledge_base(
     ApiJson(question): ApiJson<SearchQuestion>,
 ) -> Result<Json<SearchAnswer>, ApiError> {
     let limit = question.limit.map(|limit| limit.clamp(1, CANDIDATES.unsigned_abs() as usize));
-    let user = allowed.caller.user_id;
-    let request = lyceum_core::new_id();
-    let found = knowledge.retrieve(user, &[id], &question.query, limit, request).await?;
-    Ok(Json(SearchAnswer { items: found.chunks, took_ms: found.took_ms }))
+    let asker = Asker {
+        user_id: allowed.caller.user_id,
+        api_key_id: allowed.caller.credential.api_key_id(),
+        request_id: lyceum_core::new_id(),
+    };
+    let found = knowledge.retrieve(asker, &[id], &question.query, limit).await?;
+    let Retrieval { chunks: items, relevant, took_ms } = found;
+    Ok(Json(SearchAnswer { items, relevant, took_ms }))
 }

@@ -4,6 +4,7 @@
 mod fuse;
 pub(crate) mod http;
 mod rank;
+mod relevance;
 pub(crate) mod store;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 use crate::{Knowledge, KnowledgeError, words};
 use fuse::Fused;
+use rank::Weights;
 use store::Base;
 
 /// Chunks that each search gives.
@@ -31,11 +33,24 @@ const DROPPED: usize = 12;
 /// Characters of a question that count.
 const QUESTION_CHARS: usize = 2_000;
 
+/// Whose question it is, and on whose account.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// Row-level security decides by this id.
+    pub user_id: Uuid,
+    /// The API key that the request came with.
+    pub api_key_id: Option<Uuid>,
+    /// The request, for the ledger.
+    pub request_id: Uuid,
+}
+
 /// What was found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Retrieval {
     /// The kept ones first, then those dropped, each by score.
     pub chunks: Vec<RetrievedChunk>,
+    /// Whether the best of them seem to be about the question at all.
+    pub relevant: bool,
     /// Milliseconds that it took, the question's embedding included.
     pub took_ms: u64,
 }
@@ -53,8 +68,11 @@ pub struct RetrievedChunk {
     pub document_title: String,
     /// The text.
     pub content: String,
-    /// The page on which it stands; absent for a short text that has no pages.
+    /// The page (sheet, slide) on which it stands; absent where the format has none.
     pub page: Option<i32>,
+    /// The part of a long text without pages in which it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section: Option<i32>,
     /// Characters from the start of the page's text.
     pub start_offset: i32,
     /// The character after its last.
@@ -90,6 +108,8 @@ pub struct SearchQuestion {
 pub struct SearchAnswer {
     /// The kept chunks first, then those dropped.
     pub items: Vec<RetrievedChunk>,
+    /// Whether the best of them seem to be about the question; if not, these are only the nearest.
+    pub relevant: bool,
     /// Milliseconds that it took.
     pub took_ms: u64,
 }
@@ -99,14 +119,13 @@ impl Knowledge {
     /// theirs to use, are an error. `limit` is how many to keep; the setting where `None`.
     pub async fn retrieve(
         &self,
-        user: Uuid,
+        asker: Asker,
         bases: &[Uuid],
         question: &str,
         limit: Option<usize>,
-        request_id: Uuid,
     ) -> Result<Retrieval, KnowledgeError> {
         let span = span(bases);
-        let finding = self.find(user, bases, question, limit, request_id);
+        let finding = self.find(asker, bases, question, limit);
         let found = finding.instrument(span.clone()).await;
         match &found {
             Ok(retrieval) => span.record("lyceum.retrieval.chunks", retrieval.chunks.len()),
@@ -119,30 +138,32 @@ impl Knowledge {
 
     async fn find(
         &self,
-        user: Uuid,
+        asker: Asker,
         bases: &[Uuid],
         question: &str,
         limit: Option<usize>,
-        request_id: Uuid,
     ) -> Result<Retrieval, KnowledgeError> {
         let started = Instant::now();
         let question: String = question.trim().chars().take(QUESTION_CHARS).collect();
         if question.is_empty() {
             return Err(KnowledgeError::Invalid { field: "query", reason: "is empty".to_owned() });
         }
+        let user = asker.user_id;
         let scope = self.scope(user, bases).await?;
         let by_meaning = self
-            .search_by_meaning(user, &scope, &question, request_id)
+            .search_by_meaning(asker, &scope, &question)
             .instrument(info_span!(target: TRACE, "search by meaning"));
         let by_words = self
             .search_by_words(user, &scope, &question)
             .instrument(info_span!(target: TRACE, "search by words"));
         let (by_meaning, by_words) = tokio::join!(by_meaning, by_words);
-        let fused = fuse::fuse(by_meaning?, by_words?);
+        let (words, by_words) = by_words?;
+        let fused = fuse::fuse(by_meaning?, by_words);
         let limit = limit.unwrap_or(self.settings().kept_chunks);
         let chunks = self.details(user, fused, limit).await?;
+        let relevant = relevance::judge(&scope.bases, &question, words, &chunks).await;
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Retrieval { chunks, took_ms })
+        Ok(Retrieval { chunks, relevant, took_ms })
     }
 
     /// Whether the user may use all these bases.
@@ -165,10 +186,9 @@ impl Knowledge {
     /// One ranking for each embedding model among the bases.
     async fn search_by_meaning(
         &self,
-        user: Uuid,
+        asker: Asker,
         scope: &Scope,
         question: &str,
-        request_id: Uuid,
     ) -> Result<Vec<Vec<(Uuid, f32)>>, KnowledgeError> {
         let mut groups: BTreeMap<(Option<Uuid>, &str), Vec<&Base>> = BTreeMap::new();
         for base in scope.bases.iter().filter(|base| base.chunk_count > 0) {
@@ -178,7 +198,11 @@ impl Knowledge {
         for group in groups.into_values() {
             let Some(first) = group.first() else { continue };
             let model = self.model_of_base(first.owner, first.model_config, &first.model).await?;
-            let context = CallContext { request_id, ..CallContext::new(user, Purpose::Retrieval) };
+            let context = CallContext {
+                api_key_id: asker.api_key_id,
+                request_id: asker.request_id,
+                ..CallContext::new(asker.user_id, Purpose::Retrieval)
+            };
             let dimension = usize::try_from(first.dimension).unwrap_or(0);
             let task = EmbeddingTask::Query;
             let input = vec![question.to_owned()];
@@ -187,7 +211,7 @@ impl Knowledge {
             let ids: Vec<Uuid> = group.iter().map(|base| base.id).collect();
             let permitted = group.iter().map(|base| base.chunk_count).sum();
             let way = rank::way(permitted, scope.all_chunks);
-            let mut tx = self.db.begin_as(user).await?;
+            let mut tx = self.db.begin_as(asker.user_id).await?;
             let search = store::Dense { bases: &ids, excluded: &scope.excluded, vector: &vector };
             rankings.push(store::dense(&mut tx, &search, way, CANDIDATES).await?);
             tx.commit().await?;
@@ -195,30 +219,32 @@ impl Knowledge {
         Ok(rankings)
     }
 
+    /// The question's words with their weights, and the chunks that hold them.
     async fn search_by_words(
         &self,
         user: Uuid,
         scope: &Scope,
         question: &str,
-    ) -> Result<Vec<(Uuid, f32)>, KnowledgeError> {
+    ) -> Result<(Weights, Vec<(Uuid, f32)>), KnowledgeError> {
         let text = question.to_owned();
         let words = tokio::task::spawn_blocking(move || words::distinct(&text)).await;
         let mut words = words.unwrap_or_default();
         words.truncate(rank::MAX_WORDS);
         let chunks: i64 = scope.bases.iter().map(|base| base.chunk_count).sum();
         if words.is_empty() || chunks == 0 {
-            return Ok(Vec::new());
+            return Ok((Weights::new(), Vec::new()));
         }
         let mut tx = self.db.begin_as(user).await?;
         let counts = store::word_counts(&mut tx, &scope.ids, &words).await?;
-        let Some(plan) = rank::plan(counts, chunks) else { return Ok(Vec::new()) };
+        let weights = rank::weights(words, &counts, chunks);
+        let Some(plan) = rank::plan(counts, chunks) else { return Ok((weights, Vec::new())) };
         let all_words: i64 = scope.bases.iter().map(|base| base.word_count).sum();
         let average = all_words as f32 / chunks as f32;
         let found =
             store::by_words(&mut tx, &scope.ids, &scope.excluded, &plan, average, CANDIDATES)
                 .await?;
         tx.commit().await?;
-        Ok(found)
+        Ok((weights, found))
     }
 
     /// Reads the best chunks and marks those that fit as kept.

@@ -1,4 +1,10 @@
+use std::collections::HashMap;
+
 use crate::words::quote;
+
+/// How much each word of a question tells: a rare one more than a common one, and one that stands
+/// nowhere the most.
+pub(super) type Weights = HashMap<String, f32>;
 
 /// Words of a question that are looked for.
 pub(super) const MAX_WORDS: usize = 24;
@@ -62,19 +68,27 @@ pub(super) fn plan(mut counts: Vec<(String, i64)>, chunks: i64) -> Option<WordPl
             candidates = format!("{candidates} | {}", quote(word));
         }
     }
-    let narrow = chunks <= NARROW;
-    let chunks = chunks.max(1) as f64;
-    let weight = |count: i64| {
-        let count = (count as f64).min(chunks);
-        (1.0 + (chunks - count + 0.5) / (count + 0.5)).ln() as f32
-    };
     Some(WordPlan {
         candidates,
-        narrow,
+        narrow: chunks <= NARROW,
         limit: i32::try_from(RANKED).unwrap_or(i32::MAX),
         terms: counts.iter().map(|(word, _)| quote(word)).collect(),
-        weights: counts.iter().map(|(_, count)| weight(*count)).collect(),
+        weights: counts.iter().map(|(_, count)| weight(*count, chunks)).collect(),
     })
+}
+
+/// The weights of all these words, of which `counts` tells those that stand in some chunk.
+pub(super) fn weights(words: Vec<String>, counts: &[(String, i64)], chunks: i64) -> Weights {
+    let known: HashMap<&str, i64> = counts.iter().map(|(w, n)| (w.as_str(), *n)).collect();
+    let of = |word: &str| weight(known.get(word).copied().unwrap_or(0), chunks);
+    words.into_iter().map(|word| (of(&word), word)).map(|(weight, word)| (word, weight)).collect()
+}
+
+/// What a word tells that stands in `count` of so many chunks (inverse document frequency).
+fn weight(count: i64, chunks: i64) -> f32 {
+    let chunks = chunks.max(1) as f64;
+    let count = (count as f64).min(chunks);
+    (1.0 + (chunks - count + 0.5) / (count + 0.5)).ln() as f32
 }
 
 #[cfg(test)]

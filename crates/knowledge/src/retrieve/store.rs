@@ -186,13 +186,16 @@ pub(crate) async fn details(
     Ok(rows
         .into_iter()
         .map(|row| {
+            let format = Format::from_mime_type(&row.mime_type);
+            let paged = format.is_some_and(|format| format.has_pages(row.page_count));
             let chunk = RetrievedChunk {
                 chunk_id: row.id,
                 document_id: row.document_id,
                 knowledge_base_id: row.knowledge_base_id,
                 document_title: row.title,
                 content: row.content,
-                page: (row.page_count > 1 || has_pages(&row.mime_type)).then_some(row.page),
+                page: paged.then_some(row.page),
+                section: (!paged && row.page_count > 1).then_some(row.page),
                 start_offset: row.start_offset,
                 end_offset: row.end_offset,
                 score: 0.0,
@@ -206,9 +209,4 @@ pub(crate) async fn details(
             (row.id, chunk)
         })
         .collect())
-}
-
-/// Whether people count the pages (sheets, slides) of such a document.
-fn has_pages(mime_type: &str) -> bool {
-    Format::from_mime_type(mime_type).is_some_and(Format::has_pages)
 }

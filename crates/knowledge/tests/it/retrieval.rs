@@ -1,7 +1,9 @@
 //! Questions and what they find.
 
 use axum::http::StatusCode;
+use lyceum_knowledge::Asker;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::world::World;
 
@@ -53,14 +55,15 @@ async fn several_bases_are_asked_at_once_and_unknown_ones_refused() {
     let (one, two) = (world.base("ann", "one").await, world.base("ann", "two").await);
     world.ingest("ann", ann, one, "a.txt", b"Apples grow on trees.").await;
     world.ingest("ann", ann, two, "b.txt", b"Apples are sold in the market.").await;
-    let request = lyceum_core::new_id();
-    let found = world.knowledge.retrieve(ann, &[one, two], "apples", None, request).await.unwrap();
-    assert_eq!(found.chunks.len(), 2);
-    let found = world.knowledge.retrieve(ann, &[two], "apples", None, request).await.unwrap();
-    assert_eq!(found.chunks.len(), 1);
-    assert!(world.knowledge.retrieve(bob, &[one], "apples", None, request).await.is_err());
+    let ask = async |user_id, bases: &[Uuid]| {
+        let asker = Asker { user_id, api_key_id: None, request_id: lyceum_core::new_id() };
+        world.knowledge.retrieve(asker, bases, "apples", None).await
+    };
+    assert_eq!(ask(ann, &[one, two]).await.unwrap().chunks.len(), 2);
+    assert_eq!(ask(ann, &[two]).await.unwrap().chunks.len(), 1);
+    assert!(ask(bob, &[one]).await.is_err());
     let unknown = lyceum_core::new_id();
-    assert!(world.knowledge.retrieve(ann, &[one, unknown], "apples", None, request).await.is_err());
+    assert!(ask(ann, &[one, unknown]).await.is_err());
     let called = "SELECT count(*) FROM gateway.usage_statistics WHERE purpose = 'retrieval'";
     assert_eq!(world.number(called).await, 2);
 }
@@ -109,4 +112,73 @@ async fn a_group_may_be_let_in() {
         .unwrap();
     tx.commit().await.unwrap();
     ask().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_key_asks_and_uploads_counts_for_the_key() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let key = world.key(ann, "ann's key").await;
+    let base = world.base("ann", "b").await;
+    let (status, document) =
+        world.upload("ann's key", base, "a.txt", b"Apples grow on trees.").await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{document}");
+    world.run_queued().await.unwrap();
+    let path = format!("/knowledge-bases/{base}/search");
+    let ask =
+        async |who: &str| world.send(who, "POST", &path, Some(json!({"query": "apples"}))).await;
+    assert_eq!(ask("ann's key").await.0, StatusCode::OK);
+    assert_eq!(ask("ann").await.0, StatusCode::OK);
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    let calls: Vec<(String, Option<Uuid>)> = sqlx::query_as(
+        "SELECT purpose, api_key_id FROM gateway.usage_statistics ORDER BY created_at, id",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    let call = |purpose: &str, key| (purpose.to_owned(), key);
+    let expected =
+        [call("embedding", Some(key)), call("retrieval", Some(key)), call("retrieval", None)];
+    assert_eq!(calls, expected);
+    // Two calls are what the key may have, and it has had them.
+    sqlx::query(
+        "INSERT INTO identity.user_quotas (id, api_key_id, max_api_calls, used_api_calls, period_start)
+         VALUES ($1, $2, 2, 2, date_trunc('month', now())::date)",
+    )
+    .bind(lyceum_core::new_id())
+    .bind(key)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let (status, problem) = ask("ann's key").await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{problem}");
+    assert_eq!(ask("ann").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_text_without_pages_claims_none() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let short = world.ingest("ann", ann, base, "short.txt", b"The kettle is in the kitchen.").await;
+    assert_eq!(short["has_pages"], false);
+    let filler = "Nothing about kettles stands here, only filler words again and again.\n\n";
+    let long = format!("{}The samovar is in the attic.", filler.repeat(2_000));
+    let long = world.ingest("ann", ann, base, "long.md", long.as_bytes()).await;
+    let sections = long["page_count"].as_i64().unwrap();
+    assert!(sections > 1 && long["has_pages"] == false, "{long}");
+    let path = format!("/knowledge-bases/{base}/search");
+    let first = async |query: &str| {
+        let body = json!({"query": query, "limit": 1});
+        world.send("ann", "POST", &path, Some(body)).await.1["items"][0].clone()
+    };
+    let kettle = first("where is the kettle in the kitchen").await;
+    assert_eq!((&kettle["page"], &kettle["section"]), (&json!(null), &json!(null)));
+    let samovar = first("samovar attic").await;
+    assert_eq!((&samovar["page"], &samovar["section"]), (&json!(null), &json!(sections)));
+    let text = format!("/documents/{}/text?page={sections}", long["id"].as_str().unwrap());
+    let (_, text) = world.send("ann", "GET", &text, None).await;
+    assert_eq!(text["has_pages"], false);
+    assert!(text["text"].as_str().unwrap().contains("samovar"));
 }

@@ -11,7 +11,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use axum::{Extension, Router};
 use lyceum_core::Clock;
 use lyceum_gateway::Gateway;
-use lyceum_http::{ApiError, Authenticator, Caller, Outgoing, OutgoingPolicy};
+use lyceum_http::{ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy};
 use lyceum_jobs::{CancellationToken, Job, JobContext, JobError};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{IngestDocument, Knowledge, KnowledgeSettings, Parts};
@@ -22,6 +22,7 @@ use lyceum_llm::{
 use lyceum_store::{Keyring, Objects};
 use lyceum_testkit::{TestDb, caller_with};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
 use tower::ServiceExt as _;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
@@ -164,6 +165,25 @@ impl World {
         id
     }
 
+    /// Makes an API key of a user, whose token is `token`.
+    pub async fn key(&self, user: Uuid, token: &str) -> Uuid {
+        let id = lyceum_core::new_id();
+        let mut tx = self.test.db.begin_maintenance().await.unwrap();
+        sqlx::query(
+            "INSERT INTO identity.api_keys (id, user_id, name, key_hash, hint, permissions)
+             VALUES ($1, $2, 'key', sha256($1::text::bytea), 'hint', '[\"*:*\"]')",
+        )
+        .bind(id)
+        .bind(user)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        let caller = Caller { credential: Credential::ApiKey(id), ..caller_with(user, USER) };
+        self.people.0.lock().unwrap().insert(token.to_owned(), caller);
+        id
+    }
+
     pub async fn raw(&self, request: Request<Body>) -> Response<Body> {
         self.app.clone().oneshot(request).await.unwrap()
     }
@@ -211,13 +231,32 @@ impl World {
 
     /// One attempt at a document.
     pub async fn attempt(&self, owner: Uuid, document: Uuid, attempt: i32) -> Result<(), JobError> {
+        let job = IngestDocument { document_id: document, owner_id: owner, api_key_id: None };
+        self.run(job, attempt).await
+    }
+
+    /// One attempt at the work that an upload put into the queue.
+    pub async fn run_queued(&self) -> Result<(), JobError> {
+        let mut owner = self.test.owner.connect().await.unwrap();
+        let payload: Value = sqlx::query_scalar(
+            "SELECT j.payload::jsonb FROM graphile_worker._private_jobs j
+             JOIN graphile_worker._private_tasks t ON t.id = j.task_id
+             WHERE t.identifier = $1 ORDER BY j.id DESC LIMIT 1",
+        )
+        .bind(IngestDocument::NAME)
+        .fetch_one(&mut owner)
+        .await
+        .unwrap();
+        self.run(serde_json::from_value(payload).unwrap(), 1).await
+    }
+
+    async fn run(&self, job: IngestDocument, attempt: i32) -> Result<(), JobError> {
         let context = JobContext {
             job_id: 1,
             attempt,
             max_attempts: IngestDocument::MAX_ATTEMPTS,
             shutdown: CancellationToken::new(),
         };
-        let job = IngestDocument { document_id: document, owner_id: owner };
         job.run(self.knowledge.clone(), context).await
     }
 

@@ -32,10 +32,31 @@ async fn a_question_about_a_document_gets_a_cited_answer() {
         let citation = &answer["citations"][0];
         assert_eq!(citation["document_title"], title, "{answer}");
         assert!(citation["snippet"].as_str().unwrap().contains(word), "{answer}");
+        let page = if title == "canteen" { json!(1) } else { json!(null) };
+        assert_eq!(citation["page"], page, "a text has no pages: {answer}");
+        // What a small model says is its own affair; where it says what the document says, that is
+        // marked behind the sentence.
+        if answer["content"].as_str().unwrap().contains(word) {
+            let length = answer["content"].as_str().unwrap().chars().count() as u64;
+            let marks = citation["marks"].as_array().unwrap();
+            assert!(marks.iter().any(|mark| mark.as_u64().unwrap() <= length), "{answer}");
+            assert_eq!(citation["cited"], true);
+        }
         let message = id(&answer).unwrap();
         let why = person.get(&format!("/api/v1/messages/{message}/explanation")).await.unwrap();
         assert!(why["retrieval"]["chunks"][0]["score"].as_f64() > Some(0.0), "{why}");
         assert!(why["completion_tokens"].as_i64() > Some(0), "{why}");
+    }
+    for question in ["Who won the football world cup in 1974?", "北京地铁有多少条线路？"]
+    {
+        let conversation = json!({ "knowledge_base_ids": [base] });
+        let conversation = person.post("/api/v1/conversations", conversation).await.unwrap();
+        let conversation = id(&conversation).unwrap();
+        let answer = ask(person, &conversation, json!({ "content": question })).await.unwrap();
+        assert_eq!(answer["finish_reason"], "not_found", "{answer}");
+        let citations = answer["citations"].as_array().unwrap();
+        assert!(!citations.is_empty(), "the nearest passages are shown: {answer}");
+        assert!(citations.iter().all(|citation| citation["cited"] == false), "{answer}");
     }
     let calls = person.get("/api/v1/usage/calls?limit=200").await.unwrap();
     let purposes: Vec<_> =

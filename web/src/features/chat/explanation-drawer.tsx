@@ -69,6 +69,7 @@ function ExplanationView({ id, onPassage }: { id: string; onPassage: (passage: P
             </section>
             <section>
               <h2>{t('explain.prompt')}</h2>
+              {explanation.prompt.length === 0 && <p>{t('explain.notAsked')}</p>}
               <Collapse
                 size="small"
                 items={explanation.prompt.map((part, index) => ({

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import type { PassageRef } from '@/api/knowledge';
 import type { Citation, Message } from '@/api/types';
 import { Markdown } from '@/components/markdown';
+import { PlaceOf } from '@/components/retrieved-list';
 import { describeCode, describeProblem } from '@/lib/use-describe';
 import { isRunning, reconnect, useLive } from './live';
 import { MessageActions } from './message-actions';
@@ -97,7 +98,7 @@ function AssistantMessage({ message, handlers, busy }: MessageItemProps) {
         />
       )}
       {running && (
-        <p className={styles.progress} role="status">
+        <div className={styles.progress} role="status">
           <Spin size="small" />
           {live?.reconnecting
             ? t('chat.reconnecting')
@@ -106,7 +107,7 @@ function AssistantMessage({ message, handlers, busy }: MessageItemProps) {
               : live?.status === 'pending'
                 ? t('chat.queued')
                 : t('chat.thinking')}
-        </p>
+        </div>
       )}
       {live?.lost !== undefined && (
         <Alert
@@ -119,7 +120,7 @@ function AssistantMessage({ message, handlers, busy }: MessageItemProps) {
       )}
       {message.status === 'error' && <Failure message={message} busy={busy} onRetry={handlers.onRegenerate} />}
       {message.status === 'stopped' && <p className={styles.stopped}>{t('chat.stopped')}</p>}
-      {citations.length > 0 && <Sources citations={citations} onOpen={open} />}
+      <Sources message={message} citations={citations} onOpen={open} />
       {!running && <MessageActions message={message} busy={busy} handlers={handlers} />}
     </>
   );
@@ -142,13 +143,29 @@ function Failure({ message, busy, onRetry }: { message: Message; busy: boolean; 
   );
 }
 
-function Sources({ citations, onOpen }: { citations: Citation[]; onOpen: (citation: Citation) => void }) {
+interface SourcesProps {
+  message: Message;
+  citations: Citation[];
+  onOpen: (citation: Citation) => void;
+}
+
+/** What the answer rests on; where it rests on nothing, the nearest passages, said to be just that. */
+function Sources({ message, citations, onOpen }: SourcesProps) {
   const { t } = useTranslation();
-  // Passages that the answer does not point at are seen under "why this answer".
   const cited = citations.filter((citation) => citation.cited);
+  const nearest = cited.length === 0;
+  // While an answer is written, a passage that it has not used yet says nothing.
+  const shown = nearest && isRunning(message) ? [] : nearest ? citations : cited;
+  if (shown.length === 0) return null;
+  const label = !nearest
+    ? t('chat.sources')
+    : message.finish_reason === 'not_found'
+      ? t('chat.nearest')
+      : t('chat.unsupported');
   return (
-    <div className={styles.sources} role="group" aria-label={t('chat.sources')}>
-      {(cited.length > 0 ? cited : citations).map((citation) => (
+    <div className={styles.sources} role="group" aria-label={label} data-nearest={nearest}>
+      {nearest && <span className={styles.sourcesNote}>{label}</span>}
+      {shown.map((citation) => (
         <button
           key={citation.index}
           type="button"
@@ -156,9 +173,9 @@ function Sources({ citations, onOpen }: { citations: Citation[]; onOpen: (citati
           title={citation.snippet}
           onClick={() => onOpen(citation)}
         >
-          <span className={styles.number}>{citation.index}</span>
+          {!nearest && <span className={styles.number}>{citation.index}</span>}
           <span className={styles.sourceTitle}>{citation.document_title}</span>
-          {citation.page != null && <span className={styles.page}>{t('passage.page', { page: citation.page })}</span>}
+          <PlaceOf passage={citation} className={styles.page} />
         </button>
       ))}
     </div>

@@ -23,6 +23,7 @@ export function ModelPicker({ value, onChange }: ModelPickerProps) {
   const source = (model: Model) => model.provider_config_name ?? model.provider;
   const groups = [...new Set(chat.map(source))];
   const selected = value ?? defaultModel(chat)?.id;
+  const placeholder = models.isPending ? t('chat.loadingModels') : t('chat.noModel');
   return (
     <Select
       aria-label={t('chat.model')}
@@ -30,9 +31,10 @@ export function ModelPicker({ value, onChange }: ModelPickerProps) {
       variant="borderless"
       popupMatchSelectWidth={false}
       loading={models.isPending}
-      placeholder={t('chat.noModel')}
-      value={selected ?? null}
-      onChange={(id: string | null) => id && onChange(id)}
+      placeholder={placeholder}
+      // The id of a model that is not there (yet) says nothing to a person.
+      value={chat.some((model) => model.id === selected) ? selected : null}
+      onChange={(id: string | null | undefined) => id && onChange(id)}
       showSearch={chat.length > 8 ? { optionFilterProp: 'label' } : false}
       options={groups.map((provider) => ({
         label: provider === 'local' ? t('chat.localModels') : provider === 'route' ? t('routes.title') : provider,

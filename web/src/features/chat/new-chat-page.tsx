@@ -1,5 +1,4 @@
 import { BookOutlined, BulbOutlined, CodeOutlined, TranslationOutlined } from '@ant-design/icons';
-import { Prompts } from '@ant-design/x';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { Alert, App } from 'antd';
@@ -49,12 +48,6 @@ export function NewChatPage() {
       setSending(false);
     }
   };
-  const ideas = [
-    { key: 'documents', icon: <BookOutlined />, label: t('chat.ideas.documents'), description: t('chat.ideas.documentsHint') },
-    { key: 'explain', icon: <BulbOutlined />, label: t('chat.ideas.explain'), description: t('chat.ideas.explainPrompt') },
-    { key: 'code', icon: <CodeOutlined />, label: t('chat.ideas.code'), description: t('chat.ideas.codePrompt') },
-    { key: 'translate', icon: <TranslationOutlined />, label: t('chat.ideas.translate'), description: t('chat.ideas.translatePrompt') },
-  ];
   return (
     <div className={styles.frame}>
       <section className={styles.chat}>
@@ -73,19 +66,38 @@ export function NewChatPage() {
               />
             )}
             <Composer key={draft} draft={draft} bases={bases} onBases={setBases} onSend={start} sending={sending} />
-            <Prompts
-              className={styles.ideas}
-              items={ideas}
-              wrap
-              styles={{ item: { flex: '1 1 240px' } }}
-              onItemClick={({ data }) => {
-                if (data.key === 'documents') void navigate({ to: '/welcome' });
-                else if (typeof data.description === 'string') setDraft(data.description);
-              }}
-            />
+            <Ideas onDocuments={() => void navigate({ to: '/welcome' })} onDraft={setDraft} />
           </div>
         </div>
       </section>
     </div>
+  );
+}
+
+/** Where to begin. Prompts of Ant Design X are no buttons, so the keyboard cannot reach them. */
+function Ideas({ onDocuments, onDraft }: { onDocuments: () => void; onDraft: (text: string) => void }) {
+  const { t } = useTranslation();
+  const ideas = [
+    { icon: <BookOutlined />, title: t('chat.ideas.documents'), text: t('chat.ideas.documentsHint'), start: onDocuments },
+    { icon: <BulbOutlined />, title: t('chat.ideas.explain'), text: t('chat.ideas.explainPrompt') },
+    { icon: <CodeOutlined />, title: t('chat.ideas.code'), text: t('chat.ideas.codePrompt') },
+    { icon: <TranslationOutlined />, title: t('chat.ideas.translate'), text: t('chat.ideas.translatePrompt') },
+  ];
+  return (
+    <ul className={styles.ideas} aria-label={t('chat.ideas.title')}>
+      {ideas.map(({ icon, title, text, start }) => (
+        <li key={title}>
+          <button type="button" className={styles.idea} onClick={start ?? (() => onDraft(text))}>
+            <span className={styles.ideaIcon} aria-hidden>
+              {icon}
+            </span>
+            <span>
+              <strong>{title}</strong>
+              <span className={styles.ideaText}>{text}</span>
+            </span>
+          </button>
+        </li>
+      ))}
+    </ul>
   );
 }

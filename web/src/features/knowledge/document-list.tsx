@@ -120,7 +120,7 @@ function DocumentRow({ base, editable, document }: { base: string; editable: boo
   const tell = (error: unknown) => void toast.error(describe(error));
   const details = [
     format.bytes(document.file_size),
-    document.page_count ? t('knowledge.pages', { count: document.page_count }) : '',
+    document.has_pages && document.page_count ? t('knowledge.pages', { count: document.page_count }) : '',
     document.status === 'completed'
       ? t('knowledge.chunks', { count: document.chunk_count })
       : '',
@@ -163,17 +163,17 @@ function DocumentRow({ base, editable, document }: { base: string; editable: boo
               href={apiUrl(`/documents/${document.id}/file`)}
             />
           </Tooltip>
-{editable && (
-          <Tooltip title={t('common.delete')}>
-            <Button
-              type="text"
-              icon={<DeleteOutlined />}
-              aria-label={t('common.deleteNamed', { name })}
-              loading={remove.isPending}
-              onClick={confirmDelete}
-            />
-          </Tooltip>
-)}
+          {editable && (
+            <Tooltip title={t('common.delete')}>
+              <Button
+                type="text"
+                icon={<DeleteOutlined />}
+                aria-label={t('common.deleteNamed', { name })}
+                loading={remove.isPending}
+                onClick={confirmDelete}
+              />
+            </Tooltip>
+          )}
         </>
       }
     />

@@ -1,5 +1,5 @@
 import { SearchOutlined } from '@ant-design/icons';
-import { Input } from 'antd';
+import { Alert, Input } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { useKnowledgeSearch, type PassageRef } from '@/api/knowledge';
 import { RetrievedList } from '@/components/retrieved-list';
@@ -31,7 +31,10 @@ export function SearchTry({ base, onOpen }: { base: string; onOpen: (passage: Pa
       {search.isError && <ErrorState error={search.error} />}
       {search.data &&
         (search.data.items.length > 0 ? (
-          <RetrievedList chunks={search.data.items} tookMs={search.data.took_ms} onOpen={onOpen} />
+          <>
+            {!search.data.relevant && <Alert type="info" showIcon title={t('knowledge.onlyNearest')} />}
+            <RetrievedList chunks={search.data.items} tookMs={search.data.took_ms} onOpen={onOpen} />
+          </>
         ) : (
           <EmptyState title={t('knowledge.nothingFound')} hint={t('knowledge.nothingFoundHint')} />
         ))}

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use lyceum_chat::{Retrieval, RetrievedChunk, Retriever};
+use lyceum_chat::{Question, Retrieval, RetrievedChunk, Retriever};
 use lyceum_core::new_id;
 use lyceum_http::ApiError;
 use uuid::Uuid;
@@ -12,6 +12,7 @@ pub struct ScriptedRetriever {
     pub bases: Mutex<Vec<Uuid>>,
     pub chunks: Mutex<Vec<RetrievedChunk>>,
     pub questions: Mutex<Vec<String>>,
+    pub keys: Mutex<Vec<Option<Uuid>>>,
 }
 
 impl ScriptedRetriever {
@@ -26,15 +27,10 @@ impl ScriptedRetriever {
 
 #[async_trait]
 impl Retriever for ScriptedRetriever {
-    async fn retrieve(
-        &self,
-        user: Uuid,
-        knowledge_bases: &[Uuid],
-        question: &str,
-        _request_id: Uuid,
-    ) -> Result<Retrieval, ApiError> {
-        self.check(user, knowledge_bases).await?;
-        self.questions.lock().unwrap().push(question.to_owned());
+    async fn retrieve(&self, question: Question<'_>) -> Result<Retrieval, ApiError> {
+        self.check(question.user_id, question.knowledge_bases).await?;
+        self.questions.lock().unwrap().push(question.text.to_owned());
+        self.keys.lock().unwrap().push(question.api_key_id);
         Ok(Retrieval { chunks: self.chunks.lock().unwrap().clone(), took_ms: 5 })
     }
 
@@ -55,6 +51,7 @@ pub fn chunk(title: &str, content: &str, kept: bool) -> RetrievedChunk {
         document_title: title.to_owned(),
         content: content.to_owned(),
         page: Some(2),
+        section: None,
         start_offset: 10,
         end_offset: 20,
         score: 0.5,
