@@ -20,8 +20,8 @@ async function readMarks({ page, t, name }) {
   await page.getByRole('button', { name: t('common.close') }).first().click();
   // As a person copies: the whole answer, selected.
   const copied = await answer.evaluate((article) => {
-    getSelection().selectAllChildren(article.querySelector('p'));
-    return getSelection().toString();
+    window.getSelection().selectAllChildren(article.querySelector('p'));
+    return window.getSelection().toString();
   });
   if (/\d\s*$/.test(copied.trim())) throw new Error(`a mark was copied: ${copied}`);
   await page.reload();
@@ -65,7 +65,7 @@ async function beginByKeyboard({ page, t }) {
     await page.keyboard.press('Tab');
     if (await ideas.getByRole('button', { name: t('chat.ideas.explain') }).evaluate((button) => button === document.activeElement)) break;
   }
-  const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+  const outline = await page.evaluate(() => window.getComputedStyle(document.activeElement).outlineStyle);
   if (outline === 'none') throw new Error('the focus is not to be seen');
   await page.keyboard.press('Enter');
   await page.waitForFunction((text) => document.querySelector('textarea')?.value === text, t('chat.ideas.explainPrompt'));

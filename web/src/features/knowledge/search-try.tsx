@@ -2,9 +2,15 @@ import { SearchOutlined } from '@ant-design/icons';
 import { Alert, Input } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { useKnowledgeSearch, type PassageRef } from '@/api/knowledge';
+import type { RetrievedChunk, SearchAnswer } from '@/api/types';
 import { RetrievedList } from '@/components/retrieved-list';
 import { EmptyState, ErrorState, ListSkeleton } from '@/components/states';
 import styles from './knowledge.module.css';
+
+/** Nothing of what is only near would be used. */
+function usedOf({ items, relevant }: SearchAnswer): RetrievedChunk[] {
+  return items.map((chunk) => ({ ...chunk, kept: chunk.kept && relevant }));
+}
 
 /** Shows what retrieval finds for a question, before any model is asked. */
 export function SearchTry({ base, onOpen }: { base: string; onOpen: (passage: PassageRef) => void }) {
@@ -33,7 +39,7 @@ export function SearchTry({ base, onOpen }: { base: string; onOpen: (passage: Pa
         (search.data.items.length > 0 ? (
           <>
             {!search.data.relevant && <Alert type="info" showIcon title={t('knowledge.onlyNearest')} />}
-            <RetrievedList chunks={search.data.items} tookMs={search.data.took_ms} onOpen={onOpen} />
+            <RetrievedList chunks={usedOf(search.data)} tookMs={search.data.took_ms} onOpen={onOpen} />
           </>
         ) : (
           <EmptyState title={t('knowledge.nothingFound')} hint={t('knowledge.nothingFoundHint')} />
