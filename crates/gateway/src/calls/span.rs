@@ -32,6 +32,7 @@ pub(super) struct CallSpan {
 impl CallSpan {
     pub(super) fn start(row: &LedgerRow, kind: ModelKind) -> Self {
         let operation = Operation::of(kind).as_str();
+        let conversation = row.conversation_id.map(display);
         let span = info_span!(
             target: TRACE, "call",
             otel.kind = "client",
@@ -39,7 +40,7 @@ impl CallSpan {
             gen_ai.operation.name = operation,
             gen_ai.provider.name = genai::provider(&row.provider),
             gen_ai.request.model = row.requested_model,
-            gen_ai.conversation.id = row.conversation_id.map(display),
+            gen_ai.conversation.id = conversation,
             server.address = Empty,
             server.port = Empty,
             lyceum.request.id = %row.request_id,
