@@ -64,6 +64,20 @@ export async function openPage(browser, { origin, language, theme, width }) {
   return { page, faults, context };
 }
 
+/** Shows the app in this look, whatever its account prefers. */
+export async function preferLook(page, { language, theme }) {
+  await page.addInitScript(
+    (preferences) => localStorage.setItem('lyceum.preferences', preferences),
+    JSON.stringify({ language, theme }),
+  );
+  await page.route('**/api/v1/me', async (route) => {
+    const response = await route.fetch();
+    if (!response.ok()) return route.fulfill({ response });
+    const me = await response.json();
+    return route.fulfill({ response, json: { ...me, preferences: { language, theme } } });
+  });
+}
+
 export async function shoot(page, name) {
   await page.screenshot({ path: `${RESULTS}${name}.png` });
 }

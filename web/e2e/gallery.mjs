@@ -1,4 +1,4 @@
-import { checkAccessibility, checkWidth, loadTexts, openPage, shoot } from './browser.mjs';
+import { checkAccessibility, checkWidth, loadTexts, openPage, preferLook, shoot } from './browser.mjs';
 import { ACCOUNT } from './walk.mjs';
 
 const PAGES = [
@@ -62,9 +62,7 @@ export async function viewAll(browser, server, look) {
     data: { login: ACCOUNT.username, password: ACCOUNT.password },
   });
   if (!signIn.ok()) throw new Error(`Signing in answered ${signIn.status()}`);
-  for (const [key, value] of [['language', look.language], ['theme', look.theme]]) {
-    await page.request.put(`/api/v1/me/preferences/${key}`, { headers: { 'X-Lyceum-Client': 'web' }, data: { value } });
-  }
+  await preferLook(page, look);
   for (const path of PAGES) {
     await page.goto(`/${path}`);
     await settle(page, t, path);

@@ -1,4 +1,4 @@
-import { launch, loadTexts, openPage, shoot } from './browser.mjs';
+import { launch, loadTexts, openPage, preferLook, shoot } from './browser.mjs';
 import { LOOKS, lookName, viewAll, viewSetup } from './gallery.mjs';
 import { startProvider } from './provider.mjs';
 import { startServer } from './server.mjs';
@@ -73,16 +73,7 @@ async function runWalk(browser, server, provider, plan) {
   const { page, faults, context } = await openPage(browser, { origin: server.origin, ...plan.look });
   const t = await loadTexts(plan.look.language);
   // The second walk comes to an account that the first one left in its own language.
-  await page.addInitScript(
-    (preferences) => localStorage.setItem('lyceum.preferences', preferences),
-    JSON.stringify({ language: plan.look.language, theme: plan.look.theme }),
-  );
-  await page.route('**/api/v1/me', async (route) => {
-    const response = await route.fetch();
-    if (!response.ok()) return route.fulfill({ response });
-    const me = await response.json();
-    return route.fulfill({ response, json: { ...me, preferences: plan.look } });
-  });
+  await preferLook(page, plan.look);
   for (const [label, step] of STEPS) {
     const ok = await test(`${lookName(plan.look)} ${label}`, async () => {
       await step({ ...plan, page, t, origin: server.origin, token: server.token, baseUrl: provider.baseUrl });
@@ -103,7 +94,12 @@ const browser = await launch();
 try {
   for (const look of LOOKS) await test(`${lookName(look)} set-up page`, () => viewSetup(browser, server, look));
   for (const plan of WALKS) await runWalk(browser, server, provider, plan);
-  for (const look of LOOKS) await test(`${lookName(look)} every page`, () => viewAll(browser, server, look));
+  // Much of it is waiting for pages to come to rest, so two looks at a time.
+  const looks = LOOKS[Symbol.iterator]();
+  const lane = async () => {
+    for (const look of looks) await test(`${lookName(look)} every page`, () => viewAll(browser, server, look));
+  };
+  await Promise.all([lane(), lane()]);
   await test('React and Ant Design find nothing wrong', () => viewDevelopment(browser, server));
 } finally {
   await browser.close();
