@@ -1,6 +1,5 @@
 //! `lyceum serve`: starts the parts in order, serves, and stops them in the opposite order.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;

@@ -945,7 +945,8 @@ export interface paths {
         };
         /**
          * Shows the calls that run now: the caller's own, or everybody's, with counters, for those with the
-         *     right usage:read_all. It is what this node does; others have their own.
+         *     right usage:read_all. The calls are those of this node; `overall` says of which nodes the counters
+         *     are.
          */
         get: operations["get_live_calls"];
         put?: never;
@@ -4403,6 +4404,31 @@ export interface components {
             /** @description In the last 60 seconds. */
             last_minute: components["schemas"]["LiveCount"];
         };
+        /** @description What there is altogether. */
+        LiveOverall: {
+            /**
+             * Format: int64
+             * @description How many these are.
+             */
+            nodes: number;
+            /**
+             * Format: int64
+             * @description People who signed in and asked for something in the last five minutes.
+             */
+            online_users: number;
+            /**
+             * Format: int64
+             * @description The calls that they run.
+             */
+            running: number;
+            /** @description Of which nodes this and `counters` are. */
+            scope: components["schemas"]["LiveScope"];
+        };
+        /**
+         * @description Which nodes a figure is of.
+         * @enum {string}
+         */
+        LiveScope: "node" | "all_nodes";
         /**
          * @description How far a call has come.
          * @enum {string}
@@ -4413,7 +4439,8 @@ export interface components {
             counters?: components["schemas"]["LiveCounters"] | null;
             /** @description The calls that run, the oldest first, 500 at most. */
             items: components["schemas"]["LiveCall"][];
-            /** @description How many run, the caller's own or everybody's. */
+            overall?: components["schemas"]["LiveOverall"] | null;
+            /** @description How many run on this node, the caller's own or everybody's. */
             running: number;
             /**
              * Format: date-time
@@ -5189,6 +5216,8 @@ export interface components {
         Readiness: {
             /** @description Whether the database answers. */
             database: boolean;
+            /** @description Parts that are away and that the program does without, such as `redis`. */
+            missing: string[];
             ready: boolean;
         };
         /** @description One thing that was looked at. */
@@ -6492,6 +6521,8 @@ export type ListedModels = components['schemas']['ListedModels'];
 export type LiveCall = components['schemas']['LiveCall'];
 export type LiveCount = components['schemas']['LiveCount'];
 export type LiveCounters = components['schemas']['LiveCounters'];
+export type LiveOverall = components['schemas']['LiveOverall'];
+export type LiveScope = components['schemas']['LiveScope'];
 export type LiveState = components['schemas']['LiveState'];
 export type LiveView = components['schemas']['LiveView'];
 export type LogPayloads = components['schemas']['LogPayloads'];
