@@ -107,6 +107,10 @@ async fn nothing_is_left_of_calls_however_they_end() {
     let url = world.upstream.base_url.clone();
     let patient = world.provider_of("ada", "custom", "patient", &url, patient).await;
     world.model("ada", &patient, "gated", "chat").await;
+    let silent =
+        json!({"provider_config_id": patient, "name": "silent", "model": "hang", "kind": "chat"});
+    let (status, view) = world.send("ada", "POST", "/api/v1/models", silent).await;
+    assert_eq!(status, StatusCode::CREATED, "{view}");
     // Failing, whole and streamed.
     let failing = models[..6].iter().flat_map(|model| {
         [false, true].map(|stream| {
@@ -131,17 +135,20 @@ async fn nothing_is_left_of_calls_however_they_end() {
         let _stream = stream;
         std::future::pending::<()>().await;
     });
-    let (gateway, waiting) = (world.app.clone(), body("gated", false));
-    let killed = tokio::spawn(async move {
+    let (gateway, waiting) = (world.app.clone(), body("silent", false));
+    let mut killed = tokio::spawn(async move {
         let request = http::Request::post("/v1/chat/completions")
             .header("authorization", "Bearer ada")
             .header("content-type", "application/json")
             .body(axum::body::Body::from(waiting.to_string()))
             .unwrap();
-        tower::ServiceExt::oneshot(gateway, request).await
+        let response = tower::ServiceExt::oneshot(gateway, request).await.unwrap();
+        axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap()
     });
     while live(&world, "root").await["running"] != 2 {
-        assert!(!killed.is_finished(), "it ended before it was killed");
+        if killed.is_finished() {
+            panic!("it ended before it was killed: {:?}", (&mut killed).await);
+        }
         tokio::task::yield_now().await;
     }
     task.abort();
