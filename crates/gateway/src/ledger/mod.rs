@@ -295,6 +295,15 @@ impl Ledger {
         Receipt(receipt)
     }
 
+    /// Waits for the rows that stand in the journal; `false` where none ever does.
+    pub(crate) async fn catch_up(&self) -> bool {
+        let has_journal = self.journal.get().is_some();
+        if has_journal {
+            self.flush().await;
+        }
+        has_journal
+    }
+
     /// Waits until everything handed over so far was tried.
     pub(crate) async fn flush(&self) {
         let (done, waiting) = oneshot::channel();
@@ -311,10 +320,7 @@ pub(crate) async fn catch_up(
     request: Request,
     next: Next,
 ) -> Response {
-    let ledger = &gateway.inner.ledger;
-    if ledger.journal.get().is_some() {
-        ledger.flush().await;
-    }
+    gateway.inner.ledger.catch_up().await;
     next.run(request).await
 }
 

@@ -53,6 +53,12 @@ pub(crate) async fn reserve(
     at: DateTime<Utc>,
     (model, usage, attempt): (&ModelConfig, &Usage, u16),
 ) -> Result<Reserved, GatewayError> {
-    let wanted = wanted(model, usage, attempt);
-    leases::reserve(db, &terms.quotas, ledger.holder().await?, wanted, at).await
+    let (wanted, holder) = (wanted(model, usage, attempt), ledger.holder().await?);
+    match leases::reserve(db, &terms.quotas, holder, wanted, at).await {
+        // Calls that are answered hold more than they took until their rows are committed.
+        Err(GatewayError::QuotaExceeded(_)) if ledger.catch_up().await => {
+            leases::reserve(db, &terms.quotas, holder, wanted, at).await
+        }
+        reserved => reserved,
+    }
 }

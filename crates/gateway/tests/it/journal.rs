@@ -14,10 +14,15 @@ use crate::world::World;
 async fn world() -> (World, PathBuf, tempfile::TempDir) {
     let world = World::new().await;
     world.user("ada").await;
+    let (journal, folder) = open_journal(&world).await;
+    (world, journal, folder)
+}
+
+async fn open_journal(world: &World) -> (PathBuf, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("ledger");
     world.gateway.open_journal(&journal).await.unwrap();
-    (world, journal, folder)
+    (journal, folder)
 }
 
 async fn call(world: &World) -> (StatusCode, Value) {
@@ -114,6 +119,26 @@ async fn without_a_place_for_files_calls_wait_for_the_database() {
     let (status, answer) = call(&world).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
     bring_back(owner).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_is_used_to_its_last_call_while_rows_are_on_their_way() {
+    let world = World::new().await;
+    let ada = world.user("ada").await;
+    world.admin("root").await;
+    let _journal = open_journal(&world).await;
+    let path = format!("/api/v1/quotas/users/{ada}");
+    for round in 1..=10 {
+        let limit = json!({"max_api_calls": round * 4});
+        let (status, view) = world.send("root", "PUT", &path, limit).await;
+        assert_eq!(status, StatusCode::OK, "{view}");
+        for _ in 0..4 {
+            answered(&world).await;
+        }
+        let (status, refused) = call(&world).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{refused}");
+    }
+    assert_eq!(world.ledger().await.len(), 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]
