@@ -3,7 +3,6 @@
 
 mod audit_chain;
 mod audit_tampering;
-mod begin;
 mod cache;
 mod cache_shared;
 mod catalogue;
