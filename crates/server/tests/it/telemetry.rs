@@ -165,7 +165,7 @@ async fn every_attempt_of_a_route_has_its_span_and_a_failure_its_cause() {
     assert_eq!(says(call, "error.type").as_deref(), Some("provider_failed"));
     assert_eq!(call.status.as_ref().unwrap().message, "");
 
-    let route = json!({ "name": "any", "kind": "chat", "scope": "personal", "retries": 0,
+    let route = json!({ "name": "any", "scope": "personal", "settings": { "retries": 0 },
         "targets": [{ "model_config_id": failing.model, "priority": 1 },
                     { "model_config_id": working.model, "priority": 2 }] });
     world.alice.post("/api/v1/model-routes", route).await.unwrap();
