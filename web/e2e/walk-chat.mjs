@@ -72,11 +72,12 @@ async function beginByKeyboard({ page, t }) {
 }
 
 /** A text has no pages, so none is named, wherever its passages are shown. */
-async function claimNoPages({ page, t, name }) {
+async function claimNoPages({ page, t, name, look }) {
   await page.goto('/knowledge');
   await page.getByRole('link').filter({ hasText: name }).click();
   const row = page.getByRole('listitem').filter({ hasText: 'equipment.md' });
-  await row.getByText(t('knowledge.chunks_one', { count: '1' })).or(row.getByText(t('knowledge.chunks_other', { count: '1' }))).first().waitFor();
+  const form = new Intl.PluralRules(look.language).select(1);
+  await row.getByText(t(`knowledge.chunks_${form}`, { count: '1' })).first().waitFor();
   const pages = /\d+ pages?|\d+ 页/;
   if (pages.test(await row.innerText())) throw new Error('a Markdown file claims pages');
   if (!pages.test(await page.getByRole('listitem').filter({ hasText: 'retention.pdf' }).innerText())) throw new Error('a PDF names no pages');
