@@ -1,11 +1,10 @@
 //! The private cluster: its life, its deaths and its refusals.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader, Write};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lyceum_store::cluster::{Binaries, Cluster, ClusterConfig, ClusterError};
@@ -293,48 +292,4 @@ async fn root_hands_the_server_to_another_account() {
     let refused = Cluster::start(config(folder.path())).await.unwrap_err();
     let ClusterError::Unreachable { path, .. } = &refused else { panic!("{refused}") };
     assert_eq!(path, &folder.path().canonicalize().unwrap());
-}
-
-/// What the program logs.
-#[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Told {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Told {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-#[tokio::test]
-async fn a_warning_of_a_statement_is_told_once() {
-    let told = Told::default();
-    let writer = told.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .with_writer(move || writer.clone())
-        .init();
-    let folder = folder();
-    let cluster = start(folder.path()).await;
-    let mut connection = connect(&cluster).await;
-    sqlx::raw_sql("DO $$ BEGIN RAISE WARNING 'said by a statement'; END $$")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    // What the server writes after it, the program has read after it.
-    let nowhere = cluster.owner_options().database("nowhere");
-    assert!(nowhere.connect().await.is_err());
-    until("the end of the log", || told.text().contains("postgres: client backend FATAL:"));
-    let text = told.text();
-    assert_eq!(text.matches("said by a statement").count(), 1, "{text}");
-    cluster.stop().await;
 }
