@@ -60,7 +60,7 @@ impl Identity {
         let email = new.email.as_deref().map(rules::email).transpose()?;
         let days = new.expires_in_days.unwrap_or(DAYS);
         if !(1..=DAYS_MAX).contains(&days) {
-            let range = Rule::Range { min: 1, max: DAYS_MAX.into() };
+            let range = Rule::Range { min: 1, max: DAYS_MAX };
             return Err(IdentityError::field("expires_in_days", range));
         }
         if new.groups.len() > GROUPS_MAX {
