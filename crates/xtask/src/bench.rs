@@ -11,7 +11,7 @@ mod table;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -71,7 +71,7 @@ fn purpose(program: &Path) -> Result<String> {
 
 #[expect(clippy::print_stdout, reason = "what the benchmark prints beside its figures")]
 fn measure(root: &Path, program: &Path, arguments: &[String]) -> Result<Vec<table::Figure>> {
-    let mut child = Command::new(program)
+    let mut child = tree::command(program)
         .args(arguments)
         .current_dir(root)
         .stdout(Stdio::piped())

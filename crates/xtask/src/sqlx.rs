@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -74,7 +73,7 @@ fn describe(root: &Path, crates: &[QueryCrate], into: &Path) -> Result<()> {
             std::fs::File::options().append(true).open(entry)?.set_modified(SystemTime::now())?;
         }
     }
-    let mut command = Command::new(tree::built("examples/with_database")?);
+    let mut command = tree::command(tree::built("examples/with_database")?);
     command
         .args(["cargo", "check", "--release", "--workspace", "--all-targets"])
         .env("SQLX_OFFLINE", "false")
