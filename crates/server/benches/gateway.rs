@@ -51,12 +51,13 @@ async fn main() -> anyhow::Result<()> {
     };
     let admin: Session = server.set_up().await?;
     let through = provision(&server, &admin, &upstream).await?;
+    let callers = callers()?;
     for limited in [false, true] {
         if limited {
             limit(&admin).await?;
         }
         println!("{}", if limited { "a quota and rate limits" } else { "nothing limits" });
-        for concurrency in [1, 16, 64] {
+        for &concurrency in &callers {
             let rate = measure(&direct, &through, concurrency, server.pid()).await?;
             for pace in PACES {
                 measure_paced(&direct, &through, concurrency, rate * pace, server.pid()).await?;
@@ -65,6 +66,13 @@ async fn main() -> anyhow::Result<()> {
     }
     server.stop().await?;
     Ok(())
+}
+
+/// How many callers at once: the numbers of the command line, or 1, 16 and 64.
+fn callers() -> anyhow::Result<Vec<usize>> {
+    let named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let named: Vec<usize> = named.map(|number| number.parse()).collect::<Result<_, _>>()?;
+    Ok(if named.is_empty() { vec![1, 16, 64] } else { named })
 }
 
 /// Limits the caller as person, as key and as one of all, far above what the bench asks for.
