@@ -6,6 +6,7 @@ use super::citations;
 use super::claims::Grounds;
 use super::live::Generation;
 use super::run::Progress;
+use super::sentences::whole_sentences;
 use crate::RetrievedChunk;
 
 /// An answer longer than this is marked only once it is complete.
@@ -16,12 +17,14 @@ pub(crate) struct Marker {
     sources: Arc<[RetrievedChunk]>,
     grounds: Arc<Grounds>,
     marks: usize,
+    /// Bytes of the whole sentences that were looked at.
+    seen: usize,
 }
 
 impl Marker {
     pub fn new(progress: &Progress) -> Self {
         let (sources, grounds) = (Arc::clone(&progress.sources), Arc::clone(&progress.grounds));
-        Self { sources, grounds, marks: 0 }
+        Self { sources, grounds, marks: 0, seen: 0 }
     }
 
     /// Looks at the answer again where `text`, said last, may have ended a sentence.
@@ -31,6 +34,11 @@ impl Marker {
             return;
         }
         let answer = generation.text().0;
+        let whole = whole_sentences(&answer).len();
+        if whole == self.seen {
+            return;
+        }
+        self.seen = whole;
         let found = citations::so_far(&answer, &self.sources, &self.grounds);
         let marks = found.iter().map(|citation| citation.marks.len()).sum();
         if marks != self.marks {

@@ -79,15 +79,16 @@ pub(super) async fn run(
     let (connection, backlog, retry_at) = (None, Vec::new(), Instant::now());
     let mut writer = Writer { db, accounts, connection, backlog, retry_at, holder };
     loop {
+        // Rows that keep coming must not put off those that wait.
+        if writer.is_due() {
+            writer.retry_backlog().await;
+        }
         let first = if writer.backlog.is_empty() {
             receiver.recv().await
         } else {
             match tokio::time::timeout_at(writer.retry_at, receiver.recv()).await {
                 Ok(message) => message,
-                Err(_) => {
-                    writer.retry_backlog().await;
-                    continue;
-                }
+                Err(_) => continue,
             }
         };
         let Some(first) = first else { break };
@@ -111,6 +112,11 @@ pub(super) async fn run(
 }
 
 impl Writer {
+    /// Whether what waits is to be tried again.
+    fn is_due(&self) -> bool {
+        !self.backlog.is_empty() && Instant::now() >= self.retry_at
+    }
+
     async fn take(&mut self, batch: Batch) {
         let Batch { rows, flushes, connects, again } = batch;
         if !connects.is_empty() {
@@ -119,6 +125,7 @@ impl Writer {
         for done in connects {
             let _ = done.send(());
         }
+        let rows = self.put_off(rows);
         if !rows.is_empty() {
             self.write(rows).await;
         }
@@ -130,6 +137,18 @@ impl Writer {
         for done in flushes {
             let _ = done.send(());
         }
+    }
+
+    /// Where rows wait for the database already, those of the journal join them, so that nobody who
+    /// waits stands behind them. Returns the others.
+    fn put_off(&mut self, rows: Vec<(Entry, Option<Answer>)>) -> Vec<(Entry, Option<Answer>)> {
+        if self.backlog.is_empty() {
+            return rows;
+        }
+        let (waited, others): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(_, answer)| answer.is_some());
+        self.backlog.extend(others.into_iter().map(|(entry, _)| entry));
+        waited
     }
 
     async fn write(&mut self, rows: Vec<(Entry, Option<Answer>)>) {
@@ -183,7 +202,8 @@ impl Writer {
     /// A row that the table refuses must not take the others with it.
     async fn write_singly(&mut self, rows: Vec<(Entry, Option<Answer>)>) {
         for (entry, answer) in rows {
-            match self.commit(&[&entry.row], Try::First).await {
+            // The batch may have been committed after all, before its refusal.
+            match self.commit(&[&entry.row], Try::Again).await {
                 Ok(()) => {
                     entry.settle();
                     tell(answer, Ok(()));
@@ -222,7 +242,6 @@ impl Writer {
     }
 
     async fn retry_backlog(&mut self) {
-        self.retry_at = Instant::now() + RETRY;
         while !self.backlog.is_empty() {
             let waiting = self.backlog.iter().take(MAX_BATCH);
             let batch: Vec<LedgerRow> = waiting.map(|entry| entry.row.clone()).collect();
@@ -235,6 +254,7 @@ impl Writer {
             self.backlog.drain(..done).for_each(Entry::settle);
             if let Some(error) = failure {
                 tracing::warn!(%error, waiting = self.backlog.len(), "the ledger is still away");
+                self.retry_at = Instant::now() + RETRY;
                 return;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures::future::join_all;
@@ -93,6 +94,43 @@ async fn what_a_dead_process_left_comes_in_once() {
     assert_eq!(files(&left), [] as [PathBuf; 0]);
     // The first process lived after all, and writes the same rows.
     assert_eq!(world.ledger().await.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_version_wrote_is_kept() {
+    let (world, journal, folder) = world().await;
+    let owner = take_away(&world).await;
+    answered(&world).await;
+    let left = folder.path().join("left");
+    fs::create_dir(&left).unwrap();
+    let row = fs::read_to_string(&files(&journal)[0]).unwrap();
+    let text = format!("{{\"of\": \"tomorrow\"}}\n{row}");
+    fs::write(left.join("a.jsonl"), &text).unwrap();
+    bring_back(owner).await;
+    let next = world.node().await;
+    next.open_journal(&left).await.unwrap();
+    assert_eq!(world.number("SELECT count(*) FROM gateway.usage_statistics").await, 1);
+    assert_eq!(files(&left), [left.join("a.unread")]);
+    assert_eq!(fs::read_to_string(left.join("a.unread")).unwrap(), text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_wait_come_in_while_others_keep_coming() {
+    let (world, _journal, _folder) = world().await;
+    let owner = take_away(&world).await;
+    join_all((0..3).map(|_| answered(&world))).await;
+    // The first try fails.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    bring_back(owner).await;
+    let mut later = 0;
+    let all_in = async {
+        while world.number("SELECT count(*) FROM gateway.usage_statistics").await <= later {
+            answered(&world).await;
+            later += 1;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_in).await.unwrap();
+    assert_eq!(world.ledger().await.len(), 3 + later as usize);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,8 @@ pub(super) fn collector(config: &TelemetryConfig) -> anyhow::Result<Option<Url>>
             (None, None) => return Ok(None),
         };
     let url = Url::parse(&address).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty()
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && !has_credentials
     });
     let url = url.with_context(|| {
         format!("{setting} is not an address like http://localhost:4318, without credentials")
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(of("http://c:4318/").unwrap().unwrap().as_str(), "http://c:4318/v1/traces");
         assert_eq!(of("https://c/otlp").unwrap().unwrap().as_str(), "https://c/otlp/v1/traces");
         assert!(of("").unwrap().is_none());
-        for wrong in ["localhost:4318", "grpc://c:4317", "http://user:key@c"] {
+        for wrong in ["localhost:4318", "grpc://c:4317", "http://user:key@c", "http://:key@c"] {
             let error = of(wrong).unwrap_err().to_string();
             assert!(
                 error.contains("telemetry.otlp_endpoint") && !error.contains("key@"),

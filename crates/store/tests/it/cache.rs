@@ -25,7 +25,8 @@ pub async fn until(condition: impl AsyncFn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it did not come about");
+    let waited = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    assert!(waited.is_ok(), "it did not come about");
 }
 
 async fn read(cache: &Cache, person: Uuid, value: u32) -> u32 {

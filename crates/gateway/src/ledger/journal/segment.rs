@@ -1,5 +1,5 @@
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,6 +9,8 @@ use super::super::LedgerRow;
 const EXTENSION: &str = "jsonl";
 /// Of a file that has no lock yet and that others leave alone.
 const UNLOCKED: &str = "new";
+/// Of a file that stays, for there are lines in it that this version cannot read.
+const UNREAD: &str = "unread";
 
 /// One file of rows, a JSON object a line.
 pub(super) struct Segment {
@@ -17,6 +19,8 @@ pub(super) struct Segment {
     len: AtomicU64,
     /// Rows that are not committed, and one more as long as rows are added.
     held: AtomicUsize,
+    /// Whether all its lines are rows, so that it can go once they are committed.
+    is_read: bool,
 }
 
 impl Segment {
@@ -27,7 +31,8 @@ impl Segment {
         let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&unlocked)?;
         file.try_lock().map_err(io::Error::from)?;
         std::fs::rename(&unlocked, &path)?;
-        Ok(Self { file, path, len: AtomicU64::new(0), held: AtomicUsize::new(1) })
+        let (len, held) = (AtomicU64::new(0), AtomicUsize::new(1));
+        Ok(Self { file, path, len, held, is_read: true })
     }
 
     /// Adds a line, of one more row. One at a time; a failure may leave a part of it.
@@ -57,9 +62,14 @@ impl Segment {
 
     /// A row is committed, or no more will be added. The last one takes the file with it.
     pub(super) fn release(&self) {
-        if self.held.fetch_sub(1, Ordering::AcqRel) == 1
-            && let Err(error) = std::fs::remove_file(&self.path)
-        {
+        if self.held.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let gone = match self.is_read {
+            true => std::fs::remove_file(&self.path),
+            false => std::fs::rename(&self.path, self.path.with_extension(UNREAD)),
+        };
+        if let Err(error) = gone {
             tracing::warn!(%error, path = %self.path.display(), "a file of the journal stays");
         }
     }
@@ -92,22 +102,27 @@ fn take_over(path: PathBuf) -> io::Result<Option<(Segment, Vec<LedgerRow>)>> {
     if !path.exists() {
         return Ok(None);
     }
-    let rows = read(&file, &path)?;
+    let (rows, is_read) = read(&file, &path)?;
     let (len, held) = (AtomicU64::new(0), AtomicUsize::new(rows.len() + 1));
-    Ok(Some((Segment { file, path, len, held }, rows)))
+    Ok(Some((Segment { file, path, len, held, is_read }, rows)))
 }
 
-/// The rows of a file. Its process may have died while it wrote the last of them, whose call was not
-/// answered then; anything else that cannot be read is told.
-fn read(file: &File, path: &Path) -> io::Result<Vec<LedgerRow>> {
-    let mut rows = Vec::new();
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line?;
-        match serde_json::from_slice(&line) {
+/// The rows of a file, and whether that is all that it holds. Its process may have died while it
+/// wrote the last of them, whose call was not answered then; another line that is no row here may
+/// be one to another version of the program.
+fn read(mut file: &File, path: &Path) -> io::Result<(Vec<LedgerRow>, bool)> {
+    let (mut text, mut rows, mut is_read) = (Vec::new(), Vec::new(), true);
+    file.read_to_end(&mut text)?;
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
             Ok(row) => rows.push(row),
-            Err(error) => tracing::warn!(%error, bytes = line.len(), path = %path.display(),
-                "a line of the ledger's journal is no row"),
+            Err(_) if !line.ends_with(b"\n") => {}
+            Err(error) => {
+                is_read = false;
+                tracing::error!(%error, bytes = line.len(), path = %path.display(),
+                    "a line of the ledger's journal is no row; its file is kept as *.unread");
+            }
         }
     }
-    Ok(rows)
+    Ok((rows, is_read))
 }
