@@ -37,6 +37,11 @@ impl Recording {
         }
     }
 
+    /// Nobody said why the answer ended, or a part of it, so it may not be whole.
+    pub(crate) fn unfinished(&self) {
+        self.lock().spoilt = true;
+    }
+
     /// What the ledger is about to say of it.
     pub(crate) fn tell(&self, told: Told) {
         self.lock().told = Some(told);
@@ -82,5 +87,11 @@ mod tests {
             recording.recorded();
             assert_eq!(recording.outcome().is_some(), may, "{reason:?}");
         }
+        let recording = Recording::default();
+        recording.finished(&FinishReason::Stop);
+        recording.unfinished();
+        recording.tell(told());
+        recording.recorded();
+        assert_eq!(recording.outcome(), None, "one of several goes on");
     }
 }

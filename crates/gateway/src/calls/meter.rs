@@ -6,7 +6,7 @@ use lyceum_llm::{ChatEvent, FinishReason, LlmError, ModelKind, Usage};
 use rust_decimal::Decimal;
 
 use super::span::CallSpan;
-use super::{Admission, CallContext, Notice, genai, prompt_of_body, tokens_of};
+use super::{Admission, CallContext, Notice, prompt_of_body, tokens_of};
 use crate::cache::{Kept, Recording, Told};
 use crate::ledger::{CallStatus, Ledger, LedgerRow, Price, Receipt};
 use crate::live::{Ended, Entry};
@@ -215,6 +215,13 @@ impl Meter {
         }
     }
 
+    /// The model did not say of all of the answer why it ended.
+    pub(crate) fn unfinished(&mut self) {
+        if let Some(recording) = &self.recording {
+            recording.unfinished();
+        }
+    }
+
     /// The answer is one that was kept: nobody is asked, and nothing is spent. For finding faults
     /// there is the call that it was made for.
     pub(crate) fn recalled(&mut self, kept: &Kept) {
@@ -320,9 +327,6 @@ impl Meter {
             recording.tell(Told { usage, estimated, served_model });
         }
         self.span.finish(&row);
-        if !row.cache_hit {
-            genai::count(&row, self.kind);
-        }
         let reserved = self.admission.take().and_then(|admission| admission.settle(tokens));
         if let Some(entry) = &self.entry {
             entry.ended(Ended { tokens, failed: status == CallStatus::Failed });
@@ -330,7 +334,7 @@ impl Meter {
         if let Some(capture) = self.capture.take() {
             capture.finish(row.id, row.user_id, error.map(|error| error.detail()));
         }
-        Some(self.ledger.record(row, reserved))
+        Some(self.ledger.record(row, self.kind, reserved))
     }
 }
 

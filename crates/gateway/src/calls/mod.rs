@@ -1,7 +1,7 @@
 //! Calls to models: every one is admitted, metered and recorded here.
 
 mod admission;
-mod genai;
+pub(crate) mod genai;
 mod meter;
 mod span;
 mod stream;

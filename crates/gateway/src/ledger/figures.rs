@@ -1,48 +1,123 @@
 //! What is counted of each call, for Prometheus.
 
-use metrics::{counter, histogram};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use lyceum_llm::ModelKind;
+use metrics::{Counter, Histogram, counter, histogram};
 use rust_decimal::prelude::ToPrimitive as _;
 
-use super::LedgerRow;
+use super::{CallStatus, LedgerRow};
+use crate::calls::genai;
 
-/// Counts one call.
-pub(super) fn count(row: &LedgerRow) {
-    // What did not resolve is a name that anybody can make up.
-    let model = match row.model_config_id {
-        Some(_) => row.requested_model.clone(),
-        None => "other".to_owned(),
-    };
-    let of = [("provider", row.provider.clone()), ("model", model)];
-    let with = |name: &'static str, value: &'static str| {
-        let [provider, model] = of.clone();
-        [provider, model, (name, value.to_owned())]
-    };
-    counter!("lyceum_gateway_calls_total", &with("status", row.status.as_str())).increment(1);
-    // A kept answer took no tokens, and says nothing of how fast anybody is.
-    if row.cache_hit {
-        return;
-    }
-    for (kind, tokens) in [
-        ("prompt", row.prompt_tokens),
-        ("completion", row.completion_tokens),
-        ("cached", row.cached_tokens),
-        ("reasoning", row.reasoning_tokens),
-    ] {
-        if let Ok(tokens) = u64::try_from(tokens)
-            && tokens > 0
-        {
-            counter!("lyceum_gateway_tokens_total", &with("kind", kind)).increment(tokens);
+/// The figures of each provider's models. Their handles are kept, for looking them up by their labels
+/// takes as long as half of all else at a call's end.
+#[derive(Default)]
+pub(super) struct Figures(RwLock<HashMap<String, Arc<Handles>>>);
+
+/// Of one model. A figure begins with what it counts first.
+struct Handles {
+    provider: String,
+    model: String,
+    calls: [OnceLock<Counter>; 3],
+    tokens: [OnceLock<Counter>; 4],
+    cost: OnceLock<Counter>,
+    duration: OnceLock<Histogram>,
+    first_token: OnceLock<Histogram>,
+    conventional: genai::Handles,
+}
+
+impl Figures {
+    /// Counts one call.
+    pub(super) fn count(&self, row: &LedgerRow, kind: ModelKind) {
+        let handles = self.of(row, kind);
+        handles.count(row);
+        // A kept answer took no tokens, and says nothing of how fast anybody is.
+        if !row.cache_hit {
+            handles.spent(row);
+            handles.conventional.count(row);
         }
     }
-    if let Some(cost) = row.cost.and_then(|cost| cost.to_f64()) {
-        // A counter holds whole numbers only.
-        let millionths = (cost * 1e6).round() as u64;
-        counter!("lyceum_gateway_cost_microdollars_total", &of).increment(millionths);
+
+    fn of(&self, row: &LedgerRow, kind: ModelKind) -> Arc<Handles> {
+        // What did not resolve is a name that anybody can make up.
+        let model = row.model_config_id.map_or("other", |_| &row.requested_model);
+        let key = format!("{}\n{model}\n{kind:?}", row.provider);
+        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known.clone();
+        }
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let handles = all.entry(key).or_insert_with(|| {
+            let (provider, model) = (row.provider.clone(), model.to_owned());
+            let conventional = genai::Handles::of(&provider, &model, kind);
+            Arc::new(Handles {
+                provider,
+                model,
+                calls: Default::default(),
+                tokens: Default::default(),
+                cost: OnceLock::new(),
+                duration: OnceLock::new(),
+                first_token: OnceLock::new(),
+                conventional,
+            })
+        });
+        handles.clone()
     }
-    let seconds = |milliseconds: i32| f64::from(milliseconds) / 1000.0;
-    histogram!("lyceum_gateway_call_duration_seconds", &of).record(seconds(row.latency_ms));
-    if let Some(first) = row.first_token_ms {
-        histogram!("lyceum_gateway_first_token_seconds", &of).record(seconds(first));
+}
+
+impl Handles {
+    fn labels(&self) -> [(&'static str, String); 2] {
+        [("provider", self.provider.clone()), ("model", self.model.clone())]
+    }
+
+    fn labels_with(&self, name: &'static str, value: &str) -> [(&'static str, String); 3] {
+        let [provider, model] = self.labels();
+        [provider, model, (name, value.to_owned())]
+    }
+
+    fn count(&self, row: &LedgerRow) {
+        let place = match row.status {
+            CallStatus::Completed => 0,
+            CallStatus::Cancelled => 1,
+            CallStatus::Failed => 2,
+        };
+        let labels = || self.labels_with("status", row.status.as_str());
+        let calls =
+            self.calls[place].get_or_init(|| counter!("lyceum_gateway_calls_total", &labels()));
+        calls.increment(1);
+    }
+
+    /// What the call took.
+    fn spent(&self, row: &LedgerRow) {
+        let kinds = [
+            ("prompt", row.prompt_tokens),
+            ("completion", row.completion_tokens),
+            ("cached", row.cached_tokens),
+            ("reasoning", row.reasoning_tokens),
+        ];
+        for (handle, (kind, tokens)) in self.tokens.iter().zip(kinds) {
+            if let Ok(tokens) = u64::try_from(tokens)
+                && tokens > 0
+            {
+                let labels = || self.labels_with("kind", kind);
+                let counted =
+                    handle.get_or_init(|| counter!("lyceum_gateway_tokens_total", &labels()));
+                counted.increment(tokens);
+            }
+        }
+        if let Some(cost) = row.cost.and_then(|cost| cost.to_f64()) {
+            let name = "lyceum_gateway_cost_microdollars_total";
+            // A counter holds whole numbers only.
+            let millionths = (cost * 1e6).round() as u64;
+            self.cost.get_or_init(|| counter!(name, &self.labels())).increment(millionths);
+        }
+        let seconds = |milliseconds: i32| f64::from(milliseconds) / 1000.0;
+        let duration = || histogram!("lyceum_gateway_call_duration_seconds", &self.labels());
+        self.duration.get_or_init(duration).record(seconds(row.latency_ms));
+        if let Some(first) = row.first_token_ms {
+            let first_token = || histogram!("lyceum_gateway_first_token_seconds", &self.labels());
+            self.first_token.get_or_init(first_token).record(seconds(first));
+        }
     }
 }
 
@@ -59,9 +134,12 @@ mod tests {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
-            count(&row(Some(Uuid::nil())));
-            count(&row(Some(Uuid::nil())));
-            count(&row(None));
+            let figures = Figures::default();
+            figures.count(&row(Some(Uuid::nil())), ModelKind::Chat);
+            figures.count(&row(Some(Uuid::nil())), ModelKind::Chat);
+            let mut unknown = row(None);
+            unknown.requested_model = "a name that somebody typed".to_owned();
+            figures.count(&unknown, ModelKind::Chat);
         });
         let text = handle.render();
         for line in [
@@ -73,6 +151,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+        assert!(!text.contains("typed"), "{text}");
         assert!(!text.contains("cached"), "nothing is not counted\n{text}");
     }
 }

@@ -18,6 +18,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use lyceum_llm::ModelKind;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -29,6 +30,7 @@ pub(crate) use store::record_of;
 
 use crate::quotas::{Accounts, Amounts, Reserved};
 use crate::{Gateway, GatewayError};
+use figures::Figures;
 use journal::{Journal, Place};
 
 /// What a call is for.
@@ -191,6 +193,7 @@ pub(crate) struct Ledger {
     hurry: Arc<Notify>,
     holder: Holder,
     journal: Arc<OnceLock<Journal>>,
+    figures: Arc<Figures>,
 }
 
 /// The advisory lock that the writer's connection holds, by which the database knows that this
@@ -229,7 +232,7 @@ impl Ledger {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (hurry, holder) = (Arc::new(Notify::new()), Holder::default());
         tokio::spawn(writer::run(db, accounts, receiver, hurry.clone(), holder.clone()));
-        Self { sender, hurry, holder, journal: Arc::default() }
+        Self { sender, hurry, holder, journal: Arc::default(), figures: Arc::default() }
     }
 
     /// Keeps rows of `/v1` in files in `folder` from now on until they are committed, and brings in
@@ -274,8 +277,13 @@ impl Ledger {
 
     /// Hands a row to the writer, with what its call reserved. Never waits; memory is bounded by the
     /// calls in flight, since each waits for its receipt, and by the journal's bound.
-    pub(crate) fn record(&self, row: LedgerRow, reserved: Option<Reserved>) -> Receipt {
-        figures::count(&row);
+    pub(crate) fn record(
+        &self,
+        row: LedgerRow,
+        kind: ModelKind,
+        reserved: Option<Reserved>,
+    ) -> Receipt {
+        self.figures.count(&row, kind);
         // The platform's own calls read their rows right after.
         let journal = self.journal.get().filter(|_| row.purpose == Purpose::Api);
         let place = journal.and_then(|journal| journal.append(&row));

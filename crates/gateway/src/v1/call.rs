@@ -48,15 +48,16 @@ impl Call<'_> {
     }
 
     /// Asks: the request is passed on as it came where the provider speaks the surface's own form,
-    /// and translated otherwise.
+    /// and translated otherwise. Each way has a place of its own: a future is as large as its largest
+    /// part, and is moved as a whole.
     async fn ask_model(self, ask: Ask) -> Result<Response, Failure> {
         match (&self.model.target, ask.form) {
             (Target::OpenAi(client), Form::Chat { .. } | Form::Completions { .. }) => {
-                self.forward(client, ask).await
+                Box::pin(self.forward(client, ask)).await
             }
-            (Target::Anthropic(client), Form::Messages) => self.relay(client, ask).await,
-            (Target::Responses(client), Form::Responses) => self.relay(client, ask).await,
-            _ => self.translate(ask).await,
+            (Target::Anthropic(client), Form::Messages) => Box::pin(self.relay(client, ask)).await,
+            (Target::Responses(client), Form::Responses) => Box::pin(self.relay(client, ask)).await,
+            _ => Box::pin(self.translate(ask)).await,
         }
     }
 

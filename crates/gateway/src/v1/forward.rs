@@ -1,6 +1,8 @@
 //! Passing a request on to an OpenAI-compatible provider and its answer back, unread but for the
 //! usage.
 
+use std::collections::BTreeSet;
+
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -52,6 +54,12 @@ impl GlanceChoice {
 }
 
 impl Glance {
+    /// Whether it says of each of its choices why it ended.
+    fn is_finished(&self) -> bool {
+        let mut choices = self.choices.iter().flatten().peekable();
+        choices.peek().is_some() && choices.all(|choice| choice.finish_reason.is_some())
+    }
+
     /// Whether the provider said nothing at all and names its content filter for it.
     fn is_withheld(&self) -> bool {
         let mut choices = self.choices.iter().flatten().peekable();
@@ -91,7 +99,7 @@ impl Call<'_> {
     ) -> Result<Response, Failure> {
         question.form.aim(&mut question.body, self.model)?;
         match question.streamed {
-            true => self.streamed(client, question).await,
+            true => Box::pin(self.streamed(client, question)).await,
             false => self.completion(client, question).await,
         }
     }
@@ -99,12 +107,17 @@ impl Call<'_> {
     /// Passes on a request whose answer comes in one piece.
     async fn completion(self, client: &OpenAiClient, question: Ask) -> Result<Response, Failure> {
         let sent = question.body.to_bytes()?;
-        let meter = self.begin(&sent).await?;
+        let mut meter = self.begin(&sent).await?;
         match meter.in_time(ask(client, path(question.form), sent)).await {
-            Ok(answer) => self.answered(meter, answer).await,
+            Ok((answer, glance)) => {
+                if !glance.is_finished() {
+                    meter.unfinished();
+                }
+                self.answered(meter, (answer, glance)).await
+            }
             // Some models only stream, those that think above all; many know no older completions.
             Err(error) if wants_stream(&error) || wants_messages(question.form, &error) => {
-                self.other_way(client, question, meter, error).await
+                Box::pin(self.other_way(client, question, meter, error)).await
             }
             Err(error) => Err(failed(meter, error).await),
         }
@@ -165,7 +178,7 @@ impl Call<'_> {
     /// Passes on a request whose answer is streamed.
     async fn streamed(self, client: &OpenAiClient, mut question: Ask) -> Result<Response, Failure> {
         let (Form::Chat { with_usage } | Form::Completions { with_usage }) = question.form else {
-            return self.translate(question).await;
+            return Box::pin(self.translate(question)).await;
         };
         let body = &mut question.body;
         let asked = body.to_bytes()?;
@@ -188,7 +201,7 @@ impl Call<'_> {
         let opened = match answer {
             Ok(response) => attempt.opened_frames(client, client.frames(response)).await,
             Err(error) if wants_messages(question.form, &error) => {
-                return self.other_way(client, question, meter, error).await;
+                return Box::pin(self.other_way(client, question, meter, error)).await;
             }
             Err(error) => Err(error.into()),
         };
@@ -197,7 +210,8 @@ impl Call<'_> {
             Err(unopened) => return Err(meter.unopened(unopened).await.into()),
         };
         let held = Vec::new();
-        let relay = Relay { client: client.clone(), meter, held, ended: false, with_usage };
+        let (begun, ended) = (BTreeSet::new(), BTreeSet::new());
+        let relay = Relay { client: client.clone(), meter, held, begun, ended, with_usage };
         Ok(self.events(relay.run(frames), &notice))
     }
 }
@@ -261,11 +275,18 @@ struct Relay {
     meter: Meter,
     /// The end of the answer, kept back until the call is in the ledger.
     held: Vec<Bytes>,
-    ended: bool,
+    /// The choices that have begun, and those of which the model said why they ended.
+    begun: BTreeSet<u32>,
+    ended: BTreeSet<u32>,
     with_usage: bool,
 }
 
 impl Relay {
+    /// Whether all that began has ended.
+    fn is_whole(&self) -> bool {
+        !self.ended.is_empty() && self.begun.is_subset(&self.ended)
+    }
+
     fn run(
         mut self,
         mut frames: Frames,
@@ -296,11 +317,15 @@ impl Relay {
             drop(frames);
             let early = || LlmError::BrokenStream("the provider ended it early".to_owned());
             // Once the model has said why it ended, a connection that breaks takes nothing away.
+            let whole = self.is_whole();
             let failure = match failure {
-                Some(LlmError::BrokenStream(_) | LlmError::Timeout(_)) if self.ended => None,
-                failure => failure.or_else(|| (!done && !self.ended).then(early)),
+                Some(LlmError::BrokenStream(_) | LlmError::Timeout(_)) if whole => None,
+                failure => failure.or_else(|| (!done && !whole).then(early)),
             };
             let Relay { mut meter, held, .. } = self;
+            if !whole {
+                meter.unfinished();
+            }
             let closing = match failure {
                 Some(error) => {
                     // Some providers refuse with status 200 and say so in the first event.
@@ -339,6 +364,7 @@ impl Relay {
         let mut ends = false;
         for choice in &chunk.choices {
             let delta = &choice.delta;
+            self.begun.insert(choice.index);
             for text in [&delta.content, &choice.text].into_iter().flatten() {
                 self.meter.text(text);
                 more |= !text.is_empty();
@@ -353,15 +379,15 @@ impl Relay {
             }
             if let Some(reason) = &choice.finish_reason {
                 self.meter.finished(reason);
+                self.ended.insert(choice.index);
                 ends = true;
             }
         }
-        self.ended |= ends;
         // The closing usage is ours; the caller gets it if they asked for it.
         if chunk.choices.is_empty() && chunk.usage.is_some() && !self.with_usage {
             return Ok(Vec::new());
         }
-        if ends || (self.ended && !more) {
+        if ends || (!self.ended.is_empty() && !more) {
             self.held.push(event(data));
             return Ok(Vec::new());
         }

@@ -11,7 +11,7 @@ use super::body::Body;
 use super::call::{Ask, Call};
 use super::form::Form;
 use crate::GatewayError;
-use crate::cache::{Asked, Hash, Kept, Place, Turn, Wish};
+use crate::cache::{Asked, Caching, Hash, Kept, Place, Turn, Wish};
 use crate::quotas::Forecast;
 
 /// Says whether an answer was kept; absent where the model keeps none.
@@ -48,9 +48,14 @@ impl Call<'_> {
     /// Looks for an answer, where the model keeps them and the caller does not mind.
     pub(super) async fn find(&mut self, sought: Sought<'_>) -> Result<Found, Failure> {
         let wish = self.context.recall.wish;
-        let Some(caching) = self.model.cache.filter(|_| wish != Wish::Neither) else {
-            return Ok(Found::Nothing(None));
-        };
+        match self.model.cache.filter(|_| wish != Wish::Neither) {
+            Some(caching) => Box::pin(self.look(caching, sought)).await,
+            None => Ok(Found::Nothing(None)),
+        }
+    }
+
+    async fn look(&mut self, caching: Caching, sought: Sought<'_>) -> Result<Found, Failure> {
+        let wish = self.context.recall.wish;
         let Sought { surface, body, streamed, headers } = sought;
         let asked = Asked {
             tenant: self.context.user_id,

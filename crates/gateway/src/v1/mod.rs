@@ -139,7 +139,8 @@ async fn answer(
 ) -> Result<Response, Failure> {
     let catalogue = gateway.catalogue(asker.caller.user_id).await?;
     let model = catalogue.by_name(&ask.body.model()?, ModelKind::Chat)?;
-    routed(gateway, asker.context(), &model, asker.pinned, Asked { dialect, ask }).await
+    // What follows is large, and what it is a part of would be moved with it.
+    Box::pin(routed(gateway, asker.context(), &model, asker.pinned, Asked { dialect, ask })).await
 }
 
 /// Something asked in one of the surfaces' forms.

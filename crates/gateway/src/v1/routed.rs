@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::response::Response;
 
 use super::{Failure, Pinned};
@@ -34,6 +36,16 @@ pub(super) async fn routed(
         pinned.check(model)?;
         return question.ask(gateway, context, model).await;
     };
+    Box::pin(by_route(gateway, context, route, pinned, question)).await
+}
+
+async fn by_route(
+    gateway: &Gateway,
+    context: CallContext,
+    route: &Arc<Route>,
+    pinned: Pinned,
+    question: impl Question,
+) -> Result<Response, Failure> {
     let needs = question.needs(route);
     let ask = Ask { streamed: question.is_streamed(), pin: pinned.0, needs };
     let mut tries = gateway.tries(context, route, &ask)?;

@@ -39,6 +39,8 @@ use running::Running;
 /// | `half-frame` | the stream ends within a frame, without `[DONE]` |
 /// | `no-usage` | answers without token counts |
 /// | `no-done` | the stream ends after the last chunk, without `[DONE]` |
+/// | `no-reason` | ends without saying why (OpenAI's chat only) |
+/// | `second-cut` | two answers at once; the first ends, the connection breaks within the second (OpenAI's stream only) |
 /// | `stream-error` | an error document as the third frame of the stream |
 /// | `refused` | an error document as the first frame of the stream |
 /// | `hang` | takes the request and never answers |

@@ -96,6 +96,9 @@ impl Reply {
         if self.tells_usage {
             document["usage"] = self.usage();
         }
+        if self.model == "no-reason" {
+            document["choices"][0]["finish_reason"] = Value::Null;
+        }
         document
     }
 
@@ -115,6 +118,7 @@ impl Reply {
     }
 
     pub(super) fn chunk(&self, delta: &Value, finish_reason: Option<&str>) -> Value {
+        let finish_reason = finish_reason.filter(|_| self.model != "no-reason");
         json!({
             "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 1_700_000_000,
             "model": self.served,
@@ -161,6 +165,11 @@ pub(super) fn frames(
             for piece in dialect.before_words(&reply) {
                 yield Ok(frame(piece));
             }
+        }
+        if reply.model == "second-cut" {
+            let mut other = dialect.word(&reply, "Or ");
+            other["choices"][0]["index"] = json!(1);
+            yield Ok(frame(other));
         }
         let mut pace = pace_of(&reply.model).map(tokio::time::interval);
         for (index, word) in reply.words.iter().enumerate() {
@@ -218,6 +227,10 @@ pub(super) fn frames(
             yield Ok(frame(piece));
         }
         open.finished = true;
+        if reply.model == "second-cut" {
+            yield Err(std::io::Error::other("cut"));
+            return;
+        }
         if let Some(mark) = dialect.mark().filter(|_| reply.model != "no-done") {
             yield Ok(Bytes::from_static(mark.as_bytes()));
         }
