@@ -11,7 +11,7 @@ use super::{CallStatus, LedgerRow};
 use crate::calls::genai;
 
 /// The figures of each provider's models. Their handles are kept, for looking them up by their labels
-/// takes as long as half of all else at a call's end.
+/// at each call takes longer than counting.
 #[derive(Default)]
 pub(super) struct Figures(RwLock<HashMap<String, Arc<Handles>>>);
 
