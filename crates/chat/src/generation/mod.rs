@@ -39,8 +39,16 @@ pub(crate) struct Plan {
     pub request_id: Uuid,
     pub model: ModelConfig,
     pub knowledge_bases: Vec<Uuid>,
-    /// Whether the conversation has its title from this very question.
-    pub makes_title: bool,
+    pub cause: Cause,
+}
+
+/// How the question came to be answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The first answer; whether the conversation has its title from this very question.
+    Asked { makes_title: bool },
+    /// Another answer to a question that has one.
+    AskedAgain,
 }
 
 impl Chat {

@@ -4,7 +4,7 @@ use lyceum_store::StoreError;
 
 use super::settle::{Final, interrupted};
 use super::store::Orphan;
-use super::{Plan, store};
+use super::{Cause, Plan, store};
 use crate::conversations::store as conversations;
 use crate::messages::MessageStatus;
 use crate::{Chat, words};
@@ -67,7 +67,7 @@ async fn begin_anew(
             request_id: new_id(),
             model,
             knowledge_bases: orphan.knowledge_base_ids.clone(),
-            makes_title: false,
+            cause: Cause::Asked { makes_title: false },
         });
     }
     Ok(ours)

@@ -12,7 +12,7 @@ use super::claims::Grounds;
 use super::live::{End, Generation};
 use super::marker::Marker;
 use super::prompt::{Parts, Prompt, Style, Turn};
-use super::{Plan, checkpoint, citations, prompt, settle, store, title};
+use super::{Cause, Plan, checkpoint, citations, prompt, settle, store, title};
 use crate::configs::store::Known;
 use crate::messages::{
     Citation, Context, ExplainedChunk, ExplainedRetrieval, Message, MessageRole,
@@ -99,7 +99,7 @@ pub(crate) async fn run(chat: &Chat, plan: &Plan, generation: &Generation) {
     }
     // Whatever happened, nobody is left waiting for more of it.
     chat.inner.live.remove(generation);
-    if completed && plan.makes_title {
+    if completed && plan.cause == (Cause::Asked { makes_title: true }) {
         title::improve(chat, plan, &progress.question, &generation.text().0).await;
     }
 }
@@ -159,7 +159,7 @@ async fn answer(
     generation.notice("status", json!({ "status": "streaming" }));
 
     let mut request = ChatRequest::new(plan.model.model.clone(), prompt.messages());
-    request.temperature = settings.temperature;
+    request.temperature = settings.temperature.or_else(|| temperature(plan, &progress.sources));
     // A small local model may never end by itself; a provider has its own limit.
     if max_tokens.is_some() || plan.model.provider == LOCAL {
         request.max_tokens = u32::try_from(prompt.answer_tokens).ok();
@@ -168,6 +168,14 @@ async fn answer(
     // Where the model numbers its sources itself, its own marks are on their way.
     let marker = (style == Style::Plain).then(|| Marker::new(progress));
     ask(chat, plan, generation, request, marker).await
+}
+
+/// From documents a small model reads off its likeliest words, so that the same question gets the
+/// same answer; asked again, it may find others. A provider's model keeps its own default: some
+/// refuse any other.
+fn temperature(plan: &Plan, sources: &[RetrievedChunk]) -> Option<f32> {
+    let read_off = plan.model.provider == LOCAL && !sources.is_empty();
+    (read_off && plan.cause != Cause::AskedAgain).then_some(0.0)
 }
 
 /// Says that the documents hold no answer, without asking a model.

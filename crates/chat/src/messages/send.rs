@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Message, MessageRole, SendMessage, Sent, store};
 use crate::conversations::store as conversations;
 use crate::conversations::store::{Advance, Locked};
-use crate::generation::{Plan, first_words};
+use crate::generation::{Cause, Plan, first_words};
 use crate::model::ModelConfig;
 use crate::{Chat, ChatError, words};
 
@@ -23,10 +23,11 @@ impl Chat {
         let user = caller.user_id;
         let conversation = self.get_conversation(caller, conversation_id).await?;
         let content = self.checked_content(message.content)?;
-        if let Some(key) = &key
-            && let Some(sent) = self.sent_before(user, conversation_id, key).await?
-        {
-            return Ok((sent, false));
+        if let Some(key) = &key {
+            let mut tx = self.inner.db.begin_as(user).await?;
+            if let Some(sent) = sent_before(&mut tx, user, conversation_id, key).await? {
+                return Ok((sent, false));
+            }
         }
         let stated_bases = match message.knowledge_base_ids {
             Some(bases) => Some(self.checked_knowledge_bases(user, bases).await?),
@@ -41,6 +42,12 @@ impl Chat {
 
         let mut tx = self.inner.db.begin_as(user).await?;
         let locked = lock(&mut tx, user, conversation_id).await?;
+        // A repeat that waited for the first one's lock is served as one that came later.
+        if let Some(key) = &key
+            && let Some(sent) = sent_before(&mut tx, user, conversation_id, key).await?
+        {
+            return Ok((sent, false));
+        }
         let parent_id = message.parent_id.unwrap_or(locked.active_leaf_id);
         check_parent(&mut tx, user, conversation_id, parent_id, &content).await?;
         let now = self.inner.clock.now();
@@ -58,16 +65,9 @@ impl Chat {
             sequence_number: locked.last_sequence + 2,
             ..question
         };
-        let inserted =
-            store::insert_question(&mut tx, question, &content, &words, key.as_deref()).await;
-        if let (Err(error), Some(key)) = (&inserted, &key)
-            && lyceum_store::constraint(error) == Some("messages_idempotency_key")
-        {
-            drop(tx);
-            let sent = self.sent_before(user, conversation_id, key).await?;
-            return Ok((sent.ok_or(ChatError::AnswerInProgress)?, false));
-        }
-        inserted.map_err(ChatError::from)?;
+        store::insert_question(&mut tx, question, &content, &words, key.as_deref())
+            .await
+            .map_err(ChatError::from)?;
         let auto_title = (locked.title_source == "auto" && locked.title.is_empty())
             .then_some((title.as_str(), title_words.as_str()));
         let advance = Advance {
@@ -84,8 +84,8 @@ impl Chat {
         tx.commit().await.map_err(StoreError)?;
 
         let knowledge_bases = stated_bases.unwrap_or(locked.knowledge_base_ids);
-        let titled = auto_title.is_some();
-        self.begin(caller, answer, model, knowledge_bases, titled);
+        let cause = Cause::Asked { makes_title: auto_title.is_some() };
+        self.begin(caller, answer, model, knowledge_bases, cause);
         Ok((Sent { user_message, assistant_message }, true))
     }
 
@@ -139,7 +139,7 @@ impl Chat {
         };
         let assistant_message = self.insert_answer(&mut tx, answer, &advance).await?;
         tx.commit().await.map_err(StoreError)?;
-        self.begin(caller, answer, model, locked.knowledge_base_ids, false);
+        self.begin(caller, answer, model, locked.knowledge_base_ids, Cause::AskedAgain);
         Ok(assistant_message)
     }
 
@@ -160,7 +160,7 @@ impl Chat {
         answer: store::Place,
         model: ModelConfig,
         knowledge_bases: Vec<Uuid>,
-        titled: bool,
+        cause: Cause,
     ) {
         self.start_generation(Plan {
             user_id: answer.user_id,
@@ -170,25 +170,8 @@ impl Chat {
             request_id: new_id(),
             model,
             knowledge_bases,
-            makes_title: titled,
+            cause,
         });
-    }
-
-    async fn sent_before(
-        &self,
-        user: Uuid,
-        conversation: Uuid,
-        key: &str,
-    ) -> Result<Option<Sent>, ChatError> {
-        let mut tx = self.inner.db.begin_as(user).await?;
-        let Some(answer) = store::sent_with_key(&mut tx, user, conversation, key).await? else {
-            return Ok(None);
-        };
-        let mut pair = store::walk(&mut tx, user, answer, 2).await?;
-        tx.commit().await?;
-        let assistant_message = one_of(pair.pop())?;
-        let user_message = one_of(pair.pop())?;
-        Ok(Some(Sent { user_message, assistant_message }))
     }
 
     fn checked_content(&self, content: String) -> Result<String, ChatError> {
@@ -218,6 +201,22 @@ impl Chat {
 async fn lock(tx: &mut Tx, user: Uuid, conversation: Uuid) -> Result<Locked, ChatError> {
     let locked = conversations::lock(tx, user, conversation).await?;
     locked.ok_or(ChatError::NotFound("conversation"))
+}
+
+/// The question and answer that a request with this key made before.
+async fn sent_before(
+    tx: &mut Tx,
+    user: Uuid,
+    conversation: Uuid,
+    key: &str,
+) -> Result<Option<Sent>, ChatError> {
+    let Some(answer) = store::sent_with_key(tx, user, conversation, key).await? else {
+        return Ok(None);
+    };
+    let mut pair = store::walk(tx, user, answer, 2).await?;
+    let assistant_message = one_of(pair.pop())?;
+    let user_message = one_of(pair.pop())?;
+    Ok(Some(Sent { user_message, assistant_message }))
 }
 
 /// A question follows an answer of the same conversation that is not being written any more.

@@ -103,6 +103,21 @@ async fn a_small_model_is_not_asked_what_the_documents_do_not_say() {
 }
 
 #[tokio::test]
+async fn the_first_answer_from_documents_is_the_likeliest_one() {
+    let App { client, node, .. } = &App::new().await;
+    let base = node.retriever.base(vec![chunk("Handbook", "Seventeen days of leave.", true)]);
+    let id = client.conversation(json!({})).await;
+    client.answer(&id, "How many days of leave are there?").await;
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    let first = client.answer(&id, "How many days of leave are there?").await;
+    let regenerate = format!("/messages/{}/regenerate", first["id"].as_str().unwrap());
+    let again = client.call("POST", &regenerate, None).await.expect(201);
+    client.done(again["assistant_message"]["id"].as_str().unwrap()).await;
+    let asked = node.model.requests().into_iter().filter(|request| request.temperature.is_some());
+    assert_eq!(asked.map(|request| request.temperature).collect::<Vec<_>>(), [Some(0.0)]);
+}
+
+#[tokio::test]
 async fn sentences_are_marked_while_they_are_written_and_stay_so() {
     let App { client, node, .. } = &App::new().await;
     let chunks = vec![
