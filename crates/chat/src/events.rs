@@ -8,7 +8,8 @@ use async_stream::stream;
 use axum::extract::State;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use lyceum_http::{Allow, ApiError, ApiPath, ProblemDocument};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// Follows an answer. Events: `delta` and `reasoning` `{text}`, `citations` `{items}` (sources as
 /// they become known; the last one counts), `status` `{status}`, and at the end `done` `{message}`.
 /// `Last-Event-ID` continues exactly behind that event; without it the text comes from its
-/// beginning. A message that is final has `done` alone.
+/// beginning. A message that is final has `done` alone. The stream ends when the caller's right does.
 #[utoipa::path(
     get, path = "/messages/{id}/events", tag = "messages",
     params(
@@ -41,12 +42,13 @@ pub(crate) async fn message_events(
     State(chat): State<Chat>,
     allowed: Allow<ConversationRead>,
     ApiPath(id): ApiPath<Uuid>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Result<Response, ApiError> {
-    let position = last_event_id(&headers)?;
+    let position = last_event_id(&parts.headers)?;
     let user = allowed.caller.user_id;
     let message = chat.get_message(user, id).await?;
-    let events = follow(chat, user, message, position);
+    let ended = Box::pin(Allow::<ConversationRead>::ended(parts));
+    let events = follow(chat, user, message, position).take_until(ended);
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();

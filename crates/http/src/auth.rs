@@ -1,6 +1,7 @@
 use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::extract::FromRequestParts;
@@ -9,6 +10,9 @@ use lyceum_core::{ErrorKind, PermissionSet, Problem};
 use uuid::Uuid;
 
 use crate::ApiError;
+
+/// How often the caller of a long answer is looked at again: who is suspended is out within a second.
+const RECHECK: Duration = Duration::from_millis(500);
 
 /// What a caller proved its identity with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +135,19 @@ pub struct Allow<R> {
     /// The caller.
     pub caller: Caller,
     right: PhantomData<R>,
+}
+
+impl<R: Right> Allow<R> {
+    /// Waits until the caller of a request that was let in would not be any more: the account is
+    /// suspended, the credential ended, the right taken away. What answers for long ends then.
+    pub async fn ended(mut parts: Parts) {
+        loop {
+            tokio::time::sleep(RECHECK).await;
+            if Self::from_request_parts(&mut parts, &()).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl<R, S> FromRequestParts<S> for Allow<R>

@@ -1412,7 +1412,7 @@ export interface paths {
          * Follows an answer. Events: `delta` and `reasoning` `{text}`, `citations` `{items}` (sources as
          *     they become known; the last one counts), `status` `{status}`, and at the end `done` `{message}`.
          *     `Last-Event-ID` continues exactly behind that event; without it the text comes from its
-         *     beginning. A message that is final has `done` alone.
+         *     beginning. A message that is final has `done` alone. The stream ends when the caller's right does.
          */
         get: operations["message_events"];
         put?: never;

@@ -37,9 +37,8 @@ pub(super) async fn list(
         GroupRow,
         r#"SELECT g.id, g.name::text AS "name!", g.description, g.created_by, g.created_at,
                   g.updated_at,
-                  (SELECT count(*) FROM identity.group_members m
-                   JOIN app.directory d ON d.id = m.user_id WHERE m.group_id = g.id)
-                      AS "member_count!"
+                  (SELECT count(*) FROM identity.group_members m WHERE m.group_id = g.id
+                   AND m.user_id NOT IN (SELECT id FROM app.departed)) AS "member_count!"
            FROM identity.groups g
            WHERE g.deleted_at IS NULL
              AND ($1::uuid IS NULL OR EXISTS (SELECT FROM identity.group_members m
@@ -65,9 +64,8 @@ pub(super) async fn find(
         GroupRow,
         r#"SELECT g.id, g.name::text AS "name!", g.description, g.created_by, g.created_at,
                   g.updated_at,
-                  (SELECT count(*) FROM identity.group_members m
-                   JOIN app.directory d ON d.id = m.user_id WHERE m.group_id = g.id)
-                      AS "member_count!"
+                  (SELECT count(*) FROM identity.group_members m WHERE m.group_id = g.id
+                   AND m.user_id NOT IN (SELECT id FROM app.departed)) AS "member_count!"
            FROM identity.groups g WHERE g.id = $1 AND g.deleted_at IS NULL"#,
         id,
     )

@@ -32,9 +32,8 @@ pub(super) async fn list(connection: &mut PgConnection) -> Result<Vec<RoleRow>, 
         RoleRow,
         r#"SELECT r.id, r.name, r.description, r.permissions, r.is_preset, r.created_at,
                   r.updated_at,
-                  (SELECT count(*) FROM identity.user_roles ur
-                   JOIN app.directory d ON d.id = ur.user_id WHERE ur.role_id = r.id)
-                      AS "user_count!"
+                  (SELECT count(*) FROM identity.user_roles ur WHERE ur.role_id = r.id
+                   AND ur.user_id NOT IN (SELECT id FROM app.departed)) AS "user_count!"
            FROM identity.roles r ORDER BY NOT r.is_preset, r.name"#,
     )
     .fetch_all(connection)
@@ -50,9 +49,8 @@ pub(super) async fn find(
         RoleRow,
         r#"SELECT r.id, r.name, r.description, r.permissions, r.is_preset, r.created_at,
                   r.updated_at,
-                  (SELECT count(*) FROM identity.user_roles ur
-                   JOIN app.directory d ON d.id = ur.user_id WHERE ur.role_id = r.id)
-                      AS "user_count!"
+                  (SELECT count(*) FROM identity.user_roles ur WHERE ur.role_id = r.id
+                   AND ur.user_id NOT IN (SELECT id FROM app.departed)) AS "user_count!"
            FROM identity.roles r WHERE r.id = $1"#,
         id,
     )

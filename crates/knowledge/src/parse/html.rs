@@ -1,13 +1,19 @@
 use std::io::Read;
 
+use html5ever::tendril::TendrilSink as _;
 use scraper::node::Node;
-use scraper::{ElementRef, Html};
+use scraper::{ElementRef, Html, HtmlTreeSink};
 
 use super::pages::{Pages, single_line};
 use super::text::read_to_string;
 use super::{Outcome, ParseError, ParsedPage};
 
+/// Of the elements that hold text.
 const MAX_DEPTH: usize = 512;
+/// Of all elements that are open at the end of a piece.
+const MAX_OPEN: usize = 4 * MAX_DEPTH;
+/// Bytes that are parsed at once.
+const PIECE: usize = 16 << 10;
 
 /// HTML: the readable text of `main` or `body` with its headings; scripts, styles, forms and what
 /// is marked hidden are dropped.
@@ -16,7 +22,7 @@ pub(super) fn read(
     sink: &mut dyn FnMut(ParsedPage) -> Result<(), ParseError>,
 ) -> Result<Outcome, ParseError> {
     let source = read_to_string(&mut file)?;
-    let html = Html::parse_document(&source);
+    let html = parse(&source)?;
     drop(source);
     let root = html.root_element();
     let find =
@@ -30,6 +36,24 @@ pub(super) fn read(
     writer.flush()?;
     let page_count = Some(writer.pages.finish()?);
     Ok(Outcome { title: title.filter(|title| !title.is_empty()), page_count })
+}
+
+/// Each tag searches the elements that are open, so a file that only opens some would take the
+/// square of its length: it is parsed in pieces, and not to its end.
+fn parse(mut rest: &str) -> Result<Html, ParseError> {
+    let sink = HtmlTreeSink::new(Html::new_document());
+    let mut parser = html5ever::parse_document(sink, html5ever::ParseOpts::default());
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+        parser.process(piece.into());
+        let html = parser.tokenizer.sink.sink.0.borrow();
+        let deep = html.tree.nodes().next_back().map_or(0, |last| last.ancestors().count());
+        if deep > MAX_OPEN {
+            return Err(ParseError::TooDeep);
+        }
+        rest = after;
+    }
+    Ok(parser.finish())
 }
 
 struct Writer<'a> {

@@ -14,5 +14,6 @@ mod nodes;
 mod packages;
 mod pages;
 mod routes;
+mod suspension;
 mod telemetry;
 mod world;
