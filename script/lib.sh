@@ -88,6 +88,19 @@ build_web() {
     printf '%s\n' "$want" >"$stamp"
 }
 
+# compiling COMMAND...: runs what compiles, so that a clone of what was compiled already is not
+# compiled again (see times.py). One at a time, for the times are those of one checkout.
+compiling() (
+    local result=0
+    mkdir -p "$CARGO_TARGET_DIR"
+    exec 9>"$CARGO_TARGET_DIR/times.lock"
+    flock 9
+    python3 script/times.py restore "$CARGO_TARGET_DIR"
+    "$@" 9>&- || result=$?
+    python3 script/times.py keep "$CARGO_TARGET_DIR"
+    exit "$result"
+)
+
 # All programs of the workspace in the one profile that the tests use, too, so that nothing is
 # compiled twice.
 build_programs() {
@@ -95,7 +108,7 @@ build_programs() {
     if [ ! -x "$program" ]; then
         step "compiling the program; the first time takes 10 to 20 min on 2 cores"
     fi
-    SQLX_OFFLINE=true cargo "${arguments[@]}"
+    compiling env SQLX_OFFLINE=true cargo "${arguments[@]}"
 }
 
 # Models that only the program can bring into the form that it reads.

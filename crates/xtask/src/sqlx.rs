@@ -29,7 +29,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         std::fs::remove_dir_all(&fresh)?;
     }
     std::fs::create_dir_all(&fresh)?;
-    describe(&root, &crates, &fresh)?;
+    describe(&root, &crates, &fresh, check)?;
 
     let committed = root.join(".sqlx");
     let (old, new) = (descriptions(&committed)?, descriptions(&fresh)?);
@@ -57,13 +57,14 @@ pub(crate) fn run(check: bool) -> Result<()> {
 
 /// Compiles the crates against a fresh database, which makes the macros write to `into`. The whole
 /// workspace with all targets, as the tests and the linter do: a part of it would have its
-/// dependencies compiled once more with other features.
-fn describe(root: &Path, crates: &[QueryCrate], into: &Path) -> Result<()> {
+/// dependencies compiled once more with other features. With `lint` the linter does it, the same way
+/// as the tests' own run of it, which then finds nothing left to do.
+fn describe(root: &Path, crates: &[QueryCrate], into: &Path, lint: bool) -> Result<()> {
     // The helper makes the database, runs the command with its DATABASE_URL, and drops it. It
     // knows no checked query, so it can be built while they are stale.
     tree::run(
         tree::cargo()
-            .args(["build", "--release", "--quiet", "--package", "lyceum-jobs"])
+            .args(["build", "--release", "--quiet", "--workspace"])
             .args(["--example", "with_database"])
             .current_dir(root),
     )?;
@@ -73,9 +74,11 @@ fn describe(root: &Path, crates: &[QueryCrate], into: &Path) -> Result<()> {
             std::fs::File::options().append(true).open(entry)?.set_modified(SystemTime::now())?;
         }
     }
+    let tool = if lint { "clippy" } else { "check" };
     let mut command = tree::command(tree::built("examples/with_database")?);
     command
-        .args(["cargo", "check", "--release", "--workspace", "--all-targets"])
+        .args(["cargo", tool, "--release", "--locked", "--workspace", "--all-targets"])
+        .args(["--", "-D", "warnings"].iter().filter(|_| lint))
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", into)
         .current_dir(root);
