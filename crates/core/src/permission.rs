@@ -27,6 +27,18 @@ impl Permission {
     pub fn includes(&self, other: &Permission) -> bool {
         self.covers(&other.resource, &other.action)
     }
+
+    /// What both patterns cover, if there is anything.
+    fn common(&self, other: &Permission) -> Option<Permission> {
+        let narrower = |a: &str, b: &str| match (a, b) {
+            ("*", word) | (word, "*") => Some(word.to_owned()),
+            _ => (a == b).then(|| a.to_owned()),
+        };
+        Some(Permission {
+            resource: narrower(&self.resource, &other.resource)?,
+            action: narrower(&self.action, &other.action)?,
+        })
+    }
 }
 
 impl FromStr for Permission {
@@ -89,10 +101,8 @@ impl PermissionSet {
 
     /// The rights that this set and `scopes` both give: an API key never has more than its owner.
     pub fn restricted_to(&self, scopes: &PermissionSet) -> PermissionSet {
-        let both = |a: &[Permission], b: &[Permission]| {
-            a.iter().filter(|p| b.iter().any(|q| q.includes(p))).cloned().collect::<Vec<_>>()
-        };
-        Self::new([both(&self.0, &scopes.0), both(&scopes.0, &self.0)].concat())
+        let pairs = self.0.iter().flat_map(|own| scopes.0.iter().map(move |scope| (own, scope)));
+        Self::new(pairs.filter_map(|(own, scope)| own.common(scope)))
     }
 
     /// The patterns, in order.
@@ -136,5 +146,8 @@ mod tests {
         assert_eq!(owner.restricted_to(&set(&["*:*"])), owner);
         assert_eq!(owner.restricted_to(&set(&["chat:read", "user:*"])), set(&["chat:read"]));
         assert!(owner.restricted_to(&set(&["audit:read"])).is_empty());
+        // Patterns of which neither includes the other have a part in common.
+        assert_eq!(owner.restricted_to(&set(&["*:read"])), set(&["chat:read", "model:read"]));
+        assert_eq!(set(&["*:read"]).restricted_to(&owner), set(&["chat:read", "model:read"]));
     }
 }

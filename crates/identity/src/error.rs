@@ -325,7 +325,8 @@ impl Problem for IdentityError {
             }
             IdentityError::WrongCode => "The code is wrong, or was used already.".to_owned(),
             IdentityError::ReauthenticationRequired => {
-                "Confirm who you are first, with your password or a code.".to_owned()
+                "Confirm who you are first: with your password or a code, or by signing in again."
+                    .to_owned()
             }
             IdentityError::TotpOn => "An authenticator app is on; switch it off first.".to_owned(),
             IdentityError::TotpOff => "There is no authenticator app.".to_owned(),

@@ -22,7 +22,8 @@ pub(crate) const MAX_BYTES: usize = 5_000_000;
 /// Pictures that are worked on at once: each may take some hundred megabytes.
 pub(crate) const AT_ONCE: usize = 2;
 
-fn folder(user: Uuid) -> String {
+/// Where the pictures of a user lie.
+pub(crate) fn folder(user: Uuid) -> String {
     format!("avatars/{user}")
 }
 

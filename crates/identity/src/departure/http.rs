@@ -16,9 +16,10 @@ use crate::{Identity, ProfileWrite, UserDelete};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteMe {
-    /// The password, to be sure.
-    #[schema(value_type = String, format = Password)]
-    password: Secret,
+    /// The password, to be sure. An account without one wants a sign-in of the last ten minutes
+    /// instead.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<Secret>,
 }
 
 /// Deletes your account. An administrator can bring it back for some weeks; then everything that
@@ -26,7 +27,9 @@ pub(crate) struct DeleteMe {
 #[utoipa::path(post, path = "/me/deletion", tag = "me", request_body = DeleteMe,
     responses(
         (status = 204, description = "Deleted; all sessions and API keys have ended."),
-        (status = 403, body = ProblemDocument, description = "An API key may not do this."),
+        (status = 403, body = ProblemDocument,
+            description = "An API key may not do this (`session_required`), nor who has no password \
+                           and signed in long ago (`reauthentication_required`)."),
         (status = 409, body = ProblemDocument, description = "The last active administrator."),
         (status = 422, body = ProblemDocument, description = "The password is wrong."),
         (status = 429, body = ProblemDocument, description = "Too many failed attempts."),
@@ -37,7 +40,7 @@ pub(crate) async fn delete_me(
     sender: Sender,
     ApiJson(body): ApiJson<DeleteMe>,
 ) -> Result<impl IntoResponse, ApiError> {
-    identity.delete_own_account(&caller, &body.password).await?;
+    identity.delete_own_account(&caller, body.password.as_ref()).await?;
     Ok((StatusCode::NO_CONTENT, sender.without_tokens()))
 }
 
@@ -60,7 +63,7 @@ pub(crate) async fn delete_user(
 }
 
 /// Brings a deleted account back, as long as it was not purged. Its sessions and API keys stay
-/// ended.
+/// ended, its links with accounts at issuers stay gone.
 #[utoipa::path(post, path = "/users/{id}/restore", tag = "users",
     params(("id" = Uuid, Path, description = "The deleted user.")),
     responses(

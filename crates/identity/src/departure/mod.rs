@@ -12,14 +12,14 @@ use crate::user::{self, UserRow};
 use crate::{Identity, IdentityError};
 
 impl Identity {
-    /// Deletes the caller's own account.
+    /// Deletes the caller's own account; the password is asked for where it has one.
     pub(crate) async fn delete_own_account(
         &self,
         caller: &Caller,
-        password: &Secret,
+        password: Option<&Secret>,
     ) -> Result<(), IdentityError> {
         caller.require_session()?;
-        self.confirm_password(caller.user_id, password, &caller.client).await?;
+        self.confirm_caller(caller, password).await?;
         self.delete_account(caller, caller.user_id).await
     }
 

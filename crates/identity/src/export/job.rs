@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::archive::{Archive, BrokenOff};
 use super::store::{self, PersonalTable};
 use super::{KEPT, object};
-use crate::{Identity, IdentityError};
+use crate::{Identity, IdentityError, avatar};
 
 /// No export is larger than this.
 const MAX_BYTES: u64 = 1 << 40;
@@ -107,6 +107,10 @@ impl Identity {
             }
         }
         drop(tx);
+        let pictures = self.objects().list(&avatar::folder(user)).await;
+        for path in pictures.map_err(ExportError::File)? {
+            self.copy_file(&archive, path).await?;
+        }
         let mut tx = self.db().begin_maintenance().await?;
         archive.file(format!("{AUDIT}.json")).await?;
         write_rows(&archive, store::audit_entries(&mut tx, user)).await?;

@@ -1,5 +1,5 @@
 //! A person's own data as one ZIP file: each table that the catalogue says is theirs as JSON, and
-//! the files that they uploaded.
+//! the files that they uploaded, their picture among them.
 
 mod archive;
 pub(crate) mod http;

@@ -38,9 +38,9 @@ pub(crate) struct UpdateMe {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangePassword {
-    /// The present password.
-    #[schema(value_type = String, format = Password)]
-    current: Secret,
+    /// The present password. An account without one wants a sign-in of the last ten minutes instead.
+    #[schema(value_type = Option<String>, format = Password)]
+    current: Option<Secret>,
     /// 10 to 256 characters.
     #[schema(value_type = String, format = Password)]
     new: Secret,
@@ -89,11 +89,13 @@ pub(crate) async fn update_me(
     Ok(Json(identity.me(caller.user_id, Some(caller.permissions)).await?))
 }
 
-/// Changes the caller's password and ends all their other sessions.
+/// Changes the caller's password, or sets their first one, and ends all their other sessions.
 #[utoipa::path(post, path = "/me/password", tag = "me", request_body = ChangePassword,
     responses(
         (status = 204, description = "Changed."),
-        (status = 403, body = ProblemDocument, description = "An API key may not do this."),
+        (status = 403, body = ProblemDocument,
+            description = "An API key may not do this (`session_required`), nor who has no password \
+                           and signed in long ago (`reauthentication_required`)."),
         (status = 422, body = ProblemDocument, description = "A password is not acceptable."),
         (status = 429, body = ProblemDocument, description = "Too many failed attempts."),
     ))]
@@ -102,7 +104,7 @@ pub(crate) async fn change_password(
     Allow { caller, .. }: Allow<ProfileWrite>,
     ApiJson(body): ApiJson<ChangePassword>,
 ) -> Result<StatusCode, ApiError> {
-    identity.change_password(&caller, &body.current, &body.new).await?;
+    identity.change_password(&caller, body.current.as_ref(), &body.new).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -130,11 +130,11 @@ impl Identity {
         }
     }
 
-    /// Changes the password and ends all other sessions.
+    /// Changes the password, or sets the first one, and ends all other sessions.
     pub(crate) async fn change_password(
         &self,
         caller: &Caller,
-        current: &Secret,
+        current: Option<&Secret>,
         new: &Secret,
     ) -> Result<(), IdentityError> {
         let session = caller.require_session()?;
@@ -144,7 +144,7 @@ impl Identity {
             .ok_or(IdentityError::NotFound("user"))?;
         tx.rollback().await.map_err(IdentityError::from)?;
         rules::password("new", new, &account.username, &account.email)?;
-        self.confirm_password(caller.user_id, current, &caller.client).await?;
+        self.confirm_caller(caller, current).await?;
         let slot = self.passwords().slot().await?;
         let hash = self.passwords().hash(slot, new).await?;
 

@@ -164,22 +164,32 @@ impl Identity {
         user: Uuid,
         person: &Person<'_>,
     ) -> Result<(), IdentityError> {
+        match self.write_maps(user, person, true).await {
+            // Better an administrator too many than nobody who could mend the map.
+            Err(IdentityError::LastAdministrator) => {
+                tracing::warn!(%user, "an issuer would take the last administrator's role");
+                self.write_maps(user, person, false).await
+            }
+            done => done,
+        }
+    }
+
+    /// The same; an administrator stays one unless `all` is to be taken.
+    async fn write_maps(
+        &self,
+        user: Uuid,
+        person: &Person<'_>,
+        all: bool,
+    ) -> Result<(), IdentityError> {
         let (roles, other_roles) = person.mapped(&person.provider.roles_map);
         let (groups, other_groups) = person.mapped(&person.provider.groups_map);
         let mut tx = self.db().begin_maintenance().await?;
         act_as(&mut tx, user).await?;
         store::give_roles(&mut tx, user, &roles, self.clock().now()).await?;
-        store::take_roles(&mut tx, user, &other_roles).await?;
+        store::take_roles(&mut tx, user, &other_roles, all).await?;
         store::join_groups(&mut tx, user, &groups).await?;
         store::leave_groups(&mut tx, user, &other_groups).await?;
-        match tx.commit().await.map_err(IdentityError::from) {
-            // Better an administrator too many than nobody who could mend the map.
-            Err(IdentityError::LastAdministrator) => {
-                tracing::warn!(%user, "an issuer would take the last administrator's role");
-                Ok(())
-            }
-            done => done,
-        }
+        tx.commit().await.map_err(IdentityError::from)
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use lyceum_core::{Secret, new_id};
 use lyceum_http::Caller;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use url::{Host, Url};
 use uuid::Uuid;
 
 use super::store::{self, ProviderRow};
+use crate::authenticate::{holds, permission_set};
 use crate::{Identity, IdentityError, Rule, rules, user};
 
 pub(super) const SEALED_IN: &str = "identity.oidc_providers";
@@ -91,12 +92,14 @@ impl Identity {
         };
         let mut tx = self.db().begin_as(caller.user_id).await?;
         self.apply(&mut tx, caller, &mut row, change).await?;
+        require_given(&mut tx, caller, &row).await?;
         store::insert(&mut tx, &row).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         Ok(row)
     }
 
-    /// Changes all but the issuer itself.
+    /// Changes all but the issuer itself, of one that gives nothing beyond the caller's rights, neither
+    /// before nor after.
     pub(crate) async fn change_oidc_provider(
         &self,
         caller: &Caller,
@@ -105,7 +108,9 @@ impl Identity {
     ) -> Result<ProviderRow, IdentityError> {
         let mut tx = self.db().begin_as(caller.user_id).await?;
         let mut row = store::find(&mut tx, id).await?;
+        require_given(&mut tx, caller, &row).await?;
         self.apply(&mut tx, caller, &mut row, change).await?;
+        require_given(&mut tx, caller, &row).await?;
         store::update(&mut tx, &row).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         // Sessions may rest on its word for a second factor.
@@ -113,13 +118,15 @@ impl Identity {
         Ok(row)
     }
 
-    /// Deletes an issuer with all links to it.
+    /// Deletes an issuer that gives nothing beyond the caller's rights, with all links to it.
     pub(crate) async fn delete_oidc_provider(
         &self,
         caller: &Caller,
         id: Uuid,
     ) -> Result<(), IdentityError> {
         let mut tx = self.db().begin_as(caller.user_id).await?;
+        let row = store::find(&mut tx, id).await?;
+        require_given(&mut tx, caller, &row).await?;
         if !store::delete(&mut tx, id).await? {
             return Err(IdentityError::NotFound("sign-in provider"));
         }
@@ -128,8 +135,7 @@ impl Identity {
         Ok(())
     }
 
-    /// What the issuer says gives these roles, so whoever names them must have their rights; and a
-    /// key never widens itself.
+    /// Makes the change in the row; a key never widens itself.
     async fn apply(
         &self,
         connection: &mut PgConnection,
@@ -159,7 +165,6 @@ impl Identity {
             if let Some(name) = store::unknown_roles(connection, &names).await?.pop() {
                 return Err(IdentityError::field("roles", Rule::Unknown { what: "role", name }));
             }
-            user::require_all(caller, &user::resolve(connection, &names).await?)?;
         }
         if let Some(groups) = change.groups {
             row.groups_map = name_map("groups", &groups)?;
@@ -206,6 +211,31 @@ impl Identity {
         }
         self.outgoing().judge(&url)?;
         Ok(text.to_owned())
+    }
+}
+
+/// Refuses whoever lacks something that the issuer's word gives: mapped roles and the one of new
+/// accounts, membership of groups, and passing for the second factor of anybody who is linked.
+async fn require_given(
+    connection: &mut PgConnection,
+    caller: &Caller,
+    row: &ProviderRow,
+) -> Result<(), IdentityError> {
+    let mapped = row.roles_map.as_object().into_iter().flat_map(Map::values);
+    let mut roles: Vec<String> = mapped.filter_map(Value::as_str).map(str::to_owned).collect();
+    if row.allow_sign_up {
+        roles.push(user::DEFAULT_ROLE.to_owned());
+    }
+    let mut given = store::rights_of_roles(connection, &roles).await?;
+    if row.groups_map.as_object().is_some_and(|map| !map.is_empty()) {
+        given.push(json!(["group:manage"]));
+    }
+    if row.trust_second_factor {
+        given.push(json!(["*:*"]));
+    }
+    match permission_set(&given).iter().find(|right| !holds(&caller.permissions, right)) {
+        Some(right) => Err(IdentityError::PermissionNotHeld(right.to_string())),
+        None => Ok(()),
     }
 }
 

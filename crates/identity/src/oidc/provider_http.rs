@@ -135,11 +135,14 @@ pub(crate) async fn list_oidc_providers(
     Ok(Json(OidcProviderList { items: items.collect() }))
 }
 
-/// Configures an issuer.
+/// Configures an issuer. Takes all that its word gives: the rights of the mapped roles, and of the role
+/// `user` where accounts are made, `group:manage` where groups are mapped, and all rights where it is
+/// trusted with the second factor.
 #[utoipa::path(post, path = "/oidc-providers", tag = "oidc-providers",
     request_body = CreateOidcProvider,
     responses(
         (status = 201, body = OidcProvider),
+        (status = 403, body = ProblemDocument, description = "It gives what you do not have."),
         (status = 422, body = ProblemDocument, description = "A field is not acceptable."),
     ))]
 pub(crate) async fn create_oidc_provider(
@@ -176,12 +179,14 @@ pub(crate) async fn get_oidc_provider(
     Ok(Json(OidcProvider::of(&identity, row)))
 }
 
-/// Changes an issuer's configuration; the issuer itself never changes.
+/// Changes an issuer's configuration; the issuer itself never changes. Takes all that its word gives,
+/// before and after.
 #[utoipa::path(patch, path = "/oidc-providers/{id}", tag = "oidc-providers",
     params(("id" = Uuid, Path, description = "The issuer.")),
     request_body = UpdateOidcProvider,
     responses(
         (status = 200, body = OidcProvider),
+        (status = 403, body = ProblemDocument, description = "It gives what you do not have."),
         (status = 404, body = ProblemDocument),
         (status = 422, body = ProblemDocument, description = "A field is not acceptable."),
     ))]
@@ -207,10 +212,14 @@ pub(crate) async fn update_oidc_provider(
     Ok(Json(OidcProvider::of(&identity, changed)))
 }
 
-/// Deletes an issuer with all links to it.
+/// Deletes an issuer with all links to it. Takes all that its word gives.
 #[utoipa::path(delete, path = "/oidc-providers/{id}", tag = "oidc-providers",
     params(("id" = Uuid, Path, description = "The issuer.")),
-    responses((status = 204, description = "Deleted."), (status = 404, body = ProblemDocument)))]
+    responses(
+        (status = 204, description = "Deleted."),
+        (status = 403, body = ProblemDocument, description = "It gives what you do not have."),
+        (status = 404, body = ProblemDocument),
+    ))]
 pub(crate) async fn delete_oidc_provider(
     State(identity): State<Identity>,
     Allow { caller, .. }: Allow<OidcProviderWrite>,

@@ -142,6 +142,16 @@ pub(super) async fn unknown_roles(
     .await?)
 }
 
+/// What the roles of these names give.
+pub(super) async fn rights_of_roles(
+    connection: &mut PgConnection,
+    names: &[String],
+) -> Result<Vec<Value>, IdentityError> {
+    Ok(sqlx::query_scalar!("SELECT permissions FROM identity.roles WHERE name = ANY ($1)", names)
+        .fetch_all(connection)
+        .await?)
+}
+
 /// A linked account as its owner sees it.
 pub(crate) struct AccountRow {
     pub(crate) id: Uuid,
@@ -340,17 +350,20 @@ pub(super) async fn give_roles(
     Ok(())
 }
 
-/// Takes the roles of these names.
+/// Takes the roles of these names, those of administrators only where `all` says so.
 pub(super) async fn take_roles(
     connection: &mut PgConnection,
     user: Uuid,
     names: &[String],
+    all: bool,
 ) -> Result<(), IdentityError> {
     sqlx::query!(
-        "DELETE FROM identity.user_roles ur USING identity.roles r
-         WHERE r.id = ur.role_id AND ur.user_id = $1 AND r.name = ANY ($2)",
+        r#"DELETE FROM identity.user_roles ur USING identity.roles r
+           WHERE r.id = ur.role_id AND ur.user_id = $1 AND r.name = ANY ($2)
+             AND ($3 OR NOT r.permissions @> '["*:*"]')"#,
         user,
         names,
+        all,
     )
     .execute(connection)
     .await?;

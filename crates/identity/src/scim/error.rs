@@ -38,8 +38,8 @@ pub(crate) struct ScimErrorDocument {
 
 impl ScimError {
     pub(super) fn unauthenticated() -> Self {
-        let detail = "Send a SCIM token that works as a bearer token.".to_owned();
-        Self { status: StatusCode::UNAUTHORIZED, scim_type: None, detail }
+        let detail = "Send a SCIM token that works; its maker has to be active with all rights.";
+        Self { status: StatusCode::UNAUTHORIZED, scim_type: None, detail: detail.to_owned() }
     }
 
     pub(super) fn not_found(what: &str) -> Self {

@@ -21,7 +21,8 @@ pub(crate) struct ScimToken {
     /// The issuer at which the directory's people sign in: who was provisioned by this token and has
     /// no other way in yet is linked at their first sign-in there.
     oidc_provider_id: Option<Uuid>,
-    /// Who made it.
+    /// Who made it or gave it its present secret. It works only while they are active and have all
+    /// rights.
     created_by: Option<Uuid>,
     /// Their username.
     created_by_name: Option<String>,
@@ -127,7 +128,8 @@ pub(crate) async fn list_scim_tokens(
     Ok(Json(ScimTokens { items, base_url: identity.scim_address("") }))
 }
 
-/// Makes a token; this answer is the only place where its secret is ever shown. Takes all rights.
+/// Makes a token; this answer is the only place where its secret is ever shown. Takes all rights, and
+/// works only while you are active and have them.
 #[utoipa::path(post, path = "/scim-tokens", tag = "scim-tokens", request_body = CreateScimToken,
     responses(
         (status = 201, body = CreatedScimToken),
@@ -169,8 +171,8 @@ pub(crate) async fn update_scim_token(
     Ok(Json(identity.change_scim_token(&caller, id, name, provider).await?.into()))
 }
 
-/// Gives a token a new secret, shown in this answer only. The old one works on for the overlap.
-/// Takes all rights.
+/// Gives a token a new secret, shown in this answer only. The old one works on for the overlap. Takes
+/// all rights, and works only while you are active and have them, whoever made the token.
 #[utoipa::path(post, path = "/scim-tokens/{id}/rotate", tag = "scim-tokens",
     request_body = RotateScimToken,
     params(("id" = Uuid, Path, description = "The token's id.")),

@@ -2,7 +2,7 @@
 //!
 //! A token touches every account, administrators' too. So whoever makes one, gives it a new secret or
 //! says where its people sign in has to have all rights; the right `scim_token:manage` alone lists
-//! and revokes.
+//! and revokes. A token works only while whoever gave it its secret is active and has all rights.
 
 pub(crate) mod http;
 pub(crate) mod store;
@@ -91,8 +91,8 @@ impl Identity {
         Ok(changed)
     }
 
-    /// Gives a token a new secret. The old one works on for `overlap_seconds`; one that an earlier
-    /// rotation left ends now.
+    /// Gives a token a new secret, for which the caller answers from now on. The old one works on for
+    /// `overlap_seconds`; one that an earlier rotation left ends now.
     pub(crate) async fn rotate_scim_token(
         &self,
         caller: &Caller,
@@ -110,7 +110,8 @@ impl Identity {
         let secret = new_scim_token()?;
         let hash = sha256(secret.expose().as_bytes());
         let mut tx = self.db().begin_as(caller.user_id).await?;
-        store::rotate(&mut tx, id, &hash, &secret.hint(), now, now + overlap).await?;
+        let (hint, by) = (secret.hint(), caller.user_id);
+        store::rotate(&mut tx, id, &hash, &hint, now, by, now + overlap).await?;
         let rotated = store::find(&mut tx, id).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         Ok((rotated, secret))

@@ -113,25 +113,30 @@ pub(super) async fn update(
     Ok(())
 }
 
-/// Puts a new secret in the place of the present one, which works until `previous_until`. What is
-/// not there is told by [`find`].
+/// Puts a new secret in the place of the present one, which works until `previous_until`, unless it
+/// did not work any more: `by` answers for the token from now on. What is not there is told by
+/// [`find`].
 pub(super) async fn rotate(
     connection: &mut PgConnection,
     id: Uuid,
     hash: &[u8; 32],
     hint: &str,
     now: DateTime<Utc>,
+    by: Uuid,
     previous_until: DateTime<Utc>,
 ) -> Result<(), IdentityError> {
     sqlx::query!(
         "UPDATE identity.scim_tokens
-         SET previous_hash = token_hash, previous_hint = hint, previous_expires_at = $5,
-             token_hash = $2, hint = $3, rotated_at = $4
+         SET previous_hash = token_hash, previous_hint = hint,
+             previous_expires_at = CASE WHEN app.person_may(created_by, '*', '*')
+                                        THEN $6::timestamptz ELSE $4::timestamptz END,
+             token_hash = $2, hint = $3, rotated_at = $4::timestamptz, created_by = $5
          WHERE id = $1 AND revoked_at IS NULL",
         id,
         hash.as_slice(),
         hint,
         now,
+        by,
         previous_until,
     )
     .execute(connection)
@@ -155,8 +160,8 @@ pub(super) async fn revoke(
     Ok(done.rows_affected() > 0)
 }
 
-/// The token of this secret, if it works at this moment. A secret that a rotation replaced is good
-/// until its own end.
+/// The token of this secret, if it works at this moment: only while whoever answers for it is active
+/// and has all rights. A secret that a rotation replaced is good until its own end.
 pub(crate) async fn working(
     connection: &mut PgConnection,
     hash: &[u8; 32],
@@ -165,6 +170,7 @@ pub(crate) async fn working(
     Ok(sqlx::query_scalar!(
         "SELECT id FROM identity.scim_tokens
          WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+           AND app.person_may(created_by, '*', '*')
            AND (token_hash = $1 OR previous_hash = $1 AND previous_expires_at > $2)",
         hash.as_slice(),
         now,

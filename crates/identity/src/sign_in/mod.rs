@@ -7,7 +7,7 @@ pub(crate) mod second_step;
 mod store;
 
 use lyceum_core::Secret;
-use lyceum_http::ClientInfo;
+use lyceum_http::{Caller, ClientInfo};
 use lyceum_store::audit::{self, AuditEntry};
 use serde_json::json;
 use uuid::Uuid;
@@ -133,6 +133,25 @@ impl Identity {
         client: &ClientInfo,
     ) -> Result<(), IdentityError> {
         attempts::forget_start(connection, client.ip).await
+    }
+
+    /// Makes sure that it is still the caller: by their password or, where the account has none, by a
+    /// session that has lately seen another proof.
+    pub(crate) async fn confirm_caller(
+        &self,
+        caller: &Caller,
+        password: Option<&Secret>,
+    ) -> Result<(), IdentityError> {
+        let mut tx = self.db().begin_as(caller.user_id).await?;
+        let has_password = store::password_hash(&mut tx, caller.user_id).await?.is_some();
+        drop(tx);
+        match password {
+            Some(password) if has_password => {
+                self.confirm_password(caller.user_id, password, &caller.client).await
+            }
+            None if has_password => Err(IdentityError::WrongPassword),
+            _ => self.require_recent(caller).await.map(drop),
+        }
     }
 
     /// Checks the password of somebody who is signed in, with the same limits on guessing.

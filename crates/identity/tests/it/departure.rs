@@ -1,12 +1,16 @@
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 
 use crate::app::{App, Client, PASSWORD, id, token_of};
 
 async fn path_of(client: &mut Client) -> String {
     format!("/api/v1/users/{}", id(&client.get("/api/v1/me").await.expect(200)))
+}
+
+fn leave(password: &str) -> Value {
+    json!({ "password": password })
 }
 
 #[tokio::test]
@@ -22,7 +26,6 @@ async fn who_leaves_is_out_at_once_and_can_be_brought_back() {
     let made = root.post(&format!("{path}/password-reset"), json!({})).await.expect(201);
     let link = token_of(made["link"].as_str().unwrap());
 
-    let leave = |password: &str| json!({ "password": password });
     program.post("/api/v1/me/deletion", leave(PASSWORD)).await.refused(403, "session_required");
     ada.post("/api/v1/me/deletion", leave("wrong password")).await.refused(422, "wrong_password");
     let mut copy = ada.clone();
@@ -56,6 +59,74 @@ async fn who_leaves_is_out_at_once_and_can_be_brought_back() {
 }
 
 #[tokio::test]
+async fn without_a_password_a_recent_sign_in_is_enough() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let (mut bob, mut eve) = (app.user(&mut root, "bob").await, app.user(&mut root, "eve").await);
+    let first = json!({ "new": "a first password" });
+    // Whoever has one shows it.
+    ada.post("/api/v1/me/deletion", json!({})).await.refused(422, "wrong_password");
+    ada.post("/api/v1/me/password", first.clone()).await.refused(422, "wrong_password");
+    let mut tx = app.test.db.begin_maintenance().await.unwrap();
+    sqlx::query("UPDATE identity.users SET password_hash = NULL WHERE username <> 'root'")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+
+    ada.post("/api/v1/me/password", first.clone()).await.expect(204);
+    app.visitor().sign_in_with("ada", "a first password").await.expect(200);
+    ada.post("/api/v1/me/deletion", json!({})).await.refused(422, "wrong_password");
+    bob.post("/api/v1/me/deletion", json!({})).await.expect(204);
+    bob.get("/api/v1/me").await.refused(401, "unauthenticated");
+    app.clock.advance(Duration::from_secs(601));
+    for body in [json!({}), leave(PASSWORD)] {
+        eve.post("/api/v1/me/deletion", body).await.refused(403, "reauthentication_required");
+    }
+    eve.post("/api/v1/me/password", first).await.refused(403, "reauthentication_required");
+}
+
+#[tokio::test]
+async fn the_right_to_delete_needs_no_other_and_gives_no_other() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let (mut eve, mut ada) = (app.user(&mut root, "eve").await, app.user(&mut root, "ada").await);
+    let (root_path, path) = (path_of(&mut root).await, path_of(&mut ada).await);
+    let (eve_path, ada_id) = (path_of(&mut eve).await, path.rsplit('/').next().unwrap().to_owned());
+    let eve_id: uuid::Uuid = eve_path.rsplit('/').next().unwrap().parse().unwrap();
+    let role = json!({ "name": "remover", "permissions": ["user:delete"] });
+    root.post("/api/v1/roles", role).await.expect(201);
+    root.patch(&eve_path, json!({ "roles": ["user", "remover"] })).await.expect(200);
+
+    eve.delete(&path).await.expect(204);
+    eve.post(&format!("{path}/restore"), json!({})).await.expect(200);
+    eve.delete(&root_path).await.refused(403, "permission_not_held");
+    eve.get(&path).await.refused(403, "forbidden");
+    eve.patch(&path, json!({ "status": "suspended" })).await.refused(403, "forbidden");
+    // By SQL, she marks and nothing else; who may write does all but mark.
+    let mark = "UPDATE identity.users SET deleted_at = now() WHERE id = $1::text::uuid";
+    let suspend = "UPDATE identity.users SET status = 'suspended' WHERE id = $1::text::uuid";
+    for (rights, allowed, refused) in
+        [(["user:delete"], mark, suspend), (["user:write"], suspend, mark)]
+    {
+        let roles = root.get("/api/v1/roles").await.expect(200);
+        let roles = roles["items"].as_array().unwrap();
+        let remover = roles.iter().find(|role| role["name"] == "remover").unwrap();
+        let role = format!("/api/v1/roles/{}", id(remover));
+        root.patch(&role, json!({ "permissions": rights })).await.expect(200);
+        let mut tx = app.test.db.begin_as(eve_id).await.unwrap();
+        let done = sqlx::query(allowed).bind(&ada_id).execute(&mut *tx).await.unwrap();
+        assert_eq!(done.rows_affected(), 1, "{allowed}");
+        tx.rollback().await.unwrap();
+        let mut tx = app.test.db.begin_as(eve_id).await.unwrap();
+        let error = sqlx::query(refused).bind(&ada_id).execute(&mut *tx).await.unwrap_err();
+        let code = error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned());
+        assert_eq!(code.as_deref(), Some("42501"), "{refused}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn name_and_address_of_a_deleted_account_are_free() {
     let app = App::new().await;
     let mut root = app.set_up().await;
@@ -82,11 +153,10 @@ async fn only_with_the_right_and_never_the_last_administrator() {
     ada.delete(&root_path).await.refused(403, "forbidden");
     ada.post(&format!("{ada_path}/restore"), json!({})).await.refused(403, "forbidden");
     root.delete(&root_path).await.refused(409, "last_administrator");
-    let leave = json!({ "password": PASSWORD });
-    root.post("/api/v1/me/deletion", leave.clone()).await.refused(409, "last_administrator");
+    root.post("/api/v1/me/deletion", leave(PASSWORD)).await.refused(409, "last_administrator");
     root.get("/api/v1/me").await.expect(200);
     root.patch(&ada_path, json!({ "roles": ["admin"] })).await.expect(200);
-    root.post("/api/v1/me/deletion", leave).await.expect(204);
+    root.post("/api/v1/me/deletion", leave(PASSWORD)).await.expect(204);
     ada.post(&format!("{root_path}/restore"), json!({})).await.expect(200);
 }
 

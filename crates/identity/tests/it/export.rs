@@ -70,6 +70,9 @@ async fn an_export_has_all_of_ones_own_and_nothing_of_others_nor_any_secret() {
     furnish(&app, root_id, "rootword").await;
     furnish(&app, ada_id, "adaword").await;
     let key = ada.post("/api/v1/api-keys", json!({ "name": "adakey" })).await.expect(201);
+    let mut picture = Cursor::new(Vec::new());
+    image::RgbaImage::new(2, 2).write_to(&mut picture, image::ImageFormat::Png).unwrap();
+    ada.upload("/api/v1/me/avatar", picture.into_inner()).await.expect(200);
     root.patch(&format!("/api/v1/users/{ada_id}"), json!({ "department": "Engines" }))
         .await
         .expect(200);
@@ -109,13 +112,20 @@ async fn an_export_has_all_of_ones_own_and_nothing_of_others_nor_any_secret() {
                 .iter()
                 .any(|entry| entry["action"] == "sign_in" || entry["action"] == "create")
         );
+        let pictures = files.keys().filter(|name| name.starts_with("files/avatars/"));
+        let pictures: Vec<_> = pictures.collect();
         if word == "adaword" {
+            let folder = format!("files/avatars/{user}/");
+            assert!(matches!(&pictures[..], [one] if one.starts_with(&folder)), "{pictures:?}");
+            assert!(files[pictures[0]].starts_with(b"RIFF"), "a WebP");
             assert_eq!(table("identity/api_keys.json")[0]["name"], "adakey");
             let done_to = table("ops/audit_logs.json");
             let change =
                 done_to.iter().find(|entry| entry["new_values"]["department"] == "Engines");
             let change = change.expect("what the administrator did to the account");
             assert!(change.get("ip_address").is_none() && change.get("user_agent").is_none());
+        } else {
+            assert!(pictures.is_empty(), "{pictures:?}");
         }
         for (name, content) in &files {
             let text = String::from_utf8_lossy(content);

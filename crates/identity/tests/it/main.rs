@@ -19,6 +19,7 @@ mod isolation;
 mod me;
 mod nodes;
 mod oidc;
+mod oidc_provider;
 mod passkey;
 mod recovery;
 mod registration;

@@ -301,16 +301,47 @@ async fn roles_and_groups_follow_the_claims_at_each_sign_in() {
 
     // An issuer does not take the last administrator's role.
     let path = format!("{PROVIDERS}/{}", world.provider);
-    let admins = json!({ "roles": { "admins": "admin" } });
+    let admins = json!({ "roles": { "admins": "admin", "devs": "developer", "qa": "tester" } });
     world.root.patch(&path, admins).await.expect(200);
     let body = json!({ "provider_id": world.provider });
-    world.issuer.says(json!({ "sub": "subject-9" }));
+    world.issuer.says(json!({ "sub": "subject-9", "realm": { "groups": ["devs"] } }));
     let started = world.root.post(MINE, body).await.expect(200);
     let back = world.issuer.visit(&started["redirect_to"]).await;
     let mut root = world.root.clone();
     assert_eq!(page(root.get(&back).await), "/");
     assert_eq!(world.sign_in(&mut root).await, "/chat");
-    assert_eq!(root.get("/api/v1/me").await.expect(200)["roles"], json!(["admin"]));
+    assert_eq!(root.get("/api/v1/me").await.expect(200)["roles"], json!(["admin", "developer"]));
+    assert_eq!(groups_of(&world.app, "root").await, "Engineering", "the rest is given and taken");
+    world.issuer.says(json!({ "sub": "subject-9", "realm": { "groups": ["qa"] } }));
+    assert_eq!(world.sign_in(&mut root).await, "/chat");
+    assert_eq!(root.get("/api/v1/me").await.expect(200)["roles"], json!(["admin", "tester"]));
+    assert_eq!(groups_of(&world.app, "root").await, "Quality");
+}
+
+#[tokio::test]
+async fn who_was_deleted_and_comes_again_signs_in_at_the_issuer() {
+    let mut world = World::open().await;
+    let mut client = world.app.visitor();
+    assert_eq!(world.sign_in(&mut client).await, "/chat");
+    let before = id(&client.get("/api/v1/me").await.expect(200));
+    world.root.delete(&format!("/api/v1/users/{before}")).await.expect(204);
+    assert_eq!(world.sign_in(&mut client).await, "/chat");
+    let after = id(&client.get("/api/v1/me").await.expect(200));
+    assert_ne!(before, after);
+    assert_eq!(client.get(MINE).await.expect(200)["items"].as_array().unwrap().len(), 1);
+
+    // The account that is brought back has no link, until its person confirms one.
+    world.root.delete(&format!("/api/v1/users/{after}")).await.expect(204);
+    let restore = format!("/api/v1/users/{before}/restore");
+    world.root.post(&restore, json!({})).await.expect(200);
+    let landed = world.sign_in(&mut client).await;
+    assert!(landed.starts_with("/sign-in#link="), "{landed}");
+    let mut tx = world.app.test.db.begin_maintenance().await.unwrap();
+    let links: i64 = sqlx::query_scalar("SELECT count(*) FROM identity.oidc_accounts")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(links, 0);
 }
 
 async fn groups_of(app: &App, name: &str) -> String {

@@ -124,6 +124,23 @@ async fn roles_are_given_and_taken_with_who_and_when() {
 }
 
 #[tokio::test]
+async fn the_right_to_assign_needs_no_right_to_read() {
+    let app = app().await;
+    let mut root = app.set_up().await;
+    let (mut eve, mut ada) = (app.user(&mut root, "eve").await, app.user(&mut root, "ada").await);
+    let (eve_id, ada_id) = (user_id(&mut eve).await, user_id(&mut ada).await);
+    let giver = role(&mut root, "giver", &["role:assign", "session:read"]).await;
+    let reader = role(&mut root, "reader", &["session:read"]).await;
+    root.patch(&format!("/api/v1/users/{eve_id}"), json!({ "roles": ["giver"] })).await.expect(200);
+    let path = format!("/api/v1/users/{ada_id}/roles/{reader}");
+    eve.put(&path, Value::Null).await.expect(204);
+    eve.delete(&path).await.expect(204);
+    eve.delete(&path).await.refused(404, "not_found");
+    eve.put(&format!("/api/v1/users/{ada_id}/roles/{giver}"), Value::Null).await.expect(204);
+    eve.get(&format!("/api/v1/users/{ada_id}/roles")).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
 async fn nobody_gives_rights_that_they_lack() {
     let app = app().await;
     let mut root = app.set_up().await;

@@ -108,6 +108,37 @@ async fn a_new_secret_replaces_the_old_one_after_a_while_and_revoking_at_once() 
 }
 
 #[tokio::test]
+async fn a_token_works_while_whoever_answers_for_it_may_make_one() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let ada_path = format!("/api/v1/users/{}", id(&ada.get("/api/v1/me").await.expect(200)));
+    root.patch(&ada_path, json!({ "roles": ["admin"] })).await.expect(200);
+    let made = ada.post(TOKENS, json!({ "name": "Okta" })).await.expect(201);
+    let mut directory = with(&app, &made["token"]);
+    directory.get("/scim/v2/Users").await.expect(200);
+    for (change, back) in [
+        (json!({ "status": "suspended" }), json!({ "status": "active" })),
+        (json!({ "roles": ["user"] }), json!({ "roles": ["admin"] })),
+    ] {
+        root.patch(&ada_path, change).await.expect(200);
+        let body = refused(directory.get("/scim/v2/Users").await, 401, None);
+        assert!(body["detail"].as_str().unwrap().contains("maker"), "{body}");
+        root.patch(&ada_path, back).await.expect(200);
+        directory.get("/scim/v2/Users").await.expect(200);
+    }
+
+    // Whoever gives it a new secret answers for it; the old one, which did not work, stays dead.
+    root.delete(&ada_path).await.expect(204);
+    refused(directory.get("/scim/v2/Users").await, 401, None);
+    let path = format!("{TOKENS}/{}", id(&made));
+    let rotated = root.post(&format!("{path}/rotate"), json!({})).await.expect(200);
+    assert_eq!(rotated["created_by_name"], "root");
+    with(&app, &rotated["token"]).get("/scim/v2/Users").await.expect(200);
+    refused(directory.get("/scim/v2/Users").await, 401, None);
+}
+
+#[tokio::test]
 async fn whoever_lacks_a_right_makes_no_token_but_may_revoke_one() {
     let app = App::new().await;
     let mut root = app.set_up().await;

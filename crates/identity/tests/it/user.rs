@@ -63,6 +63,25 @@ async fn users_without_the_right_are_refused() {
 }
 
 #[tokio::test]
+async fn the_right_to_write_needs_no_right_to_read() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut eve = app.user(&mut root, "eve").await;
+    let eve_path = format!("/api/v1/users/{}", id(&eve.get("/api/v1/me").await.expect(200)));
+    let role = json!({ "name": "clerk", "permissions": ["user:write"] });
+    root.post("/api/v1/roles", role).await.expect(201);
+    root.patch(&eve_path, json!({ "roles": ["user", "clerk"] })).await.expect(200);
+    let body = json!({ "username": "ada", "email": "ada@example.org", "password": PASSWORD });
+    let made = eve.post("/api/v1/users", body).await.expect(201);
+    assert_eq!(made["roles"], json!(["user"]));
+    let path = format!("/api/v1/users/{}", id(&made));
+    let changed = eve.patch(&path, json!({ "department": "Engines" })).await.expect(200);
+    assert_eq!(changed["department"], "Engines");
+    eve.get(&path).await.refused(403, "forbidden");
+    eve.delete(&path).await.refused(403, "forbidden");
+}
+
+#[tokio::test]
 async fn nobody_gives_away_or_touches_rights_beyond_their_own() {
     let app = App::new().await;
     let mut root = app.set_up().await;
