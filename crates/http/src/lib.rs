@@ -13,4 +13,4 @@ pub use extract::{ApiPath, ApiQuery};
 pub use outgoing::{Outgoing, OutgoingError, OutgoingPolicy};
 pub use paging::PageQuery;
 pub use patch::present;
-pub use problem::{ApiError, ApiJson, ProblemDocument};
+pub use problem::{ApiError, ApiJson, ProblemDocument, retry_after};

@@ -160,10 +160,16 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            headers.insert(header::RETRY_AFTER, retry_after(after));
         }
         response
     }
+}
+
+/// The value of `Retry-After`: whole seconds, never fewer than have to pass.
+pub fn retry_after(after: Duration) -> HeaderValue {
+    let begun = u64::from(after.subsec_nanos() > 0);
+    HeaderValue::from(after.as_secs().saturating_add(begun).max(1))
 }
 
 /// A JSON body that is refused with `problem+json`.
@@ -203,6 +209,13 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_asked_back_too_early() {
+        for (millis, seconds) in [(0, "1"), (900, "1"), (1000, "1"), (1001, "2"), (59_500, "60")] {
+            assert_eq!(retry_after(Duration::from_millis(millis)), seconds, "{millis}");
+        }
+    }
 
     #[test]
     fn a_refusal_names_the_right_in_any_form() {

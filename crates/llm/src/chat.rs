@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use serde::ser::SerializeStruct as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::LlmError;
@@ -38,7 +38,7 @@ impl Content {
             Content::Text(text) => text.clone(),
             Content::Parts(parts) => {
                 let texts = parts.iter().filter_map(|part| match part {
-                    ContentPart::Text { text } => Some(text.as_str()),
+                    ContentPart::Text { text, .. } => Some(text.as_str()),
                     ContentPart::Other(_) => None,
                 });
                 texts.collect::<Vec<_>>().join("\n")
@@ -48,29 +48,62 @@ impl Content {
 }
 
 /// One part of a message, in OpenAI's form.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ContentPart {
     /// `{"type": "text", "text": …}`; read without the type, too.
     Text {
         /// The text.
         text: String,
+        /// Members that only some providers know (`cache_control`).
+        extra: Map<String, Value>,
     },
     /// Anything else (an image, a file), passed on as it came.
     Other(Value),
 }
 
+impl ContentPart {
+    /// A text and nothing else.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), extra: Map::new() }
+    }
+
+    /// A member that only some providers know.
+    pub(crate) fn extra(&self, name: &str) -> Option<&Value> {
+        match self {
+            ContentPart::Text { extra, .. } => extra.get(name),
+            ContentPart::Other(value) => value.get(name),
+        }
+    }
+}
+
 impl Serialize for ContentPart {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            ContentPart::Text { text } => {
-                let mut part = serializer.serialize_struct("ContentPart", 2)?;
-                part.serialize_field("type", "text")?;
-                part.serialize_field("text", text)?;
+            ContentPart::Text { text, extra } => {
+                let mut part = serializer.serialize_map(Some(2 + extra.len()))?;
+                part.serialize_entry("type", "text")?;
+                part.serialize_entry("text", text)?;
+                for (name, value) in extra {
+                    part.serialize_entry(name, value)?;
+                }
                 part.end()
             }
             ContentPart::Other(value) => value.serialize(serializer),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentPart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
+        let Some(part) = value.as_object_mut() else { return Ok(ContentPart::Other(value)) };
+        let text = match part.get_mut("text") {
+            Some(Value::String(text)) => std::mem::take(text),
+            _ => return Ok(ContentPart::Other(value)),
+        };
+        part.remove("text");
+        part.remove("type");
+        Ok(ContentPart::Text { text, extra: std::mem::take(part) })
     }
 }
 
@@ -105,10 +138,18 @@ pub struct ChatRequest {
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "max_completion_tokens")]
     pub max_tokens: Option<u32>,
     /// 0 (always the likeliest token) to 2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "serialize_decimal"
+    )]
     pub temperature: Option<f32>,
     /// Nucleus sampling, within 0 and 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "serialize_decimal"
+    )]
     pub top_p: Option<f32>,
     /// Texts that end the answer; one string or a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,16 +178,28 @@ impl ChatRequest {
     }
 }
 
+/// The number as it was written: 0.9 stays 0.9, and does not become 0.8999999761581421.
+pub(crate) fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| value.into())
+}
+
+fn serialize_decimal<S: Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(decimal).serialize(serializer)
+}
+
 /// Tokens of one call, as the provider counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
+    /// Tokens of the prompt, those read from a cache or written to it included.
     pub prompt_tokens: u64,
     /// Tokens generated, reasoning included.
     pub completion_tokens: u64,
     /// Of the prompt's tokens, those read from the provider's cache.
     #[serde(default)]
     pub cached_tokens: u64,
+    /// Of the prompt's tokens, those written to the provider's cache, where it charges for that.
+    #[serde(default)]
+    pub cache_write_tokens: u64,
     /// Of the generated tokens, those spent on reasoning.
     #[serde(default)]
     pub reasoning_tokens: u64,
@@ -162,6 +215,7 @@ impl Usage {
             prompt_tokens: self.prompt_tokens.min(Self::MAX_TOKENS),
             completion_tokens: self.completion_tokens.min(Self::MAX_TOKENS),
             cached_tokens: self.cached_tokens.min(Self::MAX_TOKENS),
+            cache_write_tokens: self.cache_write_tokens.min(Self::MAX_TOKENS),
             reasoning_tokens: self.reasoning_tokens.min(Self::MAX_TOKENS),
         }
     }

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::chat::decimal;
 use crate::{ChatMessage, ChatRequest, Content, ContentPart, Endpoint, LlmError, Role};
 
 /// The largest picture that is fetched for a provider that takes no addresses, in bytes.
@@ -74,9 +75,10 @@ pub(crate) fn parts(content: Option<&Content>) -> Result<Vec<Part<'_>>, LlmError
     Ok(parts.into_iter().filter(|part| *part != Part::Text("")).collect())
 }
 
-fn part(part: &ContentPart) -> Result<Part<'_>, LlmError> {
+/// One part of a content.
+pub(crate) fn part(part: &ContentPart) -> Result<Part<'_>, LlmError> {
     let value = match part {
-        ContentPart::Text { text } => return Ok(Part::Text(text)),
+        ContentPart::Text { text, .. } => return Ok(Part::Text(text)),
         ContentPart::Other(value) => value,
     };
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -241,6 +243,16 @@ pub(crate) fn stops(request: &ChatRequest) -> Vec<String> {
     texts.into_iter().filter(|text| !text.is_empty()).collect()
 }
 
+/// The temperature.
+pub(crate) fn temperature(request: &ChatRequest) -> Option<Value> {
+    request.temperature.map(|value| json!(decimal(value)))
+}
+
+/// The part of the probabilities that is sampled from.
+pub(crate) fn top_p(request: &ChatRequest) -> Option<Value> {
+    request.top_p.map(|value| json!(decimal(value)))
+}
+
 /// How hard the model has to think: OpenAI's `none`, `minimal`, `low`, `medium`, `high`, `xhigh`.
 pub(crate) fn effort(request: &ChatRequest) -> Option<&str> {
     request.extra.get("reasoning_effort")?.as_str()
@@ -292,8 +304,6 @@ pub(crate) fn own_members(request: &ChatRequest) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn request(value: Value) -> ChatRequest {

@@ -91,6 +91,7 @@ fn common_name(name: &str) -> Option<u16> {
         | "invalid_argument"
         | "invalid_param"
         | "bad_request"
+        | "badrequest"
         | "failed_precondition"
         | "invalid_prompt"
         | "context_length_exceeded"
@@ -229,22 +230,29 @@ impl Said {
     }
 
     fn withholds(&self) -> bool {
-        const CODES: [&str; 9] = [
+        const CODES: [&str; 8] = [
             // OpenAI and Azure.
             "content_filter",
             "content_policy_violation",
+            "invalid_prompt",
             // Qwen.
             "data_inspection_failed",
             "DataInspectionFailed",
-            // Doubao.
-            "SensitiveContentDetected",
-            "InputTextSensitiveContentDetected",
             // Spark.
             "10013",
             "10014",
             "10019",
         ];
+        const WORDS: [&str; 2] = [
+            // DeepSeek.
+            "Content Exists Risk",
+            // Anthropic.
+            "blocked by content filtering policy",
+        ];
         CODES.contains(&self.code.as_str())
+            // Doubao: of a text, a picture or a video, asked or answered.
+            || self.code.contains("SensitiveContentDetected")
+            || WORDS.iter().any(|words| self.message.contains(words))
     }
 
     fn refuses_key(&self) -> bool {
@@ -341,6 +349,24 @@ mod tests {
             ),
         ] {
             assert_eq!(map(status, body).to_string(), words);
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_its_content_is_known_in_every_providers_words() {
+        for body in [
+            r#"{"error":{"message":"Content Exists Risk","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Output blocked by content filtering policy"}}"#,
+            r#"{"error":{"message":"Invalid prompt: it was flagged.","type":"invalid_request_error","code":"invalid_prompt"}}"#,
+            r#"{"error":{"code":"OutputTextSensitiveContentDetected","message":"x","type":"BadRequest"}}"#,
+            r#"{"error":{"code":"InputImageSensitiveContentDetected.PolicyViolation","message":"x","type":"BadRequest"}}"#,
+        ] {
+            let error = map(400, body);
+            assert!(matches!(error, LlmError::ContentPolicy(_)), "{error}");
+            // The same inside of a stream.
+            let document: Value = serde_json::from_str(body).unwrap();
+            let error = from_member(&document["error"], None);
+            assert!(matches!(error, LlmError::ContentPolicy(_)), "{error}");
         }
     }
 

@@ -5,14 +5,17 @@
 mod chat;
 mod client;
 mod embedding;
+mod reading;
+mod usage;
 mod wire;
 
 pub use crate::endpoint::{HttpSend, Timeouts};
 pub use client::{Frame, Frames, OpenAiClient};
+pub use reading::readable;
+pub use usage::{CompletionTokensDetails, PromptTokensDetails, WireUsage};
 pub use wire::{
-    Choice, ChunkChoice, ChunkDelta, Completion, CompletionChunk, CompletionMessage,
-    CompletionTokensDetails, EmbeddingData, EmbeddingList, EmbeddingVector, FunctionDelta,
-    ModelEntry, ModelList, PromptTokensDetails, ToolCallChunk, WireUsage,
+    Choice, ChunkChoice, ChunkDelta, Completion, CompletionChunk, CompletionMessage, EmbeddingData,
+    EmbeddingList, EmbeddingVector, FunctionDelta, ModelEntry, ModelList, ToolCallChunk,
 };
 
-pub(crate) use wire::lenient;
+pub(crate) use reading::lenient;

@@ -285,7 +285,7 @@ impl From<ChatUsage> for Usage {
             prompt_tokens: usage.prompt as u64,
             completion_tokens: usage.completion as u64,
             cached_tokens: usage.cached as u64,
-            reasoning_tokens: 0,
+            ..Usage::default()
         }
     }
 }

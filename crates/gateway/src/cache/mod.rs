@@ -59,8 +59,8 @@ impl Version {
         for (id, at) in [Some(self.model), self.provider].into_iter().flatten() {
             parts.add(id).add(at.timestamp_micros().to_be_bytes());
         }
-        let Price { input, output, cached_input, embedding } = self.price;
-        for price in [input, output, cached_input, embedding] {
+        let Price { input, output, cached_input, cache_write, reasoning, embedding } = self.price;
+        for price in [input, output, cached_input, cache_write, reasoning, embedding] {
             parts.add_or_none(price.map(|price| price.normalize().serialize()));
         }
         parts.hash()
@@ -129,13 +129,15 @@ mod tests {
             price: Price { input: Some(1.into()), ..Price::default() },
         };
         let later = DateTime::UNIX_EPOCH + Duration::from_micros(1);
-        let mut others = [(); 6].map(|()| version());
+        let mut others = [(); 8].map(|()| version());
         others[0].model.0 = Uuid::from_u128(3);
         others[1].model.1 = later;
         others[2].provider = None;
         others[3].provider = Some((Uuid::from_u128(2), later));
         others[4].price.input = None;
         others[5].price = Price { output: Some(1.into()), ..Price::default() };
+        others[6].price.cache_write = Some(1.into());
+        others[7].price.reasoning = Some(1.into());
         for (number, other) in others.iter().enumerate() {
             assert_ne!(other.hash(), version().hash(), "{number}");
         }

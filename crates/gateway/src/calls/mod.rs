@@ -130,9 +130,9 @@ impl Gateway {
             let user = || context.user_id.to_string().into();
             request.extra.entry("user").or_insert_with(user);
         }
-        let prompt = tokens::prompt_of_messages(&request.messages);
+        let prompt = tokens::prompt_of_request(&request);
         let max_tokens = request.max_tokens.map(u64::from);
-        let forecast = || Forecast { prompt_tokens: prompt, max_tokens };
+        let forecast = || Forecast { prompt_tokens: prompt, max_tokens, answers: 1 };
         let attempt = context.attempt.clone();
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         meter.requested(|| serde_json::to_vec(&request).unwrap_or_default().into());
@@ -189,7 +189,7 @@ impl Gateway {
         request.model.clone_from(&model.model);
         let sizes: Vec<u64> = request.input.iter().map(|text| tokens_of(text)).collect();
         let prompt = sizes.iter().sum();
-        let forecast = || Forecast { prompt_tokens: prompt, max_tokens: None };
+        let forecast = || Forecast { prompt_tokens: prompt, ..Forecast::default() };
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         let notice = meter.notice();
         meter.requested(|| {

@@ -1,7 +1,6 @@
 //! Estimates of token counts, for calls whose provider sent none. Deliberately on the high side.
 
-use lyceum_llm::{ChatMessage, Content, ContentPart};
-use serde::Deserialize;
+use lyceum_llm::{ChatMessage, ChatRequest, Content, ContentPart};
 use serde_json::Value;
 
 use crate::quotas::Forecast;
@@ -18,51 +17,60 @@ pub(crate) fn tokens_of(text: &str) -> u64 {
     (ascii.div_ceil(4) + other) as u64
 }
 
-/// Tokens of a prompt.
-pub(crate) fn prompt_of_messages(messages: &[ChatMessage]) -> u64 {
-    let of_content = |content: &Content| match content {
-        Content::Text(text) => tokens_of(text),
-        Content::Parts(parts) => parts
-            .iter()
-            .map(|part| match part {
-                ContentPart::Text { text } => tokens_of(text),
-                ContentPart::Other(_) => PER_ATTACHMENT,
-            })
-            .sum(),
+/// Tokens of a prompt, with the tools that may be called and those that were.
+pub(crate) fn prompt_of_request(request: &ChatRequest) -> u64 {
+    let of_messages: u64 = request.messages.iter().map(of_message).sum();
+    of_messages + of_list(request.extra.get("tools"))
+}
+
+fn of_message(message: &ChatMessage) -> u64 {
+    let of_part = |part: &ContentPart| match part {
+        ContentPart::Text { text, .. } => tokens_of(text),
+        ContentPart::Other(_) => PER_ATTACHMENT,
     };
-    messages.iter().map(|m| PER_MESSAGE + m.content.as_ref().map_or(0, of_content)).sum()
+    let of_content: u64 = match &message.content {
+        None => 0,
+        Some(Content::Text(text)) => tokens_of(text),
+        Some(Content::Parts(parts)) => parts.iter().map(of_part).sum(),
+    };
+    PER_MESSAGE + of_content + of_list(message.extra.get("tool_calls"))
 }
 
-/// What a request to `/v1` may take that is passed on as it came.
+/// Of tools, and of calls of them.
+fn of_list(list: Option<&Value>) -> u64 {
+    list.filter(|list| list.is_array()).map_or(0, |list| tokens_of(&list.to_string()))
+}
+
+/// What a request to `/v1` may take that is passed on as it came. Each limit is read by itself: what
+/// is no positive number counts as absent, and of several the largest counts.
 pub(crate) fn forecast_of_body(body: &[u8]) -> Forecast {
-    #[derive(Default, Deserialize)]
-    struct Limits {
-        #[serde(default)]
-        max_tokens: Option<u64>,
-        #[serde(default, alias = "max_output_tokens")]
-        max_completion_tokens: Option<u64>,
-        #[serde(default)]
-        n: Option<u64>,
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Forecast::default() };
+    let number = |name: &str| Some(body.get(name)?.as_f64()? as u64).filter(|number| *number > 0);
+    let limits = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+    Forecast {
+        prompt_tokens: prompt_of(&body),
+        max_tokens: limits.into_iter().filter_map(number).max(),
+        answers: number("n").unwrap_or(1),
     }
-    let limits: Limits = serde_json::from_slice(body).unwrap_or_default();
-    let one = limits.max_completion_tokens.or(limits.max_tokens);
-    let max_tokens = one.map(|one| one.saturating_mul(limits.n.unwrap_or(1).max(1)));
-    Forecast { prompt_tokens: prompt_of_body(body), max_tokens }
 }
 
-/// Tokens of a request to `/v1` that is passed on as it came: of what it says by any surface's name.
+/// Tokens of a request to `/v1` that is passed on as it came.
 pub(crate) fn prompt_of_body(body: &[u8]) -> u64 {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return 0 };
-    let messages = body.get("messages").and_then(Value::as_array);
+    serde_json::from_slice::<Value>(body).map_or(0, |body| prompt_of(&body))
+}
+
+/// Of what a request says by any surface's name.
+fn prompt_of(body: &Value) -> u64 {
+    let messages = body.get("messages").and_then(Value::as_array).into_iter().flatten();
     let of_messages: u64 = messages
-        .into_iter()
-        .flatten()
-        .map(|message| PER_MESSAGE + message.get("content").map_or(0, of_value))
+        .map(|message| {
+            let of_content = message.get("content").map_or(0, of_value);
+            PER_MESSAGE + of_content + of_list(message.get("tool_calls"))
+        })
         .sum();
     let others = ["input", "instructions", "prompt", "system"];
     let of_others: u64 = others.iter().filter_map(|name| body.get(name)).map(of_value).sum();
-    let tools = body.get("tools").filter(|tools| tools.is_array());
-    of_messages + of_others + tools.map_or(0, |tools| tokens_of(&tools.to_string()))
+    of_messages + of_others + of_list(body.get("tools"))
 }
 
 fn of_value(value: &Value) -> u64 {
@@ -107,5 +115,35 @@ mod tests {
             {"role":"assistant","content":[{"type":"tool_use","input":{"a":1}}]}]}"#;
         assert_eq!(prompt_of_body(turns), 2 * PER_MESSAGE + 1 + 2);
         assert_eq!(prompt_of_body(b"not json"), 0);
+    }
+
+    #[test]
+    fn tools_and_their_calls_count_in_every_form() {
+        let text = r#"{"model":"m","messages":[{"role":"user","content":"abcd"},
+            {"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",
+                "function":{"name":"f","arguments":"{}"}}]}],
+            "tools":[{"type":"function","function":{"name":"f"}}]}"#;
+        let request: ChatRequest = serde_json::from_str(text).unwrap();
+        let calls = tokens_of(&request.messages[1].extra["tool_calls"].to_string());
+        let tools = tokens_of(&request.extra["tools"].to_string());
+        assert!(calls > 10 && tools > 10);
+        assert_eq!(prompt_of_request(&request), 2 * PER_MESSAGE + 1 + calls + tools);
+        assert_eq!(prompt_of_body(text.as_bytes()), prompt_of_request(&request));
+    }
+
+    #[test]
+    fn each_limit_of_a_request_is_read_by_itself() {
+        for (body, max_tokens, answers) in [
+            (r#"{"max_tokens":7}"#, Some(7), 1),
+            (r#"{"max_tokens":4096.0,"n":2}"#, Some(4096), 2),
+            (r#"{"max_tokens":"many","n":3}"#, None, 3),
+            (r#"{"max_tokens":7,"n":"3"}"#, Some(7), 1),
+            (r#"{"max_completion_tokens":7,"max_output_tokens":9,"n":null}"#, Some(9), 1),
+            (r#"{"max_tokens":-1,"n":0}"#, None, 1),
+            ("[]", None, 1),
+        ] {
+            let forecast = forecast_of_body(body.as_bytes());
+            assert_eq!((forecast.max_tokens, forecast.answers), (max_tokens, answers), "{body}");
+        }
     }
 }

@@ -10,6 +10,10 @@ pub struct Price {
     pub output: Option<Decimal>,
     /// Tokens of the prompt read from the provider's cache; as `input` where unknown.
     pub cached_input: Option<Decimal>,
+    /// Tokens of the prompt written to the provider's cache; as `input` where unknown.
+    pub cache_write: Option<Decimal>,
+    /// Tokens spent on reasoning; as `output` where unknown.
+    pub reasoning: Option<Decimal>,
     /// Tokens embedded; as `input` where unknown.
     pub embedding: Option<Decimal>,
 }
@@ -20,13 +24,17 @@ impl Price {
         input: Some(Decimal::ZERO),
         output: Some(Decimal::ZERO),
         cached_input: Some(Decimal::ZERO),
+        cache_write: Some(Decimal::ZERO),
+        reasoning: Some(Decimal::ZERO),
         embedding: Some(Decimal::ZERO),
     };
 
     /// The cost of a call; unknown as soon as one part that was used has no price.
     pub(crate) fn cost(&self, kind: ModelKind, usage: &Usage) -> Option<Decimal> {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
-        let fresh = usage.prompt_tokens - cached;
+        let written = usage.cache_write_tokens.min(usage.prompt_tokens - cached);
+        let fresh = usage.prompt_tokens - cached - written;
+        let reasoning = usage.reasoning_tokens.min(usage.completion_tokens);
         let fresh_price = match kind {
             ModelKind::Chat => self.input,
             ModelKind::Embedding => self.embedding.or(self.input),
@@ -34,7 +42,9 @@ impl Price {
         let parts = [
             (fresh, fresh_price),
             (cached, self.cached_input.or(self.input)),
-            (usage.completion_tokens, self.output),
+            (written, self.cache_write.or(self.input)),
+            (usage.completion_tokens - reasoning, self.output),
+            (reasoning, self.reasoning.or(self.output)),
         ];
         let mut sum = Decimal::ZERO;
         for (tokens, price) in parts.into_iter().filter(|(tokens, _)| *tokens > 0) {
@@ -53,7 +63,7 @@ mod tests {
             prompt_tokens: prompt,
             completion_tokens: completion,
             cached_tokens: cached,
-            reasoning_tokens: 0,
+            ..Usage::default()
         }
     }
 
@@ -63,12 +73,32 @@ mod tests {
             input: Some("2.5".parse().unwrap()),
             output: Some("10".parse().unwrap()),
             cached_input: Some("1.25".parse().unwrap()),
-            embedding: None,
+            ..Price::default()
         };
         let cost = price.cost(ModelKind::Chat, &usage(1000, 400, 100));
         assert_eq!(cost, Some("0.003".parse().unwrap()));
         let cost = price.cost(ModelKind::Embedding, &usage(1000, 0, 0));
         assert_eq!(cost, Some("0.0025".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_has_no_price_of_its_own_costs_as_what_it_is_a_part_of() {
+        let usage =
+            Usage { cache_write_tokens: 200, reasoning_tokens: 60, ..usage(1000, 400, 100) };
+        let plain = Price { input: Some(2.into()), output: Some(10.into()), ..Price::default() };
+        assert_eq!(plain.cost(ModelKind::Chat, &usage), Some("0.003".parse().unwrap()));
+        let own = Price {
+            cached_input: Some(1.into()),
+            cache_write: Some(5.into()),
+            reasoning: Some(20.into()),
+            ..plain
+        };
+        // 400 × 2 + 400 × 1 + 200 × 5 + 40 × 10 + 60 × 20.
+        assert_eq!(own.cost(ModelKind::Chat, &usage), Some("0.0038".parse().unwrap()));
+        // More of a part than there is of the whole is a mistake of the provider.
+        let usage = Usage { cache_write_tokens: 5000, reasoning_tokens: 5000, ..usage };
+        // 400 × 1 + 600 × 5 + 100 × 20.
+        assert_eq!(own.cost(ModelKind::Chat, &usage), Some("0.0054".parse().unwrap()));
     }
 
     #[test]

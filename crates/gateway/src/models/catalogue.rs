@@ -229,6 +229,8 @@ fn config_of(
             input: row.input_price,
             output: row.output_price,
             cached_input: row.cached_input_price,
+            cache_write: row.cache_write_price,
+            reasoning: row.reasoning_price,
             embedding: row.embedding_price,
         },
     };

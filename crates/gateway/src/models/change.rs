@@ -293,6 +293,8 @@ impl Prices {
             ("input_price", self.input),
             ("output_price", self.output),
             ("cached_input_price", self.cached_input),
+            ("cache_write_price", self.cache_write),
+            ("reasoning_price", self.reasoning),
             ("embedding_price", self.embedding),
         ];
         for (field, price) in given {
@@ -307,6 +309,8 @@ impl Prices {
             input: self.input.or(row.input_price),
             output: self.output.or(row.output_price),
             cached_input: self.cached_input.or(row.cached_input_price),
+            cache_write: self.cache_write.or(row.cache_write_price),
+            reasoning: self.reasoning.or(row.reasoning_price),
             embedding: self.embedding.or(row.embedding_price),
         }))
     }

@@ -61,6 +61,8 @@ pub(super) struct Prices {
     pub(super) input: Option<Decimal>,
     pub(super) output: Option<Decimal>,
     pub(super) cached_input: Option<Decimal>,
+    pub(super) cache_write: Option<Decimal>,
+    pub(super) reasoning: Option<Decimal>,
     pub(super) embedding: Option<Decimal>,
 }
 
@@ -116,6 +118,12 @@ pub(crate) struct ModelView {
     output_price: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_input_price: Option<Decimal>,
+    /// As `input_price` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_price: Option<Decimal>,
+    /// As `output_price` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_price: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding_price: Option<Decimal>,
     created_at: DateTime<Utc>,
@@ -161,6 +169,8 @@ impl ModelView {
             is_active: row.is_active,
             editable,
             cached_input_price: row.cached_input_price,
+            cache_write_price: row.cache_write_price,
+            reasoning_price: row.reasoning_price,
             embedding_price: row.embedding_price,
             created_at: row.created_at,
         }
@@ -212,6 +222,13 @@ pub(crate) struct CreateModel {
     /// The same for tokens of the prompt that the provider had cached.
     #[serde(default, deserialize_with = "money")]
     pub(super) cached_input_price: Option<Decimal>,
+    /// The same for tokens of the prompt that are written to the provider's cache; as those of the
+    /// prompt where absent.
+    #[serde(default, deserialize_with = "money")]
+    pub(super) cache_write_price: Option<Decimal>,
+    /// The same for tokens spent on reasoning; as those generated where absent.
+    #[serde(default, deserialize_with = "money")]
+    pub(super) reasoning_price: Option<Decimal>,
     /// The same for tokens embedded.
     #[serde(default, deserialize_with = "money")]
     pub(super) embedding_price: Option<Decimal>,
@@ -253,6 +270,10 @@ pub(crate) struct UpdateModel {
     #[serde(default, deserialize_with = "money")]
     pub(super) cached_input_price: Option<Decimal>,
     #[serde(default, deserialize_with = "money")]
+    pub(super) cache_write_price: Option<Decimal>,
+    #[serde(default, deserialize_with = "money")]
+    pub(super) reasoning_price: Option<Decimal>,
+    #[serde(default, deserialize_with = "money")]
     pub(super) embedding_price: Option<Decimal>,
 }
 
@@ -262,6 +283,8 @@ impl CreateModel {
             input: self.input_price,
             output: self.output_price,
             cached_input: self.cached_input_price,
+            cache_write: self.cache_write_price,
+            reasoning: self.reasoning_price,
             embedding: self.embedding_price,
         }
     }
@@ -288,6 +311,8 @@ impl UpdateModel {
             input: self.input_price,
             output: self.output_price,
             cached_input: self.cached_input_price,
+            cache_write: self.cache_write_price,
+            reasoning: self.reasoning_price,
             embedding: self.embedding_price,
         }
     }

@@ -20,8 +20,9 @@ pub(super) async fn insert_price(
     sqlx::query!(
         "INSERT INTO gateway.model_prices
            (id, provider, provider_config_id, model, input_price, output_price,
-            cached_input_price, embedding_price, valid_from, created_by, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)",
+            cached_input_price, cache_write_price, reasoning_price, embedding_price, valid_from,
+            created_by, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
         lyceum_core::new_id(),
         model.provider,
         model.provider_config_id,
@@ -29,6 +30,8 @@ pub(super) async fn insert_price(
         price.input,
         price.output,
         price.cached_input,
+        price.cache_write,
+        price.reasoning,
         price.embedding,
         valid_from,
         user,
@@ -45,6 +48,8 @@ pub(super) struct PriceRow {
     pub(super) input_price: Option<Decimal>,
     pub(super) output_price: Option<Decimal>,
     pub(super) cached_input_price: Option<Decimal>,
+    pub(super) cache_write_price: Option<Decimal>,
+    pub(super) reasoning_price: Option<Decimal>,
     pub(super) embedding_price: Option<Decimal>,
     pub(super) valid_from: DateTime<Utc>,
     pub(super) in_force: bool,
@@ -72,8 +77,8 @@ pub(super) async fn prices(
                      OR mp.provider_config_id = m.provider_config_id)
                WHERE m.id = $1
            )
-           SELECT id, input_price, output_price, cached_input_price, embedding_price, valid_from,
-                  in_force AS "in_force!", created_by
+           SELECT id, input_price, output_price, cached_input_price, cache_write_price,
+                  reasoning_price, embedding_price, valid_from, in_force AS "in_force!", created_by
            FROM versions
            WHERE $3::timestamptz IS NULL OR (valid_from, id) < ($3, $4::uuid)
            ORDER BY valid_from DESC, id DESC LIMIT $5"#,

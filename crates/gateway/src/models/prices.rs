@@ -36,6 +36,12 @@ struct ModelPrice {
     output_price: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_input_price: Option<Decimal>,
+    /// As `input_price` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_price: Option<Decimal>,
+    /// As `output_price` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_price: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding_price: Option<Decimal>,
     /// From when on calls cost this.
@@ -71,6 +77,13 @@ struct AddModelPrice {
     /// The same for tokens of the prompt that the provider had cached.
     #[serde(default, deserialize_with = "money")]
     cached_input_price: Option<Decimal>,
+    /// The same for tokens of the prompt that are written to the provider's cache; as those of the
+    /// prompt where there never was one.
+    #[serde(default, deserialize_with = "money")]
+    cache_write_price: Option<Decimal>,
+    /// The same for tokens spent on reasoning; as those generated where there never was one.
+    #[serde(default, deserialize_with = "money")]
+    reasoning_price: Option<Decimal>,
     /// The same for tokens embedded.
     #[serde(default, deserialize_with = "money")]
     embedding_price: Option<Decimal>,
@@ -83,6 +96,8 @@ impl From<PriceRow> for ModelPrice {
             input_price: row.input_price,
             output_price: row.output_price,
             cached_input_price: row.cached_input_price,
+            cache_write_price: row.cache_write_price,
+            reasoning_price: row.reasoning_price,
             embedding_price: row.embedding_price,
             valid_from: row.valid_from,
             in_force: row.in_force,
@@ -129,6 +144,8 @@ impl Gateway {
             input: body.input_price,
             output: body.output_price,
             cached_input: body.cached_input_price,
+            cache_write: body.cache_write_price,
+            reasoning: body.reasoning_price,
             embedding: body.embedding_price,
         };
         let Some(price) = prices.over(&row)? else {

@@ -32,6 +32,8 @@ pub(super) struct UsableRow {
     pub(super) input_price: Option<Decimal>,
     pub(super) output_price: Option<Decimal>,
     pub(super) cached_input_price: Option<Decimal>,
+    pub(super) cache_write_price: Option<Decimal>,
+    pub(super) reasoning_price: Option<Decimal>,
     pub(super) embedding_price: Option<Decimal>,
 }
 
@@ -52,6 +54,8 @@ pub(super) async fn usable(
                   pc.key_id AS "key_id?", pc.config AS "config?",
                   price.input_price AS "input_price?", price.output_price AS "output_price?",
                   price.cached_input_price AS "cached_input_price?",
+                  price.cache_write_price AS "cache_write_price?",
+                  price.reasoning_price AS "reasoning_price?",
                   price.embedding_price AS "embedding_price?"
            FROM gateway.ai_model_configs m
            JOIN gateway.ai_providers p ON p.name = m.provider AND p.is_active
@@ -102,6 +106,8 @@ pub(super) struct ListedRow {
     pub(super) input_price: Option<Decimal>,
     pub(super) output_price: Option<Decimal>,
     pub(super) cached_input_price: Option<Decimal>,
+    pub(super) cache_write_price: Option<Decimal>,
+    pub(super) reasoning_price: Option<Decimal>,
     pub(super) embedding_price: Option<Decimal>,
     pub(super) created_at: DateTime<Utc>,
 }
@@ -124,6 +130,8 @@ pub(super) async fn list(
                     OR pc.is_active AND gateway.can_user_access_provider($1, pc.id)) AS "usable!",
                   price.input_price AS "input_price?", price.output_price AS "output_price?",
                   price.cached_input_price AS "cached_input_price?",
+                  price.cache_write_price AS "cache_write_price?",
+                  price.reasoning_price AS "reasoning_price?",
                   price.embedding_price AS "embedding_price?", m.created_at
            FROM gateway.ai_model_configs m
            JOIN gateway.ai_providers p ON p.name = m.provider

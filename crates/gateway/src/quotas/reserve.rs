@@ -17,6 +17,8 @@ pub(crate) struct Forecast {
     pub(crate) prompt_tokens: u64,
     /// The request's own limit of its answer.
     pub(crate) max_tokens: Option<u64>,
+    /// How many answers it asks for, each of which may be as long; at least one.
+    pub(crate) answers: u64,
 }
 
 impl Forecast {
@@ -25,7 +27,10 @@ impl Forecast {
         let own = || model.max_tokens.and_then(|limit| u64::try_from(limit).ok());
         let completion_tokens = match model.kind {
             ModelKind::Embedding => 0,
-            ModelKind::Chat => self.max_tokens.or_else(own).unwrap_or(USUAL_ANSWER),
+            ModelKind::Chat => {
+                let one = self.max_tokens.or_else(own).unwrap_or(USUAL_ANSWER);
+                one.saturating_mul(self.answers.max(1))
+            }
         };
         Usage { prompt_tokens: self.prompt_tokens, completion_tokens, ..Usage::default() }.bounded()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use lyceum_llm::openai::{CompletionChunk, Frame, OpenAiClient};
+use lyceum_llm::openai::{ChunkChoice, CompletionChunk, Frame, OpenAiClient};
 use lyceum_llm::{ChatEvent, FinishReason, LlmError, Usage};
 use tokio::time::{Instant, timeout_at};
 
@@ -144,13 +144,11 @@ impl FrameLook {
             Frame::Done => return Ok(Glimpse::Word),
             Frame::Data(data) => data,
         };
-        let chunk: CompletionChunk = serde_json::from_str(data).map_err(|error| {
-            LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
-        })?;
+        let chunk = CompletionChunk::read(data)?;
         if let Some(error) = chunk.failure() {
             return Err(client.member_error(&error));
         }
-        if says_something(&chunk) {
+        if chunk.choices.iter().any(ChunkChoice::says_something) {
             return Ok(Glimpse::Word);
         }
         self.usage = chunk.usage.as_ref().map(Usage::from).or(self.usage);
@@ -158,15 +156,4 @@ impl FrameLook {
         self.withheld |= reasons.any(|reason| *reason == FinishReason::ContentFilter);
         Ok(Glimpse::Silence)
     }
-}
-
-fn says_something(chunk: &CompletionChunk) -> bool {
-    let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    chunk.choices.iter().any(|choice| {
-        let delta = &choice.delta;
-        says(&delta.content)
-            || says(&delta.reasoning_content)
-            || says(&delta.reasoning)
-            || !delta.tool_calls.is_empty()
-    })
 }

@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use lyceum_core::Problem;
-use lyceum_http::ApiError;
+use lyceum_http::{ApiError, retry_after};
 use lyceum_llm::LlmError;
 use lyceum_llm::surface::{Fault, Writer};
 
+use super::request::{self, ANTHROPIC_ID};
 use crate::GatewayError;
 use crate::limits::{Dialect, RateRefusal, describe_rates};
 use crate::routes::{Refusal, Verdict};
@@ -66,12 +67,15 @@ impl Failure {
             Dialect::Anthropic(_) => self.fault().anthropic(),
         };
         let mut response = (self.status, axum::Json(document)).into_response();
+        let headers = response.headers_mut();
+        if let Dialect::Anthropic(_) = dialect {
+            request::name(headers, ANTHROPIC_ID, request::id());
+        }
         if let Some(rate) = self.rate {
-            describe_rates(response.headers_mut(), &rate.standing, dialect);
+            describe_rates(headers, &rate.standing, dialect);
         }
         if let Some(after) = self.retry_after {
-            let seconds = HeaderValue::from(after.as_secs().max(1));
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            headers.insert(header::RETRY_AFTER, retry_after(after));
         }
         response
     }

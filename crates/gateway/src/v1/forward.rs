@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use lyceum_llm::openai::{CompletionChunk, Frame, Frames, OpenAiClient, WireUsage};
+use lyceum_llm::openai::{
+    ChunkDelta, CompletionChunk, Frame, Frames, OpenAiClient, WireUsage, readable,
+};
 use lyceum_llm::{ChatModel as _, FinishReason, LlmError, Usage, sse};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::Failure;
 use super::body::Body;
@@ -18,12 +20,12 @@ use super::form::{Form, fit};
 use crate::calls::Meter;
 use crate::{GatewayError, MeteredStream};
 
-/// What is read of an answer that is not streamed.
+/// What is read of an answer that is not streamed. What has an unknown form counts as absent.
 #[derive(Deserialize)]
 struct Glance {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     model: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     usage: Option<WireUsage>,
     #[serde(default)]
     error: Option<Value>,
@@ -38,18 +40,19 @@ struct Glance {
 #[derive(Deserialize)]
 struct GlanceChoice {
     #[serde(default)]
-    message: Option<GlanceMessage>,
+    message: Option<ChunkDelta>,
     /// Of the older completions.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     text: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     finish_reason: Option<FinishReason>,
 }
 
 impl GlanceChoice {
-    fn words(&self) -> &str {
-        let message = self.message.as_ref().and_then(|message| message.content.as_deref());
-        message.or(self.text.as_deref()).unwrap_or_default()
+    /// Whether it has words for the caller.
+    fn speaks(&self) -> bool {
+        let message = self.message.iter().flat_map(|message| [&message.content, &message.refusal]);
+        message.chain([&self.text]).flatten().any(|text| !text.is_empty())
     }
 }
 
@@ -64,16 +67,10 @@ impl Glance {
     fn is_withheld(&self) -> bool {
         let mut choices = self.choices.iter().flatten().peekable();
         let is_withheld = |choice: &GlanceChoice| {
-            choice.finish_reason == Some(FinishReason::ContentFilter) && choice.words().is_empty()
+            choice.finish_reason == Some(FinishReason::ContentFilter) && !choice.speaks()
         };
         choices.peek().is_some() && choices.all(is_withheld)
     }
-}
-
-#[derive(Deserialize)]
-struct GlanceMessage {
-    #[serde(default)]
-    content: Option<String>,
 }
 
 impl Call<'_> {
@@ -166,7 +163,8 @@ impl Call<'_> {
         }
         meter.served_by(glance.model.as_deref().unwrap_or_default());
         for choice in glance.choices.iter().flatten() {
-            meter.text(choice.words());
+            choice.text.iter().for_each(|text| meter.text(text));
+            choice.message.iter().for_each(|message| said(&mut meter, message));
             if let Some(reason) = &choice.finish_reason {
                 meter.finished(reason);
             }
@@ -182,7 +180,9 @@ impl Call<'_> {
         };
         let body = &mut question.body;
         let asked = body.to_bytes()?;
-        body.set("stream_options", json!({ "include_usage": true }))?;
+        let mut options = body.get::<Map<String, Value>>("stream_options")?.unwrap_or_default();
+        options.insert("include_usage".to_owned(), true.into());
+        body.set("stream_options", options)?;
         let sent = body.to_bytes()?;
         let meter = self.begin(&sent).await?;
         let notice = meter.notice();
@@ -227,6 +227,19 @@ fn path(form: Form) -> &'static str {
 async fn ask(client: &OpenAiClient, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
     let response = client.post(path, body).await?;
     glance(client, client.read(response).await?)
+}
+
+/// Notes a message, or what is new of one.
+fn said(meter: &mut Meter, delta: &ChunkDelta) {
+    for text in [&delta.content, &delta.refusal].into_iter().flatten() {
+        meter.text(text);
+    }
+    if let Some(text) = &delta.reasoning_content {
+        meter.reasoning(text);
+    }
+    for call in &delta.tool_calls {
+        meter.text(&call.function.arguments);
+    }
 }
 
 /// Whether a provider refused the older completions, which most have given up.
@@ -350,9 +363,7 @@ impl Relay {
 
     /// Reads one event for the ledger; returns what may be passed on now.
     fn pass(&mut self, data: &str) -> Result<Vec<Bytes>, LlmError> {
-        let chunk: CompletionChunk = serde_json::from_str(data).map_err(|error| {
-            LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
-        })?;
+        let chunk = CompletionChunk::read(data)?;
         if let Some(error) = chunk.failure() {
             return Err(self.client.member_error(&error));
         }
@@ -363,20 +374,10 @@ impl Relay {
         let mut more = false;
         let mut ends = false;
         for choice in &chunk.choices {
-            let delta = &choice.delta;
             self.begun.insert(choice.index);
-            for text in [&delta.content, &choice.text].into_iter().flatten() {
-                self.meter.text(text);
-                more |= !text.is_empty();
-            }
-            for text in [&delta.reasoning_content, &delta.reasoning].into_iter().flatten() {
-                self.meter.reasoning(text);
-                more |= !text.is_empty();
-            }
-            for call in &delta.tool_calls {
-                self.meter.text(&call.function.arguments);
-                more = true;
-            }
+            choice.text.iter().for_each(|text| self.meter.text(text));
+            said(&mut self.meter, &choice.delta);
+            more |= choice.says_something();
             if let Some(reason) = &choice.finish_reason {
                 self.meter.finished(reason);
                 self.ended.insert(choice.index);

@@ -97,7 +97,7 @@ impl Call<'_> {
 
     /// Answers with what is kept: a call like any other, but that it costs nothing.
     async fn replay(&self, kept: Kept, streamed: bool) -> Result<Response, Failure> {
-        let nothing = || Forecast { prompt_tokens: 0, max_tokens: Some(0) };
+        let nothing = || Forecast { max_tokens: Some(0), ..Forecast::default() };
         let mut meter = self.gateway.begin(self.context.clone(), self.model, nothing).await?;
         let notice = meter.notice();
         meter.recalled(&kept);

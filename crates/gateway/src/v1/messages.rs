@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::body::Body;
 use super::call::{Ask, Call, failed};
-use super::form::Form;
+use super::form::{Form, without_foreign};
 use super::{Asker, Failure, answer, context, read_request};
 use crate::Gateway;
 use crate::calls::{Notice, prompt_of_body};
@@ -91,6 +91,7 @@ async fn count(gateway: &Gateway, dialect: Dialect, request: Request) -> Result<
     let call = Call { gateway, context: context(&caller), model: &model, dialect };
     match &model.target {
         Target::Anthropic(client) => {
+            without_foreign(&mut body)?;
             body.set("model", &model.model)?;
             call.counted(client, &headers, body.to_bytes()?).await
         }
@@ -111,7 +112,7 @@ impl Call<'_> {
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
     ) -> Result<Response, Failure> {
-        let nothing = || Forecast { prompt_tokens: 0, max_tokens: Some(0) };
+        let nothing = || Forecast { max_tokens: Some(0), ..Forecast::default() };
         let meter = self.gateway.begin(self.context.clone(), self.model, nothing).await?;
         let notice = meter.notice();
         match client.count_tokens(headers, body).await {

@@ -80,10 +80,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Pinned {
 
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Failure> {
         let Some(value) = parts.headers.get(PIN) else { return Ok(Self(None)) };
-        match value.to_str() {
+        // Names are of any script, and come as they are.
+        match std::str::from_utf8(value.as_bytes()) {
             Ok(name) => Ok(Self(Some(name.trim().to_owned()))),
             Err(_) => {
-                let message = format!("The header {PIN} is not plain text.");
+                let message = format!("The header {PIN} is not text in UTF-8.");
                 Err(Failure::bad_request("invalid_target", message))
             }
         }
@@ -186,18 +187,18 @@ fn describe(
     model: &ModelConfig,
     notice: &Notice,
 ) {
+    // With those that every answer gets: growing costs more than room.
+    headers.reserve(24);
     notice.describe(headers, dialect);
     let text = |value: &str| HeaderValue::from_str(value).ok();
     // Every answer below `/v1` has x-request-id, from the layer that gives the id.
-    let id = match dialect {
-        Dialect::OpenAi => None,
-        Dialect::Anthropic(_) => text(&request_id.to_string()),
-    };
+    if let Dialect::Anthropic(_) = dialect {
+        request::name(headers, request::ANTHROPIC_ID, request_id);
+    }
     let served = text(&model.model);
     let provider = text(&model.provider);
     let requested = notice.attempt.route().map_or(&model.name, |route| &route.name);
     let described = [
-        ("request-id", id),
         ("x-lyceum-model", served.clone()),
         ("x-lyceum-provider", provider.clone()),
         ("x-lyceum-requested-model", text(requested)),

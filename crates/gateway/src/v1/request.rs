@@ -3,8 +3,13 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
+
+/// The header that tells it to Anthropic's clients.
+pub(super) const ANTHROPIC_ID: HeaderName = HeaderName::from_static("request-id");
+/// The header that tells it to everybody.
+const ID: HeaderName = HeaderName::from_static("x-request-id");
 
 tokio::task_local! {
     static REQUEST: Uuid;
@@ -14,10 +19,15 @@ tokio::task_local! {
 pub(super) async fn identify(request: Request, next: Next) -> Response {
     let id = lyceum_core::new_id();
     let mut response = REQUEST.scope(id, next.run(request)).await;
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
-    }
+    name(response.headers_mut(), ID, id);
     response
+}
+
+/// Tells the id in a header.
+pub(super) fn name(headers: &mut HeaderMap, header: HeaderName, id: Uuid) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(header, value);
+    }
 }
 
 /// The id of the request that this task answers.

@@ -14,6 +14,7 @@ mod live;
 mod made;
 mod models;
 mod packages;
+mod passing;
 mod payloads;
 mod protocols;
 mod providers;

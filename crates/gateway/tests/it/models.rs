@@ -129,6 +129,26 @@ async fn settings_and_prices_of_a_model_are_used() {
 }
 
 #[tokio::test]
+async fn reasoning_costs_as_the_answer_or_by_a_price_of_its_own() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let body = json!({"provider_config_id": provider, "name": "Mine", "model": "think",
+        "kind": "chat", "input_price": "1", "output_price": "2"});
+    let (_, model) = world.send("ada", "POST", "/api/v1/models", body).await;
+    assert_eq!(model.get("reasoning_price"), None);
+    let path = format!("/api/v1/models/{}", model["id"].as_str().unwrap());
+    let ask = json!({"model": "Mine", "messages": [{"role": "user", "content": "one two three"}]});
+    world.send("ada", "POST", "/v1/chat/completions", ask.clone()).await;
+    let (status, _) = world.send("ada", "PATCH", &path, json!({"reasoning_price": "10"})).await;
+    assert_eq!(status, StatusCode::OK);
+    world.send("ada", "POST", "/v1/chat/completions", ask).await;
+    // 3 × 1 + 5 × 2 + 3 × 2, then 3 × 10 for the reasoning.
+    let costs: Vec<_> = world.ledger().await.into_iter().map(|row| row.cost.unwrap()).collect();
+    assert_eq!(costs, ["0.000019000", "0.000043000"]);
+}
+
+#[tokio::test]
 async fn a_built_in_model_that_is_not_installed_says_so() {
     let world = World::new().await;
     world.user("ada").await;
@@ -162,7 +182,8 @@ async fn prices_have_versions_of_which_one_is_in_force() {
     let path = format!("/api/v1/models/{model}/prices");
     let (_, none) = world.send("ada", "GET", &path, Value::Null).await;
     assert_eq!(none["items"], json!([]));
-    let now = json!({"input_price": "1", "output_price": "2"});
+    let now = json!({"input_price": "1", "output_price": "2", "cache_write_price": "1.25",
+        "reasoning_price": "4"});
     assert_eq!(world.send("ada", "POST", &path, now).await.0, StatusCode::NO_CONTENT);
     let later = json!({"input_price": "5", "valid_from": "2999-01-01T00:00:00Z"});
     assert_eq!(world.send("ada", "POST", &path, later.clone()).await.0, StatusCode::NO_CONTENT);
@@ -175,8 +196,11 @@ async fn prices_have_versions_of_which_one_is_in_force() {
     let number = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
     assert_eq!(number(&planned["input_price"]), 5.0);
     assert_eq!(number(&planned["output_price"]), 2.0, "what is not named stays");
+    assert_eq!(number(&planned["cache_write_price"]), 1.25);
+    assert_eq!(number(&planned["reasoning_price"]), 4.0);
     let (_, view) = world.send("ada", "GET", &format!("/api/v1/models/{model}"), Value::Null).await;
     assert_eq!(number(&view["input_price"]), 1.0);
+    assert_eq!(number(&view["reasoning_price"]), 4.0);
 
     for (body, field) in [
         (json!({}), "input_price"),

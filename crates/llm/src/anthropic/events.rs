@@ -130,6 +130,7 @@ impl Counts {
                 prompt_tokens: fresh.saturating_add(read).saturating_add(written),
                 completion_tokens: output,
                 cached_tokens: read,
+                cache_write_tokens: written,
                 reasoning_tokens: self.output_tokens_details.map_or(0, |d| d.thinking_tokens),
             }
             .bounded(),

@@ -2,11 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::chat::decimal;
 use crate::convert::{
     self, Format, Media, Part, ToolChoice, effort, own_members, parts, tool_call_id, tool_calls,
 };
-use crate::{ChatMessage, ChatRequest, LlmError, Role};
+use crate::{ChatMessage, ChatRequest, Content, ContentPart, LlmError, Role};
 
+/// What a part says of the provider's cache, by the provider's own name.
+const CACHE: &str = "cache_control";
 /// Below this the API takes no budget for thinking.
 const LEAST_BUDGET: u32 = 1024;
 
@@ -15,14 +18,8 @@ pub(super) fn body(request: &ChatRequest) -> Result<Map<String, Value>, LlmError
     body.insert("model".to_owned(), json!(request.model));
     body.insert("stream".to_owned(), json!(true));
     body.insert("messages".to_owned(), messages(request)?);
-    let mut system = convert::system(request);
-    if let Some(Format::Json) = convert::format(request) {
-        // The API has schemas only.
-        let wish = "Answer with one JSON object and nothing else.";
-        system = Some(system.map_or_else(|| wish.to_owned(), |text| format!("{text}\n\n{wish}")));
-    }
-    if let Some(system) = system {
-        body.insert("system".to_owned(), json!(system));
+    if let Some(system) = system(request)? {
+        body.insert("system".to_owned(), system);
     }
     let stops: Vec<String> =
         convert::stops(request).into_iter().filter(|stop| !stop.trim().is_empty()).collect();
@@ -43,6 +40,25 @@ pub(super) fn body(request: &ChatRequest) -> Result<Map<String, Value>, LlmError
     Ok(body)
 }
 
+/// The system messages: one text, or blocks where a part of them says something of the cache.
+fn system(request: &ChatRequest) -> Result<Option<Value>, LlmError> {
+    // The API has schemas only.
+    let wish = matches!(convert::format(request), Some(Format::Json))
+        .then_some("Answer with one JSON object and nothing else.");
+    let messages = request.messages.iter().filter(|message| message.role == Role::System);
+    if messages.clone().any(|message| cached_parts(message).next().is_some()) {
+        let mut all = Vec::new();
+        for message in messages {
+            all.extend(blocks(message)?);
+        }
+        all.extend(wish.map(|wish| json!({ "type": "text", "text": wish })));
+        return Ok(Some(json!(all)));
+    }
+    let texts: Vec<String> =
+        convert::system(request).into_iter().chain(wish.map(str::to_owned)).collect();
+    Ok((!texts.is_empty()).then(|| json!(texts.join("\n\n"))))
+}
+
 /// The API wants a limit always; as much as the model can where nobody named one.
 fn usual_limit(model: &str) -> u32 {
     match model {
@@ -60,10 +76,10 @@ fn sample(request: &ChatRequest, body: &mut Map<String, Value>) {
         return;
     }
     if let Some(temperature) = request.temperature {
-        body.insert("temperature".to_owned(), json!(temperature.clamp(0.0, 1.0)));
-    } else if let Some(top_p) = request.top_p {
+        body.insert("temperature".to_owned(), json!(decimal(temperature.clamp(0.0, 1.0))));
+    } else if let Some(top_p) = convert::top_p(request) {
         // The newer models take one of the two.
-        body.insert("top_p".to_owned(), json!(top_p));
+        body.insert("top_p".to_owned(), top_p);
     }
     if let Some(top_k) = request.extra.get("top_k") {
         body.insert("top_k".to_owned(), top_k.clone());
@@ -209,12 +225,39 @@ fn result(message: &ChatMessage) -> Result<Value, LlmError> {
 }
 
 fn blocks(message: &ChatMessage) -> Result<Vec<Value>, LlmError> {
-    let block = |part: Part<'_>| match part {
+    let Some(Content::Parts(all)) = &message.content else {
+        return Ok(parts(message.content.as_ref())?.into_iter().map(block).collect());
+    };
+    let mut blocks = Vec::new();
+    for part in all {
+        let read = convert::part(part)?;
+        if read == Part::Text("") {
+            continue;
+        }
+        let mut block = block(read);
+        if let Some(mark) = part.extra(CACHE) {
+            block[CACHE] = mark.clone();
+        }
+        blocks.push(block);
+    }
+    Ok(blocks)
+}
+
+fn block(part: Part<'_>) -> Value {
+    match part {
         Part::Text(text) => json!({ "type": "text", "text": text }),
         Part::Image(media) => json!({ "type": "image", "source": source(&media) }),
         Part::File(media) => json!({ "type": "document", "source": source(&media) }),
+    }
+}
+
+/// The parts of a message up to which the provider is to cache the prompt.
+fn cached_parts(message: &ChatMessage) -> impl Iterator<Item = &ContentPart> {
+    let parts = match &message.content {
+        Some(Content::Parts(parts)) => parts.as_slice(),
+        _ => &[],
     };
-    Ok(parts(message.content.as_ref())?.into_iter().map(block).collect())
+    parts.iter().filter(|part| part.extra(CACHE).is_some())
 }
 
 fn source(media: &Media<'_>) -> Value {

@@ -63,8 +63,8 @@ fn generation(request: &ChatRequest) -> Map<String, Value> {
     };
     let member = |name: &str| request.extra.get(name).cloned();
     set("maxOutputTokens", request.max_tokens.map(Value::from));
-    set("temperature", request.temperature.map(|value| json!(value)));
-    set("topP", request.top_p.map(|value| json!(value)));
+    set("temperature", convert::temperature(request));
+    set("topP", convert::top_p(request));
     set("topK", member("top_k"));
     // The API's seed is a signed number of 32 bits.
     set("seed", request.seed.map(|seed| json!(seed & 0x7fff_ffff)));

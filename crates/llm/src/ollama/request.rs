@@ -61,8 +61,8 @@ fn options(request: &ChatRequest) -> Map<String, Value> {
         }
     };
     set("num_predict", request.max_tokens.map(Value::from));
-    set("temperature", request.temperature.map(|value| json!(value)));
-    set("top_p", request.top_p.map(|value| json!(value)));
+    set("temperature", convert::temperature(request));
+    set("top_p", convert::top_p(request));
     set("top_k", request.extra.get("top_k").cloned());
     set("seed", request.seed.map(Value::from));
     set("presence_penalty", request.extra.get("presence_penalty").cloned());

@@ -68,6 +68,8 @@ fn rename_limit(request: &mut ChatRequest) -> bool {
 #[derive(Default)]
 struct Progress {
     started: bool,
+    /// Whether the model said that it refuses.
+    refused: bool,
     reason: Option<FinishReason>,
     usage: Option<Usage>,
 }
@@ -84,6 +86,7 @@ impl Progress {
         }
         for choice in chunk.choices {
             if choice.index == 0 {
+                self.refused |= choice.delta.refusal.as_ref().is_some_and(|text| !text.is_empty());
                 deltas(choice.delta, &mut events);
                 self.reason = choice.finish_reason.or(self.reason.take());
             }
@@ -92,19 +95,20 @@ impl Progress {
     }
 
     fn finished(self) -> ChatEvent {
-        let reason = self.reason.unwrap_or(FinishReason::Stop);
+        let reason = match self.reason {
+            // A model that refuses names no other reason than that it is done.
+            None | Some(FinishReason::Stop) if self.refused => FinishReason::ContentFilter,
+            reason => reason.unwrap_or(FinishReason::Stop),
+        };
         ChatEvent::Finished { reason, usage: self.usage }
     }
 }
 
 fn deltas(delta: ChunkDelta, events: &mut Vec<ChatEvent>) {
-    let reasoning = delta.reasoning_content.or(delta.reasoning);
-    if let Some(text) = reasoning.filter(|text| !text.is_empty()) {
-        events.push(ChatEvent::Reasoning(text));
-    }
-    if let Some(text) = delta.content.filter(|text| !text.is_empty()) {
-        events.push(ChatEvent::Text(text));
-    }
+    let said = |text: &String| !text.is_empty();
+    events.extend(delta.reasoning_content.filter(said).map(ChatEvent::Reasoning));
+    events.extend(delta.content.filter(said).map(ChatEvent::Text));
+    events.extend(delta.refusal.filter(said).map(ChatEvent::Text));
     for call in delta.tool_calls {
         events.push(ChatEvent::ToolCall(ToolCallDelta {
             index: call.index,
@@ -132,9 +136,7 @@ fn events(client: OpenAiClient, mut frames: Frames) -> ChatStream {
                     if progress.reason.is_some() => break,
                 Err(error) => Err(error)?,
             };
-            let chunk: CompletionChunk = serde_json::from_str(&data).map_err(|error| {
-                LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
-            })?;
+            let chunk = CompletionChunk::read(&data)?;
             if let Some(error) = chunk.failure() {
                 Err(client.member_error(&error))?;
             }
@@ -196,6 +198,18 @@ mod tests {
             Ok(ChatEvent::Finished { reason: FinishReason::Length, usage: Some(usage) }),
         ];
         assert_eq!(events, expected);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_said_and_is_the_reason() {
+        let words = r#"{"id":"c","model":"m","choices":[{"delta":{"refusal":"No."}}]}"#;
+        let last = r#"{"id":"c","model":"m","choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+        let events = read(vec![data(words), data(last), Ok(Frame::Done)]).await;
+        let expected = [
+            Ok(ChatEvent::Text("No.".to_owned())),
+            Ok(ChatEvent::Finished { reason: FinishReason::ContentFilter, usage: None }),
+        ];
+        assert_eq!(events[1..], expected);
     }
 
     #[tokio::test]

@@ -3,106 +3,33 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{FinishReason, Usage, failure};
-
-/// `null` and absent both read as the default.
-pub(crate) fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// `usage` of a completion or of the last chunk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WireUsage {
-    /// Tokens of the prompt.
-    #[serde(default, deserialize_with = "lenient")]
-    pub prompt_tokens: u64,
-    /// Tokens generated; absent from embeddings.
-    #[serde(default, deserialize_with = "lenient")]
-    pub completion_tokens: u64,
-    /// Both.
-    #[serde(default, deserialize_with = "lenient")]
-    pub total_tokens: u64,
-    /// More about the prompt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_tokens_details: Option<PromptTokensDetails>,
-    /// More about what was generated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completion_tokens_details: Option<CompletionTokensDetails>,
-    /// DeepSeek's name for cached tokens.
-    #[serde(default, skip_serializing)]
-    pub prompt_cache_hit_tokens: Option<u64>,
-}
-
-/// More about the prompt's tokens.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromptTokensDetails {
-    /// Read from the provider's cache.
-    #[serde(default, deserialize_with = "lenient")]
-    pub cached_tokens: u64,
-}
-
-/// More about the generated tokens.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CompletionTokensDetails {
-    /// Spent on reasoning.
-    #[serde(default, deserialize_with = "lenient")]
-    pub reasoning_tokens: u64,
-}
-
-impl From<&WireUsage> for Usage {
-    fn from(wire: &WireUsage) -> Self {
-        let cached = wire.prompt_tokens_details.as_ref().map(|details| details.cached_tokens);
-        let reasoning = wire.completion_tokens_details.as_ref().map(|d| d.reasoning_tokens);
-        Self {
-            prompt_tokens: wire.prompt_tokens,
-            completion_tokens: wire.completion_tokens,
-            cached_tokens: cached.or(wire.prompt_cache_hit_tokens).unwrap_or(0),
-            reasoning_tokens: reasoning.unwrap_or(0),
-        }
-        .bounded()
-    }
-}
-
-impl From<Usage> for WireUsage {
-    fn from(usage: Usage) -> Self {
-        Self {
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
-            total_tokens: usage.total_tokens(),
-            prompt_tokens_details: (usage.cached_tokens > 0)
-                .then_some(PromptTokensDetails { cached_tokens: usage.cached_tokens }),
-            completion_tokens_details: (usage.reasoning_tokens > 0)
-                .then_some(CompletionTokensDetails { reasoning_tokens: usage.reasoning_tokens }),
-            prompt_cache_hit_tokens: None,
-        }
-    }
-}
+use super::reading::{Words, json_text, lenient, readable};
+use super::usage::WireUsage;
+use crate::{FinishReason, LlmError, failure};
 
 /// One `data` of a streamed completion.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CompletionChunk {
     /// Of the whole answer.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "readable")]
     pub id: String,
     /// `chat.completion.chunk`.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "readable")]
     pub object: String,
     /// Seconds since 1970.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "readable")]
     pub created: i64,
     /// The model that serves.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "readable")]
     pub model: String,
     /// Mostly one; none beside the closing usage.
     #[serde(default, deserialize_with = "lenient")]
     pub choices: Vec<ChunkChoice>,
     /// In the last chunk, if asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
     pub usage: Option<WireUsage>,
     /// Some providers report a failure inside the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +43,13 @@ pub struct CompletionChunk {
 }
 
 impl CompletionChunk {
+    /// Reads the data of an event.
+    pub fn read(data: &str) -> Result<Self, LlmError> {
+        serde_json::from_str(data).map_err(|error| {
+            LlmError::Malformed(format!("an event is not a completion chunk ({error})"))
+        })
+    }
+
     /// The error document, where the provider reports a failure instead of a piece.
     pub fn failure(&self) -> Option<Value> {
         let document = json!({ "error": self.error, "code": self.code, "message": self.message });
@@ -128,53 +62,104 @@ impl CompletionChunk {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChunkChoice {
     /// Which of the answers, where several are asked for.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "readable")]
     pub index: u32,
     /// What is new.
     #[serde(default, deserialize_with = "lenient")]
     pub delta: ChunkDelta,
     /// What is new of an older completion, which has no delta.
-    #[serde(default, skip_serializing)]
+    #[serde(default, deserialize_with = "readable", skip_serializing)]
     pub text: Option<String>,
     /// In the choice's last chunk.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "readable")]
     pub finish_reason: Option<FinishReason>,
 }
 
-/// What is new in a chunk.
+impl ChunkChoice {
+    /// Whether there is anything that a caller would miss.
+    pub fn says_something(&self) -> bool {
+        let ChunkDelta { content, reasoning_content, refusal, tool_calls, .. } = &self.delta;
+        let texts = [content, reasoning_content, refusal, &self.text];
+        texts.into_iter().flatten().any(|text| !text.is_empty()) || !tool_calls.is_empty()
+    }
+}
+
+/// What is new in a chunk; also what is read of a whole message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "ReadDelta")]
 pub struct ChunkDelta {
     /// `assistant`, in the first chunk.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Cow<'static, str>>,
     /// More text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// More reasoning, by the name that most providers use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// More reasoning, whatever the provider's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
-    /// More reasoning, by the other name.
-    #[serde(default, skip_serializing)]
-    pub reasoning: Option<String>,
+    /// More of the words with which the model refuses to answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// More of tool calls.
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCallChunk>,
+}
+
+/// A [`ChunkDelta`] as it comes.
+#[derive(Deserialize)]
+struct ReadDelta {
+    #[serde(default, deserialize_with = "readable")]
+    role: Option<Cow<'static, str>>,
+    #[serde(default)]
+    content: Option<Words>,
+    /// The name that most providers use.
+    #[serde(default)]
+    reasoning_content: Option<Words>,
+    /// The other name.
+    #[serde(default)]
+    reasoning: Option<Words>,
+    #[serde(default)]
+    refusal: Option<Words>,
+    #[serde(default, deserialize_with = "readable")]
+    tool_calls: Vec<ToolCallChunk>,
+}
+
+impl From<ReadDelta> for ChunkDelta {
+    fn from(read: ReadDelta) -> Self {
+        let reasoning = read.reasoning_content.or(read.reasoning).map(Words::whole);
+        let (content, thinking) = match read.content {
+            Some(Words { text, thinking }) => (Some(text), thinking),
+            None => (None, String::new()),
+        };
+        Self {
+            role: read.role,
+            content,
+            reasoning_content: reasoning.or((!thinking.is_empty()).then_some(thinking)),
+            refusal: read.refusal.map(Words::whole),
+            tool_calls: read.tool_calls,
+        }
+    }
 }
 
 /// A piece of a tool call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCallChunk {
     /// Which of the parallel calls.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "readable")]
     pub index: u32,
     /// In the first piece.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// `function`.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "readable",
+        rename = "type",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub kind: Option<String>,
     /// Name and arguments.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "readable")]
     pub function: FunctionDelta,
     /// What the provider wants back with the call (Google's name for it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,10 +170,10 @@ pub struct ToolCallChunk {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionDelta {
     /// In the first piece.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A piece of JSON text.
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "json_text")]
     pub arguments: String,
 }
 
@@ -313,6 +298,7 @@ pub struct ModelEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Usage;
 
     #[test]
     fn chunks_of_several_providers_are_read() {
@@ -341,6 +327,12 @@ mod tests {
                 Some("hi"),
                 None,
             ),
+            // Mistral: parts in place of a text; others: numbers of other kinds.
+            (
+                r#"{"id":7,"created":1.5,"model":null,"choices":[{"index":0.0,"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"}],"tool_calls":"none"},"finish_reason":7}],"usage":{"prompt_tokens":9.0,"completion_tokens":"3","prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":[]}}"#,
+                Some("a"),
+                Some(4),
+            ),
             // OpenAI's closing usage.
             (
                 r#"{"id":"c","model":"m","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":8,"audio_tokens":0}}}"#,
@@ -348,7 +340,7 @@ mod tests {
                 Some(8),
             ),
         ] {
-            let chunk: CompletionChunk = serde_json::from_str(text).unwrap();
+            let chunk = CompletionChunk::read(text).unwrap();
             let first = chunk.choices.first().and_then(|choice| choice.delta.content.as_deref());
             assert_eq!(first, content, "{text}");
             assert_eq!(chunk.failure(), None, "{text}");
@@ -357,16 +349,20 @@ mod tests {
     }
 
     #[test]
-    fn counts_beyond_all_reason_are_bounded() {
-        let text = r#"{"prompt_tokens":18446744073709551615,"completion_tokens":18446744073709551615,"prompt_cache_hit_tokens":18446744073709551615,"completion_tokens_details":{"reasoning_tokens":18446744073709551615}}"#;
-        let wire: WireUsage = serde_json::from_str(text).unwrap();
-        let usage = Usage::from(&wire);
-        assert_eq!(usage.prompt_tokens, Usage::MAX_TOKENS);
-        assert_eq!(usage.cached_tokens, Usage::MAX_TOKENS);
-        assert_eq!(usage.reasoning_tokens, Usage::MAX_TOKENS);
-        assert_eq!(usage.total_tokens(), 2 * Usage::MAX_TOKENS);
-        let raw = Usage { prompt_tokens: u64::MAX, completion_tokens: 1, ..Usage::default() };
-        assert_eq!(raw.total_tokens(), u64::MAX);
+    fn reasoning_and_refusals_are_read_by_all_their_names() {
+        for (delta, reasoning, refusal) in [
+            (r#"{"reasoning_content":"a","content":null}"#, Some("a"), None),
+            (r#"{"reasoning":"a","reasoning_details":[{}]}"#, Some("a"), None),
+            (r#"{"content":[{"type":"thinking","thinking":"a"}]}"#, Some("a"), None),
+            (r#"{"content":"","refusal":"No."}"#, None, Some("No.")),
+        ] {
+            let read: ChunkDelta = serde_json::from_str(delta).unwrap();
+            assert_eq!(read.reasoning_content.as_deref(), reasoning, "{delta}");
+            assert_eq!(read.refusal.as_deref(), refusal, "{delta}");
+        }
+        let call: ToolCallChunk =
+            serde_json::from_str(r#"{"function":{"name":"f","arguments":{"a":1}}}"#).unwrap();
+        assert_eq!(call.function.arguments, r#"{"a":1}"#);
     }
 
     #[test]

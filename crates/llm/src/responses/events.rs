@@ -18,8 +18,10 @@ enum Event {
     Created { response: Response },
     #[serde(rename = "response.output_item.added")]
     ItemAdded { output_index: u64, item: Item },
-    #[serde(rename = "response.output_text.delta", alias = "response.refusal.delta")]
+    #[serde(rename = "response.output_text.delta")]
     Text { delta: String },
+    #[serde(rename = "response.refusal.delta")]
+    Refusal { delta: String },
     #[serde(
         rename = "response.reasoning_summary_text.delta",
         alias = "response.reasoning_text.delta"
@@ -97,6 +99,8 @@ struct Counts {
 struct InputDetails {
     #[serde(default, deserialize_with = "lenient")]
     cached_tokens: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    cache_write_tokens: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -111,6 +115,7 @@ impl From<Counts> for Usage {
             prompt_tokens: counts.input_tokens,
             completion_tokens: counts.output_tokens,
             cached_tokens: counts.input_tokens_details.cached_tokens,
+            cache_write_tokens: counts.input_tokens_details.cache_write_tokens,
             reasoning_tokens: counts.output_tokens_details.reasoning_tokens,
         }
         .bounded()
@@ -122,12 +127,14 @@ pub(super) struct Events {
     endpoint: Endpoint,
     /// The number of the call behind each item of the output.
     calls: HashMap<u64, u32>,
+    /// Whether the model said that it refuses.
+    refused: bool,
     end: Option<(FinishReason, Option<Usage>)>,
 }
 
 impl Events {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, calls: HashMap::new(), end: None }
+        Self { endpoint, calls: HashMap::new(), refused: false, end: None }
     }
 
     fn added(&mut self, output_index: u64, item: Item) -> Option<ChatEvent> {
@@ -148,8 +155,12 @@ impl Events {
     }
 }
 
-fn completed(called: bool) -> FinishReason {
-    if called { FinishReason::ToolCalls } else { FinishReason::Stop }
+fn completed(called: bool, refused: bool) -> FinishReason {
+    match (called, refused) {
+        (true, _) => FinishReason::ToolCalls,
+        (false, true) => FinishReason::ContentFilter,
+        (false, false) => FinishReason::Stop,
+    }
 }
 
 fn incomplete(details: Option<&Incomplete>) -> FinishReason {
@@ -184,6 +195,8 @@ pub(super) fn whole(endpoint: &Endpoint, body: &[u8]) -> Result<Vec<ChatEvent>, 
     struct WholePart {
         #[serde(default, deserialize_with = "lenient")]
         text: String,
+        #[serde(default, deserialize_with = "lenient")]
+        refusal: String,
     }
     let Whole { response, status, output } = decode(body)?;
     if let Some(error) = &response.error {
@@ -191,18 +204,19 @@ pub(super) fn whole(endpoint: &Endpoint, body: &[u8]) -> Result<Vec<ChatEvent>, 
     }
     let mut said =
         vec![ChatEvent::Started { id: response.id.clone(), model: response.model.clone() }];
-    let mut called = false;
+    let (mut called, mut refused) = (false, false);
     for WholeItem { arguments, content, summary } in output {
         called |= arguments.is_some();
         said.extend(summary.into_iter().map(|part| ChatEvent::Reasoning(part.text)));
-        said.extend(content.into_iter().map(|part| ChatEvent::Text(part.text)));
+        refused |= content.iter().any(|part| !part.refusal.is_empty());
+        said.extend(content.into_iter().map(|part| ChatEvent::Text(part.text + &part.refusal)));
         said.extend(arguments.map(|arguments| {
             ChatEvent::ToolCall(ToolCallDelta { arguments, ..ToolCallDelta::default() })
         }));
     }
     let reason = match status.as_str() {
         "incomplete" => incomplete(response.incomplete_details.as_ref()),
-        _ => completed(called),
+        _ => completed(called, refused),
     };
     said.push(ChatEvent::Finished { reason, usage: response.usage.map(Usage::from) });
     Ok(said)
@@ -219,6 +233,10 @@ impl Reader for Events {
             }
             Event::ItemAdded { output_index, item } => self.added(output_index, item),
             Event::Text { delta } => Some(ChatEvent::Text(delta)),
+            Event::Refusal { delta } => {
+                self.refused = true;
+                Some(ChatEvent::Text(delta))
+            }
             Event::Reasoning { delta } => Some(ChatEvent::Reasoning(delta)),
             Event::Paragraph { summary_index: 0 } => None,
             Event::Paragraph { .. } => Some(ChatEvent::Reasoning("\n\n".to_owned())),
@@ -229,7 +247,7 @@ impl Reader for Events {
                 })
             }
             Event::Completed { response } => {
-                self.ended(completed(!self.calls.is_empty()), response);
+                self.ended(completed(!self.calls.is_empty(), self.refused), response);
                 None
             }
             Event::Incomplete { response } => {

@@ -37,8 +37,8 @@ pub(super) fn body(request: &ChatRequest) -> Result<Map<String, Value>, LlmError
     set("stream", Some(json!(true)));
     set("store", Some(json!(false)));
     set("max_output_tokens", request.max_tokens.map(Value::from));
-    set("temperature", request.temperature.map(|value| json!(value)));
-    set("top_p", request.top_p.map(|value| json!(value)));
+    set("temperature", convert::temperature(request));
+    set("top_p", convert::top_p(request));
     set("text", text(request));
     let reasoning = effort(request).map(|effort| json!({ "effort": effort, "summary": "auto" }));
     set("reasoning", reasoning);

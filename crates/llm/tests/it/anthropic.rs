@@ -81,6 +81,24 @@ async fn thinking_comes_back_with_its_calls_or_is_left_out() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_cached_is_marked() {
+    let mark = json!({"type": "ephemeral"});
+    let marked = json!([{"type": "text", "text": "long", "cache_control": mark},
+        {"type": "text", "text": "short"}]);
+    let request = json!({"model": "claude-sonnet-4-5", "response_format": {"type": "json_object"},
+        "messages": [{"role": "system", "content": marked}, {"role": "user", "content": [
+            {"type": "image_url", "image_url": {"url": "https://example.com/a.png"},
+                "cache_control": mark}, {"type": "text", "text": "q"}]}]});
+    let body = sent(serde_json::from_value(request).unwrap()).await;
+    assert_eq!(body["system"][0], marked[0]);
+    assert_eq!(body["system"][1], marked[1]);
+    assert_eq!(body["system"][2]["text"], "Answer with one JSON object and nothing else.");
+    let blocks = &body["messages"][0]["content"];
+    assert_eq!((&blocks[0]["type"], &blocks[0]["cache_control"]), (&json!("image"), &mark));
+    assert_eq!(blocks[1], json!({"type": "text", "text": "q"}));
+}
+
+#[tokio::test]
 async fn sampling_that_a_model_refuses_is_left_out() {
     let wire = Wire::start().await;
     let refusal = json!({"type": "error", "error": {"type": "invalid_request_error",

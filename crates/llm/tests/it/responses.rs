@@ -47,6 +47,16 @@ async fn failures_inside_a_stream_are_what_they_say() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_said_and_is_the_reason() {
+    let wire = Wire::start().await;
+    let said = json!({"type": "response.refusal.delta", "output_index": 0, "delta": "No."});
+    let end = json!({"type": "response.completed", "response": {"id": "r"}});
+    wire.will(Reply::of(format!("data: {said}\n\ndata: {end}\n\n")));
+    let (events, _) = ask(&ResponsesClient::at(wire.at("/v1")), question("m")).await;
+    assert_eq!(events, "text \"No.\"\nfinished ContentFilter None");
+}
+
+#[tokio::test]
 async fn what_a_model_refuses_is_left_out() {
     let wire = Wire::start().await;
     let refusal = json!({"error": {"type": "invalid_request_error",

@@ -67,8 +67,13 @@ impl ScriptedModel {
     }
 }
 
-pub const USAGE: Usage =
-    Usage { prompt_tokens: 11, completion_tokens: 7, cached_tokens: 0, reasoning_tokens: 0 };
+pub const USAGE: Usage = Usage {
+    prompt_tokens: 11,
+    completion_tokens: 7,
+    cached_tokens: 0,
+    cache_write_tokens: 0,
+    reasoning_tokens: 0,
+};
 
 #[async_trait]
 impl ChatModel for ScriptedModel {

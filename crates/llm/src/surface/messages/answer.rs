@@ -180,11 +180,12 @@ fn stop_reason(reason: &FinishReason, calls: bool) -> &'static str {
     }
 }
 
-/// The API counts what was read from the cache apart from the rest.
+/// The API counts what was read from the cache or written to it apart from the rest.
 fn counts(usage: Usage) -> Value {
+    let cached = usage.cached_tokens.saturating_add(usage.cache_write_tokens);
     let mut counts = json!({
-        "input_tokens": usage.prompt_tokens.saturating_sub(usage.cached_tokens),
-        "cache_creation_input_tokens": 0,
+        "input_tokens": usage.prompt_tokens.saturating_sub(cached),
+        "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.completion_tokens,
     });

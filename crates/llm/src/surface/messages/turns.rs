@@ -91,7 +91,7 @@ fn content_of(parts: Vec<ContentPart>) -> Content {
 
 fn part(block: &At<'_>) -> Result<ContentPart, BadRequest> {
     match block.text("type")? {
-        "text" => Ok(ContentPart::Text { text: block.text("text")?.to_owned() }),
+        "text" => Ok(ContentPart::text(block.text("text")?)),
         "image" => {
             let url = address(&block.need("source")?)?;
             let image = json!({ "type": "image_url", "image_url": { "url": url } });
@@ -101,7 +101,7 @@ fn part(block: &At<'_>) -> Result<ContentPart, BadRequest> {
         "search_result" => {
             let (title, source) = (block.text("title")?, block.text("source")?);
             let found = texts(&block.need("content")?)?;
-            Ok(ContentPart::Text { text: format!("{title} ({source})\n\n{found}") })
+            Ok(ContentPart::text(format!("{title} ({source})\n\n{found}")))
         }
         other => Err(unknown(block, other)),
     }
@@ -126,7 +126,7 @@ fn document(block: &At<'_>) -> Result<ContentPart, BadRequest> {
     };
     let title = block.read::<String>("title")?;
     let text = title.map_or_else(|| text.clone(), |title| format!("{title}\n\n{text}"));
-    Ok(ContentPart::Text { text })
+    Ok(ContentPart::text(text))
 }
 
 fn address(source: &At<'_>) -> Result<String, BadRequest> {
@@ -153,7 +153,7 @@ fn result(block: &At<'_>) -> Result<(String, Vec<ContentPart>), BadRequest> {
         Some(content) => {
             for inner in content.items()? {
                 match part(&inner)? {
-                    ContentPart::Text { text } => texts.push(text),
+                    ContentPart::Text { text, .. } => texts.push(text),
                     other => attached.push(other),
                 }
             }

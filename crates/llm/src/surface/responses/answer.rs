@@ -305,7 +305,8 @@ fn merged(mut one: Value, other: Value) -> Value {
 fn counts(usage: Usage) -> Value {
     json!({
         "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": { "cached_tokens": usage.cached_tokens, "cache_write_tokens": 0 },
+        "input_tokens_details": { "cached_tokens": usage.cached_tokens,
+            "cache_write_tokens": usage.cache_write_tokens },
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": { "reasoning_tokens": usage.reasoning_tokens },
         "total_tokens": usage.total_tokens(),

@@ -134,7 +134,7 @@ fn content(content: &At<'_>) -> Result<Content, BadRequest> {
 }
 
 fn part(part: &At<'_>) -> Result<ContentPart, BadRequest> {
-    let text = |name| Ok(ContentPart::Text { text: part.text(name)?.to_owned() });
+    let text = |name| Ok(ContentPart::text(part.text(name)?));
     match part.text("type")? {
         "input_text" | "output_text" | "text" => text("text"),
         "refusal" => text("refusal"),
