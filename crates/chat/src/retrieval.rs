@@ -39,12 +39,20 @@ pub struct Retrieval {
     pub chunks: Vec<RetrievedChunk>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// Documents of the knowledge bases that are still being processed and cannot be found yet.
+    #[serde(default)]
+    pub being_read: usize,
 }
 
 impl Retrieval {
     /// Whether no passage is about the question.
     pub(crate) fn found_nothing(&self) -> bool {
         !self.chunks.iter().any(|chunk| chunk.kept)
+    }
+
+    /// Whether no document can be found yet: a ranking always finds something.
+    pub(crate) fn nothing_is_ready(&self) -> bool {
+        self.chunks.is_empty() && self.being_read > 0
     }
 }
 

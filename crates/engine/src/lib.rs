@@ -18,4 +18,4 @@ pub mod import;
 mod native;
 mod supervisor;
 
-pub use supervisor::{EngineConfig, EngineError, EngineStatus, LocalEngine};
+pub use supervisor::{EngineConfig, EngineError, EngineStatus, LocalEngine, SOCKET};

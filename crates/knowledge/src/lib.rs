@@ -29,7 +29,6 @@ use lyceum_gateway::Gateway;
 use lyceum_jobs::Jobs;
 use lyceum_llm::TokenCounter;
 use lyceum_store::{Db, Objects};
-use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -115,7 +114,6 @@ pub struct Knowledge {
 struct Inner {
     parts: Parts,
     settings: KnowledgeSettings,
-    ingesting: Semaphore,
 }
 
 impl std::ops::Deref for Knowledge {
@@ -129,8 +127,7 @@ impl std::ops::Deref for Knowledge {
 impl Knowledge {
     /// The domain over its parts.
     pub fn new(parts: Parts, settings: KnowledgeSettings) -> Self {
-        let ingesting = Semaphore::new(settings.ingest_concurrency.max(1));
-        Self { inner: Arc::new(Inner { parts, settings, ingesting }) }
+        Self { inner: Arc::new(Inner { parts, settings }) }
     }
 
     /// What is set.
@@ -164,11 +161,16 @@ pub fn router(knowledge: Knowledge) -> OpenApiRouter {
         .with_state(knowledge)
 }
 
-/// Adds the domain's jobs and its nightly sweep.
+/// Adds the domain's jobs, but for the reading of documents, and its hourly sweep.
 pub fn register_jobs(jobs: Jobs, knowledge: Knowledge) -> Jobs {
-    jobs.register::<IngestDocument>(knowledge.clone())
-        .register::<PurgeDocument>(knowledge.clone())
+    jobs.register::<PurgeDocument>(knowledge.clone())
         .register::<PurgeKnowledgeBase>(knowledge.clone())
         .register::<Sweep>(knowledge)
         .schedule("20 * * * *", Sweep {})
+}
+
+/// Makes a worker one that reads documents, as many at the same time as is set, and does nothing
+/// else: each takes long, and thousands may wait.
+pub fn register_ingestion(jobs: Jobs, knowledge: Knowledge) -> Jobs {
+    jobs.concurrency(knowledge.settings().ingest_concurrency).register::<IngestDocument>(knowledge)
 }

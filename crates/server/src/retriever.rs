@@ -36,7 +36,8 @@ impl Retriever for KnowledgeRetriever {
             kept: chunk.kept && found.relevant,
             token_count: chunk.token_count,
         });
-        Ok(Retrieval { chunks: chunks.collect(), took_ms: found.took_ms })
+        let (took_ms, being_read) = (found.took_ms, found.being_read);
+        Ok(Retrieval { chunks: chunks.collect(), took_ms, being_read })
     }
 
     async fn check(&self, user: Uuid, knowledge_bases: &[Uuid]) -> Result<(), ApiError> {

@@ -19,9 +19,10 @@ use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{Knowledge, KnowledgeSettings, Parts};
 use lyceum_llm::LocalModels;
 use lyceum_ops::{Metrics, Ops, StatusSource, SystemLogEvents};
+use lyceum_store::cluster::socket_folder;
 use lyceum_store::{Db, Keyring, Objects, Redis, RedisSettings};
 use sqlx::postgres::PgConnectOptions;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use utoipa::openapi::OpenApi;
 
 use crate::config::{Config, MailConfig};
@@ -34,7 +35,7 @@ use crate::secrets::master_keys;
 /// How long running answers may go on after the program was asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Jobs beside the reading of documents that may run at once.
+/// Jobs beside the reading of documents that run at once.
 const UPKEEP_WORKERS: usize = 4;
 
 /// All parts of the running program.
@@ -46,7 +47,7 @@ pub struct Platform {
     chat: Chat,
     ops: Ops,
     engine: Option<LocalEngine>,
-    jobs: Option<JobsHandle>,
+    jobs: Vec<JobsHandle>,
     stopping: CancellationToken,
 }
 
@@ -115,14 +116,17 @@ impl Platform {
                 gateway.forget_access();
             }
         });
-        // Documents that are being read never leave the platform's upkeep without a worker.
-        let workers = config.knowledge.concurrency + UPKEEP_WORKERS;
-        let jobs = Jobs::new(database.owner.clone()).concurrency(workers);
+        let jobs = Jobs::new(database.owner.clone()).concurrency(UPKEEP_WORKERS);
         let jobs = lyceum_identity::register_jobs(jobs, &platform.identity);
         let jobs = lyceum_gateway::register_jobs(jobs, &platform.gateway);
         let jobs = lyceum_knowledge::register_jobs(jobs, platform.knowledge.clone());
         let jobs = lyceum_ops::register_jobs(jobs, &platform.ops);
-        platform.jobs = Some(jobs.start().await?);
+        platform.jobs.push(jobs.start().await?);
+        // Documents have a worker of their own, so that however many wait to be read, they never
+        // leave the platform's upkeep without one.
+        let reading = Jobs::new(database.owner.clone());
+        let reading = lyceum_knowledge::register_ingestion(reading, platform.knowledge.clone());
+        platform.jobs.push(reading.start().await?);
         Ok(platform)
     }
 
@@ -133,7 +137,7 @@ impl Platform {
         let kept = Kept {
             keyring: Keyring::generate()?,
             signing: SigningKey::generate()?,
-            objects: Objects::folder(&std::env::temp_dir())?,
+            objects: Objects::in_memory(),
         };
         Self::assemble(&Config::default(), db, None, kept, None, Clock::system())
     }
@@ -177,7 +181,7 @@ impl Platform {
         let settings = ChatSettings { node: config.server.node.clone(), ..ChatSettings::default() };
         let chat = Chat::new(db.clone(), gateway.clone(), Some(retriever), clock.clone(), settings);
         let ops = Ops::new(db, clock, env!("CARGO_PKG_VERSION"), sources(&engine, redis));
-        let (jobs, stopping) = (None, CancellationToken::new());
+        let (jobs, stopping) = (Vec::new(), CancellationToken::new());
         Ok(Self { identity, gateway, knowledge, chat, ops, engine, jobs, stopping })
     }
 
@@ -230,9 +234,9 @@ impl Platform {
     /// Stops the parts; those first that use others.
     pub async fn stop(self) {
         self.stopping.cancel();
-        if let Some(jobs) = self.jobs {
-            jobs.shutdown().await;
-        }
+        // At the same time, because each waits a few seconds for what it runs.
+        let jobs: JoinSet<()> = self.jobs.into_iter().map(JobsHandle::shutdown).collect();
+        jobs.join_all().await;
         self.gateway.close().await;
         if let Some(engine) = &self.engine {
             engine.shutdown().await;
@@ -241,7 +245,11 @@ impl Platform {
 }
 
 fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
-    let folder = config.storage.data_dir.join("engine");
+    let data_dir = &config.storage.data_dir;
+    let data_dir = data_dir
+        .canonicalize()
+        .with_context(|| format!("the data folder {} cannot be used", data_dir.display()))?;
+    let folder = socket_folder(&data_dir.join("engine"), lyceum_engine::SOCKET)?;
     let mut engine = EngineConfig::new(std::env::current_exe()?, folder);
     if let Some(models) = &config.engine.models_dir {
         engine.models = models.clone();
@@ -352,5 +360,22 @@ impl StatusSource for EngineStatus {
             "health": health,
             "models": self.0.catalogue(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_has_a_socket_however_long_the_path_of_the_data_folder_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.storage.data_dir = folder.path().join("a-rather-long-name-of-a-folder/".repeat(4));
+        std::fs::create_dir_all(&config.storage.data_dir).unwrap();
+        let socket_dir = engine_config(&config).unwrap().socket_dir;
+        assert!(!socket_dir.starts_with(folder.path()));
+        assert!(socket_dir.join(lyceum_engine::SOCKET).as_os_str().len() <= 107);
+        std::fs::remove_dir(socket_dir).unwrap();
     }
 }

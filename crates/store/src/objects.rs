@@ -1,4 +1,6 @@
+use std::fs::{DirBuilder, Permissions};
 use std::io::ErrorKind as IoErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use lyceum_core::{BoxError, ErrorKind, Problem, causes};
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use sha2::{Digest as _, Sha256};
@@ -108,11 +111,17 @@ impl Problem for ObjectError {
 }
 
 impl Objects {
-    /// A store in a folder, which is made where it is missing.
+    /// A store in a folder of its own, which is made where it is missing and closed to other
+    /// accounts of the machine: the files in it are people's documents.
     pub fn folder(root: &FsPath) -> Result<Self, ObjectError> {
-        std::fs::create_dir_all(root).map_err(folder_error)?;
+        make_private(root).map_err(folder_error)?;
         let store = LocalFileSystem::new_with_prefix(root)?.with_automatic_cleanup(true);
         Ok(Self { store: Arc::new(store), root: root.to_owned() })
+    }
+
+    /// A store that is gone with the program.
+    pub fn in_memory() -> Self {
+        Self { store: Arc::new(InMemory::new()), root: PathBuf::new() }
     }
 
     /// Stores the stream under `path`, or nothing at all. At most `limit` bytes.
@@ -180,6 +189,17 @@ impl Objects {
         let root = self.root.clone();
         let removed = tokio::task::spawn_blocking(move || remove_stale(root, older_than)).await;
         removed.map_err(|error| folder_error(error.into()))?.map_err(folder_error)
+    }
+}
+
+/// The data folder above is open to the account of the database where the program is root, and files
+/// are made as the umask says, so this folder is what keeps them to the program.
+fn make_private(folder: &FsPath) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mode = std::fs::metadata(folder)?.permissions().mode();
+    match mode & 0o077 {
+        0 => Ok(()),
+        _ => std::fs::set_permissions(folder, Permissions::from_mode(0o700)),
     }
 }
 
@@ -254,6 +274,18 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+
+    #[test]
+    fn the_folder_is_closed_to_others_also_one_that_was_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (made, open) = (folder.path().join("made/objects"), folder.path().join("open"));
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+        for root in [made, open] {
+            Objects::folder(&root).unwrap();
+            assert_eq!(std::fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
 
     #[tokio::test]
     async fn only_old_remains_of_uploads_are_removed() {

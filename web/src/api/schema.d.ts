@@ -1256,7 +1256,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Changes the caller's password and ends all their other sessions. */
+        /** Changes the caller's password, or sets their first one, and ends all their other sessions. */
         post: operations["change_password"];
         delete?: never;
         options?: never;
@@ -1596,7 +1596,11 @@ export interface paths {
         /** Lists the issuers with their configuration. */
         get: operations["list_oidc_providers"];
         put?: never;
-        /** Configures an issuer. */
+        /**
+         * Configures an issuer. Takes all that its word gives: the rights of the mapped roles, and of the role
+         *     `user` where accounts are made, `group:manage` where groups are mapped, and all rights where it is
+         *     trusted with the second factor.
+         */
         post: operations["create_oidc_provider"];
         delete?: never;
         options?: never;
@@ -1615,11 +1619,14 @@ export interface paths {
         get: operations["get_oidc_provider"];
         put?: never;
         post?: never;
-        /** Deletes an issuer with all links to it. */
+        /** Deletes an issuer with all links to it. Takes all that its word gives. */
         delete: operations["delete_oidc_provider"];
         options?: never;
         head?: never;
-        /** Changes an issuer's configuration; the issuer itself never changes. */
+        /**
+         * Changes an issuer's configuration; the issuer itself never changes. Takes all that its word gives,
+         *     before and after.
+         */
         patch: operations["update_oidc_provider"];
         trace?: never;
     };
@@ -1959,7 +1966,10 @@ export interface paths {
         /** Lists the tokens with which directories provision people and groups by SCIM 2.0. */
         get: operations["list_scim_tokens"];
         put?: never;
-        /** Makes a token; this answer is the only place where its secret is ever shown. Takes all rights. */
+        /**
+         * Makes a token; this answer is the only place where its secret is ever shown. Takes all rights, and
+         *     works only while you are active and have them.
+         */
         post: operations["create_scim_token"];
         delete?: never;
         options?: never;
@@ -1995,8 +2005,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives a token a new secret, shown in this answer only. The old one works on for the overlap.
-         *     Takes all rights.
+         * Gives a token a new secret, shown in this answer only. The old one works on for the overlap. Takes
+         *     all rights, and works only while you are active and have them, whoever made the token.
          */
         post: operations["rotate_scim_token"];
         delete?: never;
@@ -2354,7 +2364,7 @@ export interface paths {
         put?: never;
         /**
          * Brings a deleted account back, as long as it was not purged. Its sessions and API keys stay
-         *     ended.
+         *     ended, its links with accounts at issuers stay gone.
          */
         post: operations["restore_user"];
         delete?: never;
@@ -2885,6 +2895,11 @@ export interface components {
         };
         /** @description A new version. Absent prices stay as they are now. */
         AddModelPrice: {
+            /**
+             * @description The same for tokens of the prompt that are written to the provider's cache; as those of the
+             *     prompt where there never was one.
+             */
+            cache_write_price?: string | null;
             /** @description The same for tokens of the prompt that the provider had cached. */
             cached_input_price?: string | null;
             /** @description The same for tokens embedded. */
@@ -2893,6 +2908,8 @@ export interface components {
             input_price?: string | null;
             /** @description The same for tokens generated. */
             output_price?: string | null;
+            /** @description The same for tokens spent on reasoning; as those generated where there never was one. */
+            reasoning_price?: string | null;
             /**
              * Format: date-time
              * @description From when on it is valid, now or later; now where absent.
@@ -3196,9 +3213,9 @@ export interface components {
         ChangePassword: {
             /**
              * Format: password
-             * @description The present password.
+             * @description The present password. An account without one wants a sign-in of the last ten minutes instead.
              */
-            current: string;
+            current?: string | null;
             /**
              * Format: password
              * @description 10 to 256 characters.
@@ -3507,6 +3524,11 @@ export interface components {
              * @description For how many seconds, 1 to 86400; 600 where absent.
              */
             cache_seconds?: number | null;
+            /**
+             * @description The same for tokens of the prompt that are written to the provider's cache; as those of the
+             *     prompt where absent.
+             */
+            cache_write_price?: string | null;
             /** @description The same for tokens of the prompt that the provider had cached. */
             cached_input_price?: string | null;
             /** Format: int32 */
@@ -3539,6 +3561,8 @@ export interface components {
              * @description The provider config that serves it.
              */
             provider_config_id: string;
+            /** @description The same for tokens spent on reasoning; as those generated where absent. */
+            reasoning_price?: string | null;
             /**
              * Format: double
              * @description 0 to 2.
@@ -3715,9 +3739,10 @@ export interface components {
         DeleteMe: {
             /**
              * Format: password
-             * @description The password, to be sure.
+             * @description The password, to be sure. An account without one wants a sign-in of the last ten minutes
+             *     instead.
              */
-            password: string;
+            password?: string | null;
         };
         /** @description What came of it. */
         Distributed: {
@@ -3826,6 +3851,11 @@ export interface components {
             /** @description Its name for people. */
             title: string;
             /**
+             * @description Pages (numbers, or ranges of them) or sheets (names) of which nothing could be read, because
+             *     they are damaged or hold only pictures; absent where there are none.
+             */
+            unread?: string[];
+            /**
              * Format: date-time
              * @description When it last changed.
              */
@@ -3882,6 +3912,11 @@ export interface components {
             /** @description Every passage that was considered, best first. */
             chunks: components["schemas"]["ExplainedChunk"][];
             /**
+             * @description What was searched for, where it was more than the question: nothing was about that alone, and
+             *     something is about it together with the questions before it.
+             */
+            searched_for?: string | null;
+            /**
              * Format: int64
              * @description How long it took, in milliseconds.
              */
@@ -3917,7 +3952,7 @@ export interface components {
             prompt_tokens?: number | null;
             /** @description Its provider. */
             provider?: string | null;
-            /** @description The question that was answered and searched for. */
+            /** @description The question that was answered. */
             question: string;
             /**
              * Format: uuid
@@ -4588,6 +4623,8 @@ export interface components {
         ModelKind: "chat" | "embedding";
         /** @description A version of a model's price, in US dollars per 1,000,000 tokens; absent ones are unknown. */
         ModelPrice: {
+            /** @description As `input_price` where absent. */
+            cache_write_price?: string | null;
             cached_input_price?: string | null;
             /**
              * Format: uuid
@@ -4601,6 +4638,8 @@ export interface components {
             in_force: boolean;
             input_price?: string | null;
             output_price?: string | null;
+            /** @description As `output_price` where absent. */
+            reasoning_price?: string | null;
             /**
              * Format: date-time
              * @description From when on calls cost this.
@@ -4797,6 +4836,8 @@ export interface components {
              * @description For how many seconds.
              */
             cache_seconds: number;
+            /** @description As `input_price` where absent. */
+            cache_write_price?: string | null;
             cached_input_price?: string | null;
             /** Format: int32 */
             context_length?: number | null;
@@ -4836,6 +4877,8 @@ export interface components {
             /** Format: uuid */
             provider_config_id?: string | null;
             provider_config_name?: string | null;
+            /** @description As `output_price` where absent. */
+            reasoning_price?: string | null;
             /** @description `personal`, `organization` or `built_in`. */
             scope: string;
             /** Format: double */
@@ -5638,7 +5681,8 @@ export interface components {
             created_at: string;
             /**
              * Format: uuid
-             * @description Who made it.
+             * @description Who made it or gave it its present secret. It works only while they are active and have all
+             *     rights.
              */
             created_by?: string | null;
             /** @description Their username. */
@@ -6121,6 +6165,7 @@ export interface components {
             cache?: boolean | null;
             /** Format: int32 */
             cache_seconds?: number | null;
+            cache_write_price?: string | null;
             cached_input_price?: string | null;
             /** Format: int32 */
             context_length?: number | null;
@@ -6141,6 +6186,7 @@ export interface components {
             name?: string | null;
             options?: Record<string, never> | null;
             output_price?: string | null;
+            reasoning_price?: string | null;
             /** Format: double */
             temperature?: number | null;
         };
@@ -9874,7 +9920,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description An API key may not do this. */
+            /** @description An API key may not do this (`session_required`), nor who has no password and signed in long ago (`reauthentication_required`). */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10491,7 +10537,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description An API key may not do this. */
+            /** @description An API key may not do this (`session_required`), nor who has no password and signed in long ago (`reauthentication_required`). */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11523,6 +11569,15 @@ export interface operations {
                     "application/json": components["schemas"]["OidcProvider"];
                 };
             };
+            /** @description It gives what you do not have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description A field is not acceptable. */
             422: {
                 headers: {
@@ -11583,6 +11638,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description It gives what you do not have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -11615,6 +11679,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OidcProvider"];
+                };
+            };
+            /** @description It gives what you do not have. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
             404: {

@@ -4,6 +4,7 @@
 use lyceum_llm::{ChatMessage, Role};
 use lyceum_store::is_chinese;
 
+use super::denial::being_processed;
 use crate::RetrievedChunk;
 use crate::messages::PromptMessage;
 
@@ -25,6 +26,8 @@ pub(crate) struct Parts<'a> {
     pub question: &'a str,
     /// The retrieved passages where knowledge bases were asked.
     pub chunks: Option<&'a [RetrievedChunk]>,
+    /// Documents of the knowledge bases that are still being processed.
+    pub being_read: usize,
     /// What the person wants the model to heed in this conversation.
     pub system_prompt: Option<&'a str>,
     pub context_length: Option<usize>,
@@ -50,15 +53,6 @@ const PLAIN_ROOM: usize = 1_200;
 
 /// What a small model is told to say where the text has no answer.
 const DENIALS: [&str; 2] = ["资料中没有提到", "The text does not say"];
-
-/// What is answered, without asking a small model, where no passage is about the question: it
-/// would make something up.
-pub(crate) fn nothing_found(question: &str) -> &'static str {
-    match is_chinese(question) {
-        true => "知识库的资料中没有找到这个问题的答案。",
-        false => "The documents in the knowledge base do not hold an answer to this question.",
-    }
-}
 
 /// Whether a sentence says that the passages do not hold the answer.
 pub(crate) fn denies(sentence: &str) -> bool {
@@ -93,8 +87,7 @@ impl Prompt {
         // However much is wanted for the answer, half of the context is left for the prompt.
         let answer_tokens = answer_tokens.min(context / 2);
         let chinese = is_chinese(parts.question);
-        let found = parts.chunks.map(|chunks| chunks.iter().any(|chunk| chunk.kept));
-        let system = system_text(chinese, found, parts.style, parts.system_prompt);
+        let system = system_text(chinese, parts);
         let limit = context - answer_tokens - MARGIN;
         let fixed = tokens(&system) + tokens(parts.question) + 4 * TOKENS_PER_MESSAGE;
         let Some(room) = limit.checked_sub(fixed) else {
@@ -218,12 +211,13 @@ fn cut(text: &str, limit: usize) -> &str {
     text
 }
 
-fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&str>) -> String {
+fn system_text(chinese: bool, parts: &Parts<'_>) -> String {
+    let found = parts.chunks.map(|chunks| chunks.iter().any(|chunk| chunk.kept));
     let base = match (chinese, found) {
-        (true, Some(true)) if style == Style::Plain => {
+        (true, Some(true)) if parts.style == Style::Plain => {
             "你根据用户给出的内容回答问题，只使用这些内容。如果其中没有答案，请说：资料中没有提到。"
         }
-        (false, Some(true)) if style == Style::Plain => {
+        (false, Some(true)) if parts.style == Style::Plain => {
             "You answer questions about the text that the user gives. Use only that text. If it \
              does not hold the answer, say: The text does not say."
         }
@@ -255,10 +249,15 @@ fn system_text(chinese: bool, found: Option<bool>, style: Style, own: Option<&st
              question."
         }
     };
-    match own.map(str::trim).filter(|own| !own.is_empty()) {
-        Some(own) => format!("{base}\n\n{own}"),
-        None => base.to_owned(),
+    let mut text = base.to_owned();
+    if found == Some(false) && parts.being_read > 0 {
+        text += &being_processed(chinese, parts.being_read);
     }
+    if let Some(own) = parts.system_prompt.map(str::trim).filter(|own| !own.is_empty()) {
+        text += "\n\n";
+        text += own;
+    }
+    text
 }
 
 #[derive(Default)]
@@ -307,6 +306,7 @@ mod tests {
         Parts {
             question,
             chunks,
+            being_read: 0,
             system_prompt: None,
             context_length: Some(2_048),
             max_tokens: None,
@@ -345,6 +345,16 @@ mod tests {
         assert!(is_chinese("Lyceum 是什么？"));
         assert!(!is_chinese("What does 知识 mean in this long English sentence?"));
         assert!(Prompt::new(&parts("这是什么？", Some(&[]))).unwrap().system.contains("没有找到"));
+    }
+
+    #[test]
+    fn a_denial_is_to_tell_of_documents_that_are_still_being_processed() {
+        let noise = [chunk("noise".into(), false)];
+        let told = Parts { being_read: 7, ..parts("What?", Some(&noise)) };
+        assert!(Prompt::new(&told).unwrap().system.contains("cannot be searched yet: 7."));
+        let sources = [chunk("alpha".into(), true)];
+        let answered = Parts { being_read: 7, ..parts("What?", Some(&sources)) };
+        assert!(!Prompt::new(&answered).unwrap().system.contains('7'));
     }
 
     #[test]

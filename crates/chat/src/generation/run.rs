@@ -12,13 +12,12 @@ use super::claims::Grounds;
 use super::live::{End, Generation};
 use super::marker::Marker;
 use super::prompt::{Parts, Prompt, Style, Turn};
-use super::{Cause, Plan, checkpoint, citations, prompt, settle, store, title};
+use super::search::{Searched, explained, search};
+use super::{Cause, Plan, checkpoint, citations, denial, prompt, settle, store, title};
 use crate::configs::store::Known;
-use crate::messages::{
-    Citation, Context, ExplainedChunk, ExplainedRetrieval, Message, MessageRole,
-};
+use crate::messages::{Citation, Context, Message, MessageRole};
 use crate::model::{CallContext, LOCAL, ModelConfig, Purpose};
-use crate::{Chat, ChatError, Question, Retrieval, RetrievedChunk};
+use crate::{Chat, ChatError, RetrievedChunk};
 
 /// Messages read at a time while the history is fitted into the prompt.
 const HISTORY_PAGE: i64 = 30;
@@ -112,19 +111,22 @@ async fn answer(
 ) -> Result<Outcome, Outcome> {
     let (question, settings) = beginning(chat, plan).await?;
     progress.question.clone_from(&question.content);
-    let retrieval = retrieve(chat, plan, generation, &question.content).await?;
+    let searched = search(chat, plan, generation, &question).await?;
     let style = if plan.model.provider == LOCAL { Style::Plain } else { Style::Numbered };
-    if let Some(found) = retrieval.as_ref().filter(|found| found.found_nothing()) {
-        progress.nearest = citations::nearest(&found.chunks);
-        if style == Style::Plain {
-            let found = found.clone();
-            return deny(chat, plan, generation, question.content, found).await;
+    if let Some(nothing) = searched.as_ref().filter(|found| found.retrieval.found_nothing()) {
+        progress.nearest = citations::nearest(&nothing.retrieval.chunks);
+        if style == Style::Plain || nothing.retrieval.nothing_is_ready() {
+            let nothing = nothing.clone();
+            return deny(chat, plan, generation, question.content, nothing).await;
         }
     }
+    let retrieval = searched.as_ref().map(|searched| &searched.retrieval);
+    let being_read = retrieval.map_or(0, |retrieval| retrieval.being_read);
     let max_tokens = settings.max_tokens.or(plan.model.max_tokens.and_then(|n| n.try_into().ok()));
     let parts = Parts {
         question: &question.content,
-        chunks: retrieval.as_ref().map(|retrieval| retrieval.chunks.as_slice()),
+        chunks: retrieval.map(|retrieval| retrieval.chunks.as_slice()),
+        being_read,
         system_prompt: settings.system_prompt.as_deref(),
         context_length: plan.model.context_length.and_then(|n| n.try_into().ok()),
         max_tokens: max_tokens.and_then(|n| n.try_into().ok()),
@@ -139,7 +141,7 @@ async fn answer(
         ),
     })?;
     add_history(chat, plan, &question, &mut prompt).await?;
-    if let Some(retrieval) = &retrieval {
+    if let Some(retrieval) = retrieval {
         let numbered = retrieval.chunks.iter().zip(&prompt.numbers);
         progress.sources = numbered
             .filter(|(_, number)| number.is_some())
@@ -152,7 +154,7 @@ async fn answer(
     }
     let context = Context {
         question: question.content,
-        retrieval: retrieval.map(|retrieval| explained(retrieval, &prompt.numbers)),
+        retrieval: searched.map(|searched| explained(searched, &prompt.numbers)),
         prompt: prompt.explained(),
     };
     mark_streaming(chat, plan, Some(&plan.model), &context).await?;
@@ -167,7 +169,11 @@ async fn answer(
     progress.asked = true;
     // Where the model numbers its sources itself, its own marks are on their way.
     let marker = (style == Style::Plain).then(|| Marker::new(progress));
-    ask(chat, plan, generation, request, marker).await
+    let outcome = ask(chat, plan, generation, request, marker).await?;
+    if style == Style::Plain && being_read > 0 && prompt::denies(&generation.text().0) {
+        generation.say(Kind::Answer, &denial::still_being_read(&progress.question, being_read));
+    }
+    Ok(outcome)
 }
 
 /// From documents a small model reads off its likeliest words, so that the same question gets the
@@ -178,20 +184,20 @@ fn temperature(plan: &Plan, sources: &[RetrievedChunk]) -> Option<f32> {
     (read_off && plan.cause != Cause::AskedAgain).then_some(0.0)
 }
 
-/// Says that the documents hold no answer, without asking a model.
+/// Says that the documents hold no answer, or not yet, without asking a model.
 async fn deny(
     chat: &Chat,
     plan: &Plan,
     generation: &Generation,
     question: String,
-    found: Retrieval,
+    nothing: Searched,
 ) -> Result<Outcome, Outcome> {
-    let text = prompt::nothing_found(&question);
-    let numbers = vec![None; found.chunks.len()];
-    let retrieval = Some(explained(found, &numbers));
+    let text = denial::nothing_found(&question, &nothing.retrieval);
+    let numbers = vec![None; nothing.retrieval.chunks.len()];
+    let retrieval = Some(explained(nothing, &numbers));
     let context = Context { question, retrieval, prompt: Vec::new() };
     mark_streaming(chat, plan, None, &context).await?;
-    generation.say(Kind::Answer, text);
+    generation.say(Kind::Answer, &text);
     Ok(Outcome::Completed { reason: NOT_FOUND.to_owned() })
 }
 
@@ -211,27 +217,6 @@ async fn beginning(chat: &Chat, plan: &Plan) -> Result<(Message, Known), ChatErr
     tx.commit().await?;
     let question = pair.into_iter().find(|message| message.role == MessageRole::User);
     Ok((question.ok_or(ChatError::NotFound("question"))?, settings))
-}
-
-async fn retrieve(
-    chat: &Chat,
-    plan: &Plan,
-    generation: &Generation,
-    question: &str,
-) -> Result<Option<Retrieval>, Outcome> {
-    if plan.knowledge_bases.is_empty() {
-        return Ok(None);
-    }
-    let retriever = chat.inner.retriever.as_ref().ok_or(ChatError::NoRetriever)?;
-    generation.notice("status", json!({ "status": "pending", "stage": "retrieving" }));
-    let found = retriever.retrieve(Question {
-        user_id: plan.user_id,
-        api_key_id: plan.api_key_id,
-        knowledge_bases: &plan.knowledge_bases,
-        text: question,
-        request_id: plan.request_id,
-    });
-    Ok(Some(found.await?))
 }
 
 /// Adds the turns before the question, newest first, until the prompt is full. Turns without an
@@ -268,14 +253,6 @@ async fn add_history(
         }
     }
     Ok(())
-}
-
-fn explained(retrieval: Retrieval, numbers: &[Option<u32>]) -> ExplainedRetrieval {
-    let chunks = retrieval.chunks.into_iter().zip(numbers);
-    ExplainedRetrieval {
-        took_ms: retrieval.took_ms,
-        chunks: chunks.map(|(chunk, source)| ExplainedChunk { chunk, source: *source }).collect(),
-    }
 }
 
 async fn mark_streaming(

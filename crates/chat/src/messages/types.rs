@@ -205,7 +205,7 @@ pub struct ActiveLeaf {
 /// Why an answer is as it is.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
-    /// The question that was answered and searched for.
+    /// The question that was answered.
     pub question: String,
     /// What was found; absent where no knowledge base was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,6 +234,10 @@ pub struct Explanation {
 /// What was found for a question.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExplainedRetrieval {
+    /// What was searched for, where it was more than the question: nothing was about that alone, and
+    /// something is about it together with the questions before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_for: Option<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
     /// Every passage that was considered, best first.

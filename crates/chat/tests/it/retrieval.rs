@@ -103,6 +103,80 @@ async fn a_small_model_is_not_asked_what_the_documents_do_not_say() {
 }
 
 #[tokio::test]
+async fn a_message_that_says_little_alone_is_searched_for_with_the_questions_before_it() {
+    let App { client, node, .. } = &App::new().await;
+    let base = node.retriever.base(vec![chunk("Handbook", "Seventeen days of leave.", true)]);
+    *node.retriever.about.lock().unwrap() = "leave";
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    client.answer(&id, "How many days of leave?").await;
+    client.answer(&id, "Thanks").await;
+    let done = client.answer(&id, "Translate that into Chinese").await;
+    assert_eq!(done["finish_reason"], "stop", "{done}");
+    let together = "How many days of leave?\nTranslate that into Chinese";
+    assert_eq!(
+        *node.retriever.questions.lock().unwrap(),
+        [
+            "How many days of leave?",
+            "Thanks",
+            "How many days of leave?\nThanks",
+            "Translate that into Chinese",
+            together,
+        ]
+    );
+    let prompt = node.model.last_prompt();
+    assert_eq!(prompt.len(), 6, "the turns before it are there as ever");
+    assert!(prompt[5].1.contains("Seventeen days") && !prompt[5].1.contains("Thanks"));
+    let why = client.get(&format!("/messages/{}/explanation", done["id"].as_str().unwrap())).await;
+    assert_eq!(why["question"], "Translate that into Chinese");
+    assert_eq!(why["retrieval"]["searched_for"], together);
+    assert_eq!(why["retrieval"]["took_ms"], 10);
+    assert_eq!(why["retrieval"]["chunks"][0]["source"], 1);
+    // What is about something else is not answered from the passages of the questions before it.
+    let done = client.answer(&id, "Who won the football world cup in 1974?").await;
+    assert_eq!(done["finish_reason"], "not_found", "{done}");
+    let asked = node.retriever.questions.lock().unwrap().last().unwrap().clone();
+    assert_eq!(asked, "How many days of leave?\nWho won the football world cup in 1974?");
+    // Nothing before it is about the documents either.
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    assert_eq!(client.answer(&id, "Where is the moon?").await["finish_reason"], "not_found");
+    let done = client.answer(&id, "And when?").await;
+    assert_eq!(done["finish_reason"], "not_found");
+    let why = client.get(&format!("/messages/{}/explanation", done["id"].as_str().unwrap())).await;
+    assert_eq!(why["retrieval"]["searched_for"], Value::Null);
+}
+
+#[tokio::test]
+async fn documents_that_are_still_being_processed_are_told_instead_of_denied() {
+    let App { client, node, .. } = &App::new().await;
+    let base = node.retriever.base(vec![]);
+    *node.retriever.being_read.lock().unwrap() = 3;
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    let content = async |question: &str| {
+        client.answer(&id, question).await["content"].as_str().unwrap().to_owned()
+    };
+    let said = content("How much leave?").await;
+    assert!(said.starts_with("3 documents in the knowledge base are still being"), "{said}");
+    let said = content("年假几天？").await;
+    assert!(said.contains("还有 3 个文档正在处理") && !said.contains("没有找到"), "{said}");
+    assert_eq!(
+        node.retriever.questions.lock().unwrap().len(),
+        2,
+        "other words find nothing either"
+    );
+    assert!(node.model.requests().is_empty());
+
+    *node.retriever.chunks.lock().unwrap() = vec![chunk("Noise", "irrelevant", false)];
+    let said = content("How far is the moon?").await;
+    assert!(said.contains("do not hold an answer") && said.contains(" 3 documents are"), "{said}");
+    // The model may find that the passages do not hold it.
+    *node.retriever.chunks.lock().unwrap() = vec![chunk("Handbook", "Of leave.", true)];
+    node.model.will([Step::Say("The text does not say.")]);
+    let said = content("How much leave is there?").await;
+    assert!(said.starts_with("The text does not say. 3 documents are still"), "{said}");
+    assert!(!content("How much leave is there then?").await.contains("3 documents"));
+}
+
+#[tokio::test]
 async fn the_first_answer_from_documents_is_the_likeliest_one() {
     let App { client, node, .. } = &App::new().await;
     let base = node.retriever.base(vec![chunk("Handbook", "Seventeen days of leave.", true)]);

@@ -23,6 +23,8 @@ use process::State;
 
 /// How long a request waits for the process to be (back) there.
 const READY_WAIT: Duration = Duration::from_secs(10);
+/// The name of the process's socket in its folder.
+pub const SOCKET: &str = "engine.sock";
 
 /// How to run the engine process.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ impl EngineConfig {
 
     fn child(&self) -> ChildConfig {
         ChildConfig {
-            socket: self.socket_dir.join("engine.sock"),
+            socket: self.socket_dir.join(SOCKET),
             models: self.models.clone(),
             threads: self.threads,
             slots: self.slots,

@@ -86,6 +86,10 @@ pub struct Document {
     pub page_count: i32,
     /// Whether these are pages (sheets, slides).
     pub has_pages: bool,
+    /// Pages (numbers, or ranges of them) or sheets (names) of which nothing could be read, because
+    /// they are damaged or hold only pictures; absent where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// Why it failed, or why its next attempt waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<DocumentFailure>,

@@ -20,6 +20,7 @@ struct Row {
     progress: i16,
     chunk_count: i32,
     page_count: i32,
+    unread: Vec<String>,
     error_code: Option<String>,
     error_detail: Option<String>,
     created_at: DateTime<Utc>,
@@ -45,6 +46,7 @@ impl From<Row> for Document {
             chunk_count: row.chunk_count,
             page_count: row.page_count,
             has_pages,
+            unread: row.unread,
             error: row.error_code.map(|code| DocumentFailure { code, detail }),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -57,8 +59,8 @@ impl From<Row> for Document {
 fn select() -> QueryBuilder<Postgres> {
     QueryBuilder::new(
         "SELECT id, knowledge_base_id, title, filename, mime_type, file_size, processing_status,
-                stage, progress, chunk_count, page_count, error_code, error_detail, created_at,
-                updated_at, completed_at
+                stage, progress, chunk_count, page_count, unread, error_code, error_detail,
+                created_at, updated_at, completed_at
          FROM knowledge.documents
          WHERE deleted_at IS NULL
            AND knowledge_base_id = ANY ((SELECT knowledge.bases_for('view'))::uuid[])",

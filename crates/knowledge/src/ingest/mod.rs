@@ -112,11 +112,6 @@ impl Job for IngestDocument {
     type State = Knowledge;
 
     async fn run(self, state: Knowledge, context: JobContext) -> Result<(), JobError> {
-        let slot = tokio::select! {
-            slot = state.inner.ingesting.acquire() => slot,
-            () = context.shutdown.cancelled() => return Err(JobError::Retry("stopping".into())),
-        };
-        let _slot = slot.map_err(|error| JobError::fatal(&error))?;
         let stop = match state.ingest(&self, &context).await {
             Ok(()) | Err(Stop::Gone) => return Ok(()),
             Err(stop) => stop,

@@ -23,6 +23,15 @@ pub(crate) struct Job {
     pub attempts: i32,
 }
 
+/// What is known of a document once its text is extracted.
+pub(crate) struct ReadText<'a> {
+    pub title: Option<&'a str>,
+    pub mime_type: &'a str,
+    pub pages: i32,
+    /// Pages or sheets that could not be read.
+    pub unread: Vec<String>,
+}
+
 /// A chunk with everything that its row holds.
 pub(crate) struct ChunkRow {
     pub chunk: Chunk,
@@ -120,19 +129,18 @@ pub(crate) async fn add_text(
 pub(crate) async fn text_complete(
     connection: &mut PgConnection,
     document: Uuid,
-    title: Option<&str>,
-    mime_type: &str,
-    pages: i32,
+    read: &ReadText<'_>,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE knowledge.documents
          SET stage = 'chunking', progress = 10, page_count = $4, mime_type = $3,
-             title = coalesce($2, title)
+             title = coalesce($2, title), unread = $5
          WHERE id = $1 AND deleted_at IS NULL AND processing_status = 'processing'",
         document,
-        title,
-        mime_type,
-        pages,
+        read.title,
+        read.mime_type,
+        read.pages,
+        &read.unread,
     )
     .execute(connection)
     .await?;

@@ -12,6 +12,9 @@ const WAITING_PAGES: usize = 16;
 /// Pages or bytes that are written in one transaction.
 const PAGES: usize = 50;
 const BYTES: usize = 1_000_000;
+/// Places that could not be read which are told, and the characters of one.
+const UNREAD: usize = 100;
+const UNREAD_CHARS: usize = 100;
 
 impl Knowledge {
     /// Extracts the text and writes it page by page. All of it is there, or the stage stays
@@ -31,10 +34,15 @@ impl Knowledge {
         let parsed = parsed?;
         let title = parsed.title.filter(|title| !title.trim().is_empty());
         let title: Option<String> = title.map(|title| title.chars().take(300).collect());
-        let pages = i32::try_from(parsed.page_count).unwrap_or(i32::MAX);
-        let id = job.document_id;
+        let unread = parsed.unread.into_iter().take(UNREAD);
+        let read = store::ReadText {
+            title: title.as_deref(),
+            mime_type: &parsed.mime_type,
+            pages: i32::try_from(parsed.page_count).unwrap_or(i32::MAX),
+            unread: unread.map(|place| label(&place)).collect(),
+        };
         let mut tx = self.db.begin_as(job.owner_id).await?;
-        if !store::text_complete(&mut tx, id, title.as_deref(), &parsed.mime_type, pages).await? {
+        if !store::text_complete(&mut tx, job.document_id, &read).await? {
             return Err(Stop::Gone);
         }
         tx.commit().await?;
@@ -94,4 +102,9 @@ impl Knowledge {
             }
         }
     }
+}
+
+/// A place as it is told: what the parser says comes out of a file.
+fn label(place: &str) -> String {
+    place.chars().filter(|c| !c.is_control()).take(UNREAD_CHARS).collect()
 }

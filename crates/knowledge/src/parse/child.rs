@@ -63,6 +63,7 @@ fn answer(file: File, name: &str) -> Result<(), ParseError> {
             title: outcome.title,
             mime_type: format.mime_type().to_owned(),
             page_count: outcome.page_count.unwrap_or(1),
+            unread: outcome.unread,
         },
         Err(error) => {
             ParseRecord::Failed { code: error.code().to_owned(), detail: error.to_string() }

@@ -31,11 +31,22 @@ pub(super) fn read(
     // A page with several articles has no single main part.
     let main = root.descendent_elements().filter(|e| e.value().name() == "main").count();
     let start = if main == 1 { find("main") } else { find("body") };
-    let mut writer = Writer { pages: Pages::flowing(sink), text: String::new(), joined: false };
-    writer.children(start.unwrap_or(root), 0, false)?;
-    writer.flush()?;
-    let page_count = Some(writer.pages.finish()?);
-    Ok(Outcome { title: title.filter(|title| !title.is_empty()), page_count })
+    let mut pages = Pages::flowing(sink);
+    write(start.unwrap_or(root), &mut pages)?;
+    let page_count = Some(pages.finish()?);
+    let title = title.filter(|title| !title.is_empty());
+    Ok(Outcome { title, page_count, ..Outcome::default() })
+}
+
+/// The readable text of a piece of HTML that stands in another text.
+pub(super) fn piece(source: &str, pages: &mut Pages<'_>) -> Result<(), ParseError> {
+    write(parse(source)?.root_element(), pages)
+}
+
+fn write(start: ElementRef<'_>, pages: &mut Pages<'_>) -> Result<(), ParseError> {
+    let mut writer = Writer { pages, text: String::new(), joined: false };
+    writer.children(start, 0, false)?;
+    writer.flush()
 }
 
 /// Each tag searches the elements that are open, so a file that only opens some would take the
@@ -56,14 +67,14 @@ fn parse(mut rest: &str) -> Result<Html, ParseError> {
     Ok(parser.finish())
 }
 
-struct Writer<'a> {
-    pages: Pages<'a>,
+struct Writer<'w, 'p> {
+    pages: &'w mut Pages<'p>,
     text: String,
     /// Whether the next block follows the one before on the next line.
     joined: bool,
 }
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     fn children(
         &mut self,
         element: ElementRef<'_>,

@@ -4,9 +4,9 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use super::pages::{Pages, single_line};
 use super::text::read_to_string;
-use super::{Outcome, ParseError, ParsedPage};
+use super::{Outcome, ParseError, ParsedPage, html};
 
-/// Markdown: headings, paragraphs, lists, tables and code, without the marks.
+/// Markdown: headings, paragraphs, lists, tables and code, without the marks; HTML in it as HTML.
 pub(super) fn read(
     mut file: impl Read,
     sink: &mut dyn FnMut(ParsedPage) -> Result<(), ParseError>,
@@ -30,7 +30,7 @@ pub(super) fn read(
     }
     reader.flush_block()?;
     let title = reader.title;
-    Ok(Outcome { title, page_count: Some(reader.pages.finish()?) })
+    Ok(Outcome { title, page_count: Some(reader.pages.finish()?), ..Outcome::default() })
 }
 
 struct Writer<'a> {
@@ -50,14 +50,17 @@ impl Writer<'_> {
             Event::Start(tag) => return self.start(&tag),
             Event::End(tag) => return self.end(tag),
             Event::Text(_) if self.hidden => {}
-            Event::Text(text) | Event::Code(text) | Event::InlineMath(text) => {
-                self.text.push_str(&text);
-            }
-            Event::DisplayMath(text) => self.text.push_str(&text),
+            Event::Text(text)
+            | Event::Code(text)
+            | Event::InlineMath(text)
+            | Event::DisplayMath(text)
+            // Read as HTML at the end of its block.
+            | Event::Html(text) => self.text.push_str(&text),
+            Event::InlineHtml(tag) if is_line_break(&tag) => self.text.push('\n'),
             Event::SoftBreak | Event::HardBreak => self.text.push('\n'),
             Event::TaskListMarker(done) => self.text.push_str(if done { "[x] " } else { "[ ] " }),
             Event::Rule => return self.flush_block(),
-            Event::Html(_) | Event::InlineHtml(_) | Event::FootnoteReference(_) => {}
+            Event::InlineHtml(_) | Event::FootnoteReference(_) => {}
         }
         Ok(())
     }
@@ -84,6 +87,7 @@ impl Writer<'_> {
             }
             Tag::Table(_) => self.first = true,
             Tag::MetadataBlock(_) => self.hidden = true,
+            Tag::HtmlBlock => self.flush_item()?,
             _ => {}
         }
         Ok(())
@@ -114,6 +118,7 @@ impl Writer<'_> {
                 self.text = std::mem::take(&mut self.row).join(" | ");
                 self.flush_item()
             }
+            TagEnd::HtmlBlock => html::piece(&std::mem::take(&mut self.text), &mut self.pages),
             TagEnd::MetadataBlock(_) => {
                 self.hidden = false;
                 Ok(())
@@ -139,9 +144,33 @@ impl Writer<'_> {
     }
 }
 
+fn is_line_break(tag: &str) -> bool {
+    tag.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("<br"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn html_is_read_as_such() {
+        let source = "<h1 align=\"center\">Tool</h1>\n<!-- no -->\n\nText with<br/>two <b>lines</b>.\n\n\
+                      - an item\n  <div>of the <i>list</i></div>\n\n\
+                      <table><tr><th>Port</th><td>8443</td></tr>\n<tr><th>Host</th><td>北京</td></tr></table>\n\n\
+                      <script>\nalert(1)\n\n</script>\n\n<details>\n\n**Hidden** part.\n\n</details>\n";
+        let mut pages = Vec::new();
+        read(source.as_bytes(), &mut |page| {
+            pages.push(page);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(
+            pages[0].text,
+            "Tool\n\nText with\ntwo lines.\n\n- an item\n\nof the list\n\n\
+             Port | 8443\nHost | 北京\n\nHidden part."
+        );
+        assert_eq!(pages[0].headings[0].text, "Tool");
+    }
 
     #[test]
     fn structure_stays_and_marks_go() {

@@ -63,6 +63,8 @@ pub enum ParseRecord {
         mime_type: String,
         /// Pages of the file, those without text included.
         page_count: u32,
+        /// Pages (numbers, or ranges of them) or sheets (names) that could not be read.
+        unread: Vec<String>,
     },
     /// The last line of one that was not.
     Failed {
@@ -148,4 +150,6 @@ impl ParseError {
 struct Outcome {
     title: Option<String>,
     page_count: Option<u32>,
+    /// Pages or sheets that could not be read.
+    unread: Vec<String>,
 }

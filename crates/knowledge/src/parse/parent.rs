@@ -64,6 +64,8 @@ pub struct Parsed {
     pub mime_type: String,
     /// Pages of the file.
     pub page_count: u32,
+    /// Pages (numbers, or ranges of them) or sheets (names) that could not be read.
+    pub unread: Vec<String>,
 }
 
 /// Starts the child processes that read documents.
@@ -165,8 +167,8 @@ async fn records(
             Ok(ParseRecord::Page(page)) => {
                 pages.send(page).await.map_err(|_| ParserFailure::Unwanted)?;
             }
-            Ok(ParseRecord::Done { title, mime_type, page_count }) => {
-                return Ok(Some(Parsed { title, mime_type, page_count }));
+            Ok(ParseRecord::Done { title, mime_type, page_count, unread }) => {
+                return Ok(Some(Parsed { title, mime_type, page_count, unread }));
             }
             Ok(ParseRecord::Failed { code, detail }) => {
                 return Err(ParserFailure::Document { code, detail });

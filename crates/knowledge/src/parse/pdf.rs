@@ -30,11 +30,16 @@ pub(super) fn read(
         return Err(ParseError::Damaged("it has no pages".to_owned()));
     }
     let mut pages = Pages::fixed(sink);
+    let mut unread = Vec::new();
     for index in 0..count {
         if index > 0 {
             pages.page_break()?;
         }
-        for paragraph in paragraphs(&page_text(&document, index)) {
+        let Some(text) = page_text(&document, index) else {
+            unread.push(index + 1);
+            continue;
+        };
+        for paragraph in paragraphs(&text) {
             pages.block(&paragraph)?;
         }
     }
@@ -42,11 +47,12 @@ pub(super) fn read(
         ParseError::NoText => ParseError::OcrNeeded,
         error => error,
     })?;
-    Ok(Outcome { title: None, page_count: u32::try_from(count).ok() })
+    Ok(Outcome { title: None, page_count: u32::try_from(count).ok(), unread: ranges(&unread) })
 }
 
-/// The page's text; none where the page is broken, so that one bad page does not cost the others.
-fn page_text(document: &PdfDocument, index: usize) -> String {
+/// The page's text; `None` where the page is broken or only a picture, so that one bad page does not
+/// cost the others.
+fn page_text(document: &PdfDocument, index: usize) -> Option<String> {
     let options = ConversionOptions { extract_tables: false, ..Default::default() };
     let text = catch_unwind(AssertUnwindSafe(|| {
         if has_columns(document, index) {
@@ -55,17 +61,29 @@ fn page_text(document: &PdfDocument, index: usize) -> String {
             document.to_plain_text(index, &options)
         }
     }));
-    let text = match text {
-        Ok(Ok(text)) => text,
-        Ok(Err(_)) | Err(_) => String::new(),
-    };
+    let Ok(Ok(text)) = text else { return None };
     // Fonts that do not say what their glyphs mean come out as replacement characters.
     let unknown = text.chars().filter(|c| *c == '\u{fffd}').count();
-    if unknown * 2 > text.chars().filter(|c| !c.is_whitespace()).count() {
-        String::new()
-    } else {
-        text
-    }
+    let letters = text.chars().filter(|c| !c.is_whitespace()).count();
+    let unread = unknown * 2 > letters || letters == 0 && has_picture(document, index);
+    (!unread).then_some(text)
+}
+
+/// Whether there is a picture on the page, or what cannot be told from one.
+fn has_picture(document: &PdfDocument, index: usize) -> bool {
+    let pictures = catch_unwind(AssertUnwindSafe(|| document.page_image_handles(index)));
+    !matches!(pictures, Ok(Ok(pictures)) if pictures.is_empty())
+}
+
+/// Pages as people write them down: 3, 7–9.
+fn ranges(pages: &[usize]) -> Vec<String> {
+    let runs = pages.chunk_by(|page, next| page + 1 == *next);
+    runs.map(|run| match run {
+        [page] => page.to_string(),
+        [first, .., last] => format!("{first}–{last}"),
+        [] => String::new(),
+    })
+    .collect()
 }
 
 /// Whether the page is set in two columns: most lines have the same gap near the middle. The two
@@ -161,6 +179,12 @@ fn is_wide(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_in_a_row_are_one_range() {
+        assert_eq!(ranges(&[1, 3, 4, 5, 9, 10]), ["1", "3–5", "9–10"]);
+        assert!(ranges(&[]).is_empty());
+    }
 
     #[test]
     fn wrapped_lines_are_joined_and_items_are_not() {

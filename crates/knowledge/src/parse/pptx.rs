@@ -33,7 +33,7 @@ pub(super) fn read(
         }
     }
     pages.finish()?;
-    Ok(Outcome { title: None, page_count: Some(count) })
+    Ok(Outcome { page_count: Some(count), ..Outcome::default() })
 }
 
 /// The slides' parts in the order in which they are shown.

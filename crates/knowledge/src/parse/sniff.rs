@@ -110,19 +110,29 @@ pub fn sniff(head: &[u8], filename: &str) -> Option<Format> {
     if html(&text) {
         return Some(Format::Html);
     }
-    if infer::get(head).is_some_and(|kind| {
-        !matches!(kind.matcher_type(), infer::MatcherType::Text | infer::MatcherType::Custom)
-    }) {
+    let extension = filename.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
+    let named = match extension.as_deref() {
+        Some("md" | "markdown" | "mkd") => Some(Format::Markdown),
+        Some("csv" | "tsv") => Some(Format::Csv),
+        Some("htm" | "html" | "xhtml") if text.contains('<') => Some(Format::Html),
+        Some("txt" | "text" | "log") => Some(Format::Text),
+        _ => None,
+    };
+    // Two letters make a picture ("BM") or a program ("MZ"), and begin many a text.
+    let is_text = named.is_some() && text::is_plain(head);
+    if !is_text && is_binary(head) {
         return None;
     }
-    let extension = filename.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
-    Some(match extension.as_deref() {
-        Some("md" | "markdown" | "mkd") => Format::Markdown,
-        Some("csv" | "tsv") => Format::Csv,
-        Some("htm" | "html" | "xhtml") if text.contains('<') => Format::Html,
-        Some("txt" | "text" | "log") => Format::Text,
-        _ if looks_like_markdown(&text) => Format::Markdown,
-        _ => Format::Text,
+    Some(named.unwrap_or_else(|| match looks_like_markdown(&text) {
+        true => Format::Markdown,
+        false => Format::Text,
+    }))
+}
+
+/// Whether the file begins as one of a known kind that is no text.
+fn is_binary(head: &[u8]) -> bool {
+    infer::get(head).is_some_and(|kind| {
+        !matches!(kind.matcher_type(), infer::MatcherType::Text | infer::MatcherType::Custom)
     })
 }
 
@@ -165,6 +175,16 @@ mod tests {
         assert_eq!(sniff(b"\x7fELF\x02\x01\x01\0\0\0\0\0", "x.md"), None);
         assert_eq!(sniff(b"PK\x03\x04\x14\0\0\0\0\0 secrets.txt", "x.docx"), None);
         assert_eq!(sniff(b"<!DOCTYPE html><p>x", "x.txt"), Some(Format::Html));
+    }
+
+    #[test]
+    fn text_that_begins_as_a_binary_file_does_is_text() {
+        for text in ["BM25 is a ranking.", "BC Hydro: rates of 2024", "MZ 系列电机手册"] {
+            assert_eq!(sniff(text.as_bytes(), "x.txt"), Some(Format::Text), "{text}");
+            assert_eq!(sniff(text.as_bytes(), "x.md"), Some(Format::Markdown), "{text}");
+            assert_eq!(sniff(text.as_bytes(), "x.exe"), None, "{text}");
+        }
+        assert_eq!(sniff(b"BM\x8a and what is no text in UTF-8", "x.txt"), None);
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub(super) fn read(
     if let Some(line) = rows.finish() {
         pages.line(&line)?;
     }
-    Ok(Outcome { title: None, page_count: Some(pages.finish()?) })
+    Ok(Outcome { page_count: Some(pages.finish()?), ..Outcome::default() })
 }
 
 fn delimiter(text: &str) -> u8 {

@@ -16,7 +16,7 @@ pub(super) fn read(
     for block in blocks(&text) {
         pages.block(block)?;
     }
-    Ok(Outcome { title: None, page_count: Some(pages.finish()?) })
+    Ok(Outcome { page_count: Some(pages.finish()?), ..Outcome::default() })
 }
 
 /// The whole file as text, whatever its encoding.
@@ -32,6 +32,11 @@ pub(super) fn read_to_string(file: &mut impl Read) -> Result<String, ParseError>
 pub(super) fn decode_head(head: &[u8]) -> Option<String> {
     let (text, ..) = detect(head)?.decode(head);
     Some(text.into_owned())
+}
+
+/// Whether the start of a file is UTF-8 without control characters, which no binary file is.
+pub(super) fn is_plain(head: &[u8]) -> bool {
+    valid_utf8(head) && !head.iter().any(is_odd)
 }
 
 /// Texts between empty lines.
@@ -75,16 +80,32 @@ fn detect(bytes: &[u8]) -> Option<&'static Encoding> {
     if bytes.contains(&0) {
         return wide(bytes);
     }
-    let rare = bytes.iter().filter(|b| b.is_ascii_control() && !b"\t\n\r\x0c\x1b".contains(b));
-    if rare.count() * 100 > bytes.len() {
+    if bytes.iter().filter(|b| is_odd(b)).count() * 100 > bytes.len() {
         return None;
     }
-    if valid_utf8(bytes) {
+    if valid_utf8(bytes) || nearly_utf8(bytes) {
         return Some(UTF_8);
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
     detector.feed(bytes, true);
     Some(detector.guess(None, Utf8Detection::Allow))
+}
+
+/// Whether a byte is a control character that is rare in texts.
+fn is_odd(byte: &u8) -> bool {
+    byte.is_ascii_control() && !b"\t\n\r\x0c\x1b".contains(byte)
+}
+
+/// UTF-8 in which few places are broken, as where a log was cut in the middle of a character. In
+/// other encodings it is by chance that bytes make a character of UTF-8, and seldom.
+fn nearly_utf8(bytes: &[u8]) -> bool {
+    let (mut chars, mut wide, mut broken) = (0, 0, 0);
+    for chunk in bytes.utf8_chunks() {
+        chars += chunk.valid().chars().count();
+        wide += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    wide > 4 * broken && chars > 200 * broken
 }
 
 /// UTF-8, or the beginning of it.
@@ -139,6 +160,29 @@ mod tests {
         let utf16: Vec<u8> =
             "plain English\ntext".encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert_eq!(text_of(&utf16), "plain English\ntext");
+    }
+
+    #[test]
+    fn a_torn_character_does_not_make_utf8_another_encoding() {
+        let line = "2024-05-01 12:00:00 信息 知识库“产品手册”已建立索引，共五百一十二个分块。\n";
+        let log = line.repeat(20);
+        // The log was turned over between two bytes of its first character.
+        let torn = [&"日志".as_bytes()[2..], log.as_bytes()].concat();
+        assert_eq!(text_of(&torn), format!("\u{fffd}志{}", log.trim_end()));
+        let mut middle = log.clone().into_bytes();
+        middle.remove(log.find('库').unwrap() + 1);
+        let text = text_of(&middle);
+        assert!(text.contains("索引") && text.matches('\u{fffd}').count() <= 2, "{text}");
+        for (encoding, line) in [
+            (encoding_rs::GB18030, "知识库的默认分块大小是五百一十二个词元，重叠五十个。\n"),
+            (encoding_rs::BIG5, "知識庫的預設分塊大小是五百一十二個詞元，重疊五十個。\n"),
+        ] {
+            let long = line.repeat(100);
+            let (bytes, ..) = encoding.encode(&long);
+            assert_eq!(text_of(&bytes), long.trim_end(), "{}", encoding.name());
+        }
+        let (western, ..) = encoding_rs::WINDOWS_1252.encode("Une journée d’été à la plage. ");
+        assert!(!nearly_utf8(&western.repeat(50)));
     }
 
     #[test]

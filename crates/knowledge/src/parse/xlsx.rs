@@ -22,19 +22,23 @@ pub(super) fn read(
     })?;
     let names = book.sheet_names();
     let mut pages = Pages::sheets(sink);
+    let mut unread = Vec::new();
     for (index, name) in names.iter().enumerate() {
         if index > 0 {
             pages.page_break()?;
         }
-        // Charts and macros are sheets without cells.
-        let Ok(range) = book.worksheet_range(name) else { continue };
+        // One damaged sheet does not cost the others. Of charts and macros the range is empty.
+        let Ok(range) = book.worksheet_range(name) else {
+            unread.push(single_line(name));
+            continue;
+        };
         if !range.is_empty() {
             pages.heading(1, name)?;
             sheet(&range, &mut pages)?;
         }
     }
     let count = pages.finish()?.max(u32::try_from(names.len()).unwrap_or(u32::MAX));
-    Ok(Outcome { title: None, page_count: Some(count) })
+    Ok(Outcome { title: None, page_count: Some(count), unread })
 }
 
 fn sheet(range: &Range<Data>, pages: &mut Pages<'_>) -> Result<(), ParseError> {

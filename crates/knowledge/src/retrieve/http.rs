@@ -30,6 +30,6 @@ pub(crate) async fn search_knowledge_base(
         request_id: lyceum_core::new_id(),
     };
     let found = knowledge.retrieve(asker, &[id], &question.query, limit).await?;
-    let Retrieval { chunks: items, relevant, took_ms } = found;
+    let Retrieval { chunks: items, relevant, took_ms, .. } = found;
     Ok(Json(SearchAnswer { items, relevant, took_ms }))
 }

@@ -53,6 +53,8 @@ pub struct Retrieval {
     pub relevant: bool,
     /// Milliseconds that it took, the question's embedding included.
     pub took_ms: u64,
+    /// Documents of the bases that are still being processed, or wait for it, and cannot be found.
+    pub being_read: usize,
 }
 
 /// A chunk that was found.
@@ -163,7 +165,7 @@ impl Knowledge {
         let chunks = self.details(user, fused, limit).await?;
         let relevant = relevance::judge(&scope.bases, &question, words, &chunks).await;
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Retrieval { chunks, relevant, took_ms })
+        Ok(Retrieval { chunks, relevant, took_ms, being_read: scope.being_read })
     }
 
     /// Whether the user may use all these bases.
@@ -177,10 +179,12 @@ impl Knowledge {
         let mut tx = self.db.begin_as(user).await?;
         let bases = permitted(&mut tx, bases).await?;
         let ids: Vec<Uuid> = bases.iter().map(|base| base.id).collect();
-        let excluded = store::unfinished_documents(&mut tx, &ids).await?;
+        let unfinished = store::unfinished_documents(&mut tx, &ids).await?;
         let all_chunks = store::all_chunks(&mut tx).await?;
         tx.commit().await?;
-        Ok(Scope { ids, bases, excluded, all_chunks })
+        let being_read = unfinished.iter().filter(|document| document.being_read).count();
+        let excluded = unfinished.into_iter().map(|document| document.id).collect();
+        Ok(Scope { ids, bases, excluded, being_read, all_chunks })
     }
 
     /// One ranking for each embedding model among the bases.
@@ -319,6 +323,8 @@ struct Scope {
     bases: Vec<Base>,
     /// Documents that are not complete or are being deleted.
     excluded: Vec<Uuid>,
+    /// Those of them that may be found later.
+    being_read: usize,
     /// Chunks of everybody, as far as the statistics know.
     all_chunks: i64,
 }

@@ -39,15 +39,24 @@ pub(crate) async fn bases(
     .await?)
 }
 
+/// A document whose chunks may not be found.
+pub(crate) struct Unfinished {
+    pub id: Uuid,
+    /// Whether it is neither deleted nor failed.
+    pub being_read: bool,
+}
+
 /// Documents whose chunks may not be found.
 pub(crate) async fn unfinished_documents(
     connection: &mut PgConnection,
     bases: &[Uuid],
-) -> Result<Vec<Uuid>, KnowledgeError> {
-    Ok(sqlx::query_scalar!(
-        "SELECT id FROM knowledge.documents
-         WHERE knowledge_base_id = ANY ($1)
-           AND (processing_status <> 'completed' OR deleted_at IS NOT NULL)",
+) -> Result<Vec<Unfinished>, KnowledgeError> {
+    Ok(sqlx::query_as!(
+        Unfinished,
+        r#"SELECT id, (deleted_at IS NULL AND processing_status <> 'failed') AS "being_read!"
+           FROM knowledge.documents
+           WHERE knowledge_base_id = ANY ($1)
+             AND (processing_status <> 'completed' OR deleted_at IS NOT NULL)"#,
         bases,
     )
     .fetch_all(connection)

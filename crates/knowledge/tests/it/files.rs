@@ -40,23 +40,41 @@ pub fn docx(heading: &str, paragraph: &str) -> Vec<u8> {
 }
 
 pub fn xlsx() -> Vec<u8> {
+    workbook("")
+}
+
+/// Two sheets, the second of which breaks off in the middle of a row.
+pub fn damaged_xlsx() -> Vec<u8> {
+    workbook(r#"<worksheet><sheetData><row r="1"><c r="A1"><v>7</v></c><c r="B1"><v>8"#)
+}
+
+/// A sheet, and a second one where it is given.
+fn workbook(second: &str) -> Vec<u8> {
     let sheet = r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
         <row r="1"><c r="A1" t="inlineStr"><is><t>城市</t></is></c><c r="B1" t="inlineStr"><is><t>people</t></is></c></row>
         <row r="2"><c r="A2" t="inlineStr"><is><t>上海</t></is></c><c r="B2"><v>24870000</v></c></row>
         </sheetData></worksheet>"#;
-    let book = r#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    let also = match second {
+        "" => "",
+        _ => r#"<sheet name="Broken" sheetId="2" r:id="rId2"/>"#,
+    };
+    let book = format!(
+        r#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"
         xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">
-        <sheets><sheet name="Cities" sheetId="1" r:id="rId1"/></sheets></workbook>"#;
+        <sheets><sheet name="Cities" sheetId="1" r:id="rId1"/>{also}</sheets></workbook>"#
+    );
     let links = r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">
-        <Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>"#;
+        <Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/>
+        <Relationship Id="rId2" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet2.xml"/></Relationships>"#;
     let root = r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">
         <Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#;
     zip(&[
         TYPES,
         ("_rels/.rels", root),
-        ("xl/workbook.xml", book),
+        ("xl/workbook.xml", &book),
         ("xl/_rels/workbook.xml.rels", links),
         ("xl/worksheets/sheet1.xml", sheet),
+        ("xl/worksheets/sheet2.xml", second),
     ])
 }
 
@@ -84,6 +102,9 @@ pub fn pptx() -> Vec<u8> {
         ("ppt/notesSlides/n.xml", notes),
     ])
 }
+
+/// Stands for a page that is only a picture.
+pub const PICTURE: &str = "\u{1f5bc}";
 
 /// A PDF with one page for each text, in a font without glyphs whose codes a ToUnicode map
 /// explains, as office programs write Chinese.
@@ -116,11 +137,13 @@ pub fn pdf(pages: &[&str]) -> Vec<u8> {
         stream(&to_unicode),
     ];
     for (at, text) in pages.iter().enumerate() {
-        let content = if text.is_empty() {
-            "0 0 100 100 re f".to_owned()
-        } else {
-            let codes: String = text.chars().map(|c| format!("{:04X}", code(c))).collect();
-            format!("BT /F1 12 Tf 72 700 Td <{codes}> Tj ET")
+        let content = match *text {
+            "" => "0 0 100 100 re f".to_owned(),
+            PICTURE => "q 612 0 0 792 0 0 cm BI /W 1 /H 1 /BPC 8 /CS /G ID x EI Q".to_owned(),
+            text => {
+                let codes: String = text.chars().map(|c| format!("{:04X}", code(c))).collect();
+                format!("BT /F1 12 Tf 72 700 Td <{codes}> Tj ET")
+            }
         };
         objects.push(format!(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >> /Contents {} 0 R >>",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use lyceum_jobs::{Job as _, JobError, Jobs};
+use lyceum_knowledge::KnowledgeSettings;
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 use uuid::Uuid;
@@ -87,6 +88,24 @@ async fn what_cannot_be_read_fails_with_its_reason_and_is_not_tried_again() {
         assert_eq!((status, id(&again)), (StatusCode::OK, id(&document)));
     }
     assert_eq!(chunks(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_completed_document_says_what_of_it_could_not_be_read() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let picture = files::PICTURE;
+    let pages = ["The first page.", picture, "", "The fourth.", picture, picture, picture];
+    for (name, bytes, unread) in [
+        ("a.pdf", files::pdf(&pages), json!(["2", "5–7"])),
+        ("a.xlsx", files::damaged_xlsx(), json!(["Broken"])),
+        ("b.xlsx", files::xlsx(), json!(null)),
+    ] {
+        let document = world.ingest("ann", ann, base, name, &bytes).await;
+        assert_eq!(document["status"], "completed", "{name}: {document}");
+        assert_eq!(document["unread"], unread, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -243,18 +262,52 @@ async fn sweep(world: &World) {
 /// Lets the real queue do what waits in it.
 async fn purge(world: &World) {
     let jobs = Jobs::new(world.test.owner.clone());
-    let handle =
-        lyceum_knowledge::register_jobs(jobs, world.knowledge.clone()).start().await.unwrap();
+    let jobs = lyceum_knowledge::register_jobs(jobs, world.knowledge.clone());
+    let jobs = lyceum_knowledge::register_ingestion(jobs, world.knowledge.clone());
+    let handle = jobs.start().await.unwrap();
     let waiting = "SELECT count(*) FROM knowledge.documents WHERE deleted_at IS NOT NULL
                    OR processing_status IN ('pending', 'processing')";
+    until(world, waiting, 0).await;
+    handle.shutdown().await;
+    assert_eq!(world.number(waiting).await, 0);
+}
+
+/// Waits until a query answers `wanted`.
+async fn until(world: &World, sql: &'static str, wanted: i64) {
     for _ in 0..2_000 {
-        if world.number(waiting).await == 0 {
-            break;
+        if world.number(sql).await == wanted {
+            return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    handle.shutdown().await;
-    assert_eq!(world.number(waiting).await, 0);
+    panic!("never {wanted}: {sql}");
+}
+
+#[tokio::test]
+async fn documents_that_wait_to_be_read_hold_up_no_other_work() {
+    let world =
+        World::with(KnowledgeSettings { ingest_concurrency: 1, ..Default::default() }).await;
+    let ann = world.user("ann").await;
+    let base = world.base("ann", "b").await;
+    let gone = world.ingest("ann", ann, base, "gone.txt", b"Text that goes.").await;
+    // From now on no document gets beyond its first call of the model.
+    world.model.open.store(0, Ordering::SeqCst);
+    for n in 0..4 {
+        world.upload("ann", base, &format!("{n}.txt"), format!("Text {n}.").as_bytes()).await;
+    }
+    let worker = || Jobs::new(world.test.owner.clone()).concurrency(1);
+    let reading = lyceum_knowledge::register_ingestion(worker(), world.knowledge.clone());
+    let reading = reading.start().await.unwrap();
+    let others = lyceum_knowledge::register_jobs(worker(), world.knowledge.clone());
+    let others = others.start().await.unwrap();
+    let being_read =
+        "SELECT count(*) FROM knowledge.documents WHERE processing_status = 'processing'";
+    until(&world, being_read, 1).await;
+    world.send("ann", "DELETE", &format!("/documents/{}", id(&gone)), None).await;
+    until(&world, "SELECT count(*) FROM knowledge.documents WHERE deleted_at IS NOT NULL", 0).await;
+    assert_eq!(world.number(being_read).await, 1);
+    reading.shutdown().await;
+    others.shutdown().await;
 }
 
 #[tokio::test]

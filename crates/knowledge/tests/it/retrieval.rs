@@ -5,7 +5,7 @@ use lyceum_knowledge::Asker;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::World;
+use crate::world::{World, id};
 
 #[tokio::test]
 async fn passages_are_found_in_both_languages_with_their_places_and_scores() {
@@ -66,6 +66,29 @@ async fn several_bases_are_asked_at_once_and_unknown_ones_refused() {
     assert!(ask(ann, &[one, unknown]).await.is_err());
     let called = "SELECT count(*) FROM gateway.usage_statistics WHERE purpose = 'retrieval'";
     assert_eq!(world.number(called).await, 2);
+}
+
+#[tokio::test]
+async fn documents_that_cannot_be_found_yet_are_counted() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let (base, other) = (world.base("ann", "b").await, world.base("ann", "other").await);
+    let ask = async || {
+        let asker = Asker { user_id: ann, api_key_id: None, request_id: lyceum_core::new_id() };
+        let found = world.knowledge.retrieve(asker, &[base], "apples", None).await.unwrap();
+        (found.chunks.len(), found.being_read)
+    };
+    world.upload("ann", other, "elsewhere.txt", b"Not asked.").await;
+    assert_eq!(ask().await, (0, 0));
+    let (_, waiting) = world.upload("ann", base, "waiting.txt", b"Apples, later.").await;
+    world.upload("ann", base, "deleted.txt", b"Apples, never.").await;
+    assert_eq!(ask().await, (0, 2));
+    world.write("UPDATE knowledge.documents SET deleted_at = now() WHERE title = 'deleted'").await;
+    world.ingest("ann", ann, base, "empty.pdf", &crate::files::pdf(&[""])).await;
+    world.ingest("ann", ann, base, "ready.txt", b"Apples grow on trees.").await;
+    assert_eq!(ask().await, (1, 1), "neither what failed nor what was deleted");
+    world.attempt(ann, id(&waiting), 1).await.unwrap();
+    assert_eq!(ask().await, (2, 0));
 }
 
 #[tokio::test]

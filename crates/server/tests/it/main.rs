@@ -13,6 +13,8 @@ mod matrix;
 mod nodes;
 mod packages;
 mod pages;
+mod reconcile;
+mod revoked;
 mod routes;
 mod suspension;
 mod telemetry;

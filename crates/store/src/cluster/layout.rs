@@ -51,7 +51,7 @@ impl Layout {
             .map_err(ClusterError::file(&runtime))?;
         let home = root.join("postgres");
         account.private_folder(&home)?;
-        let sockets = socket_folder(&home, account)?;
+        let sockets = socket_folder_of(account, &home.join("run"), &format!(".s.PGSQL.{PORT}"))?;
         Ok(Self { data: home.join("data"), root, runtime, home, sockets })
     }
 
@@ -88,15 +88,21 @@ impl Layout {
     }
 }
 
-/// The folder of the socket: in the data folder, or, where its path would be too long for one, in
-/// the system's folder for such things.
-fn socket_folder(home: &Path, account: &Account) -> Result<PathBuf, ClusterError> {
-    let inside = home.join("run");
-    let name = format!(".s.PGSQL.{PORT}");
-    let folder = if inside.join(&name).as_os_str().len() <= SOCKET_PATH_LIMIT {
-        inside
+/// A private folder of this program for a socket: `wanted`, whose own folder exists, or, where the
+/// socket's path would be too long for one, another in the system's folder for such things.
+pub fn socket_folder(wanted: &Path, socket: &str) -> Result<PathBuf, ClusterError> {
+    socket_folder_of(&Account::Own, wanted, socket)
+}
+
+fn socket_folder_of(
+    account: &Account,
+    wanted: &Path,
+    socket: &str,
+) -> Result<PathBuf, ClusterError> {
+    let folder = if wanted.join(socket).as_os_str().len() <= SOCKET_PATH_LIMIT {
+        wanted.to_owned()
     } else {
-        let digest = hex::encode(Sha256::digest(home.as_os_str().as_bytes()));
+        let digest = hex::encode(Sha256::digest(wanted.as_os_str().as_bytes()));
         let outside = match std::env::var_os("XDG_RUNTIME_DIR") {
             Some(folder) if matches!(account, Account::Own) && !folder.is_empty() => folder.into(),
             _ => PathBuf::from("/tmp"),
@@ -159,4 +165,29 @@ fn password(path: &Path) -> Result<Secret, ClusterError> {
     getrandom::fill(&mut bytes)
         .map_err(|error| ClusterError::file(path)(std::io::Error::other(error.to_string())))?;
     Ok(Secret::new(hex::encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_lies_where_it_is_wanted_unless_its_path_is_too_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("engine");
+        assert_eq!(socket_folder(&wanted, "engine.sock").unwrap(), wanted);
+        let deep = folder.path().join("x".repeat(100));
+        let elsewhere = socket_folder(&deep, "engine.sock").unwrap();
+        assert!(!deep.exists());
+        assert!(elsewhere.join("engine.sock").as_os_str().len() <= SOCKET_PATH_LIMIT);
+        let other = socket_folder(&folder.path().join("y".repeat(100)), "engine.sock").unwrap();
+        assert_ne!(elsewhere, other);
+        for folder in [wanted, elsewhere.clone(), other.clone()] {
+            let mode = fs::metadata(&folder).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+        }
+        for made in [elsewhere, other] {
+            fs::remove_dir(made).unwrap();
+        }
+    }
 }

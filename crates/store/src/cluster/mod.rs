@@ -24,6 +24,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 pub use binaries::{Binaries, EMBEDDED};
 pub use error::ClusterError;
+pub use layout::socket_folder;
 
 use account::Account;
 use layout::{Credentials, Layout, PORT};
