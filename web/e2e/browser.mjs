@@ -78,6 +78,19 @@ export async function preferLook(page, { language, theme }) {
   });
 }
 
+/** Drops a file as a person does, which an input would not see. */
+export async function drop(page, target, { name, mimeType, bytes }) {
+  const dataTransfer = await page.evaluateHandle(
+    (file) => {
+      const transfer = new window.DataTransfer();
+      transfer.items.add(new window.File([Uint8Array.from(file.bytes)], file.name, { type: file.mimeType }));
+      return transfer;
+    },
+    { name, mimeType, bytes },
+  );
+  await target.dispatchEvent('drop', { dataTransfer });
+}
+
 export async function shoot(page, name) {
   await page.screenshot({ path: `${RESULTS}${name}.png` });
 }

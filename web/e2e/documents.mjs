@@ -4,6 +4,8 @@ import { crc32 } from './crc32.mjs';
 export const documents = [
   { name: 'retention.pdf', mimeType: 'application/pdf', buffer: pdf([
     ['Harbour Observatory Handbook', 'Chapter 1. The observatory stands on Gull Island and opened in 1931.'],
+    // A blank page, as handbooks have them between chapters.
+    [],
     ['Chapter 2. Retention', 'Tide records are kept for forty-two years. Weather logs are kept for nine years.'],
   ]) },
   { name: 'visitors.docx', mimeType: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document', buffer: docx([
@@ -17,6 +19,12 @@ export const documents = [
     '海港天文台的食堂每天早上七点开放。\n\n天文台的台长是林若溪，她于二〇一八年上任。图书馆藏有三千二百册星图。\n',
   ) },
 ];
+
+/** What the citation of the English walk has to open. */
+export const retention = { page: 3, pages: 3, text: 'Tide records are kept for forty-two years.', first: 'Gull Island' };
+
+/** The beginning of a picture: nothing that could be read. */
+export const picture = { name: 'photo.png', mimeType: 'image/png', bytes: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13] };
 
 export const emptyFile = { name: 'empty.txt', mimeType: 'text/plain', buffer: Buffer.alloc(0) };
 

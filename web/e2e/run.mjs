@@ -1,4 +1,5 @@
 import { launch, loadTexts, openPage, preferLook, shoot } from './browser.mjs';
+import { retention } from './documents.mjs';
 import { LOOKS, lookName, viewAll, viewSetup } from './gallery.mjs';
 import { startProvider } from './provider.mjs';
 import { startServer } from './server.mjs';
@@ -16,6 +17,7 @@ const WALKS = [
     enter: walk.setUp,
     name: 'Observatory',
     question: 'For how many years are tide records kept?',
+    cited: retention,
     unanswered: 'Who won the football world cup in 1974?',
     longQuestion: 'Write a very long story about a lighthouse, with many chapters.',
     shortQuestion: 'Say hello in one word.',

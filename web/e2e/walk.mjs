@@ -1,5 +1,5 @@
-import { checkAccessibility, checkWidth, shoot } from './browser.mjs';
-import { documents, emptyFile } from './documents.mjs';
+import { checkAccessibility, checkWidth, drop, shoot } from './browser.mjs';
+import { documents, emptyFile, picture } from './documents.mjs';
 import { PROVIDER_ANSWER, PROVIDER_MODEL } from './provider.mjs';
 
 export const ACCOUNT = { username: 'ada', email: 'ada@example.org', password: 'correct-horse-battery' };
@@ -36,6 +36,9 @@ export async function askDocuments({ page, t, name, question }) {
   await page.getByRole('heading', { name: t('welcome.title') }).waitFor();
   await page.getByLabel(t('knowledge.name'), { exact: true }).fill(name);
   await page.getByRole('button', { name: t('welcome.createBase') }).click();
+  // The address knows how far one is.
+  await page.waitForURL(/welcome\?base=/);
+  await page.reload();
   const input = page.locator('input[type=file]');
   await input.setInputFiles(documents);
   await page.getByText(documents[0].name).waitFor();
@@ -45,6 +48,10 @@ export async function askDocuments({ page, t, name, question }) {
   await input.setInputFiles([emptyFile]);
   const refused = page.getByRole('listitem').filter({ hasText: emptyFile.name });
   await refused.getByRole('button', { name: t('common.cancel') }).click();
+  await drop(page, page.getByText(t('knowledge.drop')), picture);
+  const unread = page.getByRole('listitem').filter({ hasText: picture.name });
+  await unread.getByText(/cannot be read|无法读取此类文件/).waitFor();
+  await unread.getByRole('button', { name: t('common.cancel') }).click();
   await shoot(page, `${name}-ready`);
   await checkAccessibility(page, 'the guided page');
   await page.getByRole('button', { name: t('welcome.toAsk') }).click();
@@ -54,19 +61,35 @@ export async function askDocuments({ page, t, name, question }) {
 }
 
 /** Leaves in the middle of the answer and comes back to it. */
-export async function readAnswer({ page, t, name }) {
+export async function readAnswer({ page, t, name, cited }) {
   await page.locator('article[data-role="assistant"]').waitFor();
   await page.reload();
   await answer(page, 'completed').waitFor({ timeout: ANSWER_MS });
   await shoot(page, `${name}-answer`);
   await checkAccessibility(page, 'the answer');
   const sources = page.getByRole('group', { name: t('chat.sources') }).getByRole('button');
-  await sources.first().click();
+  const chips = cited ? sources.filter({ hasText: t('passage.page', cited) }) : sources;
+  await chips.first().click();
   await page.locator('mark').waitFor();
+  if (cited) await leafThrough({ page, t, cited });
   await shoot(page, `${name}-source`);
   await checkAccessibility(page, 'the source');
   await checkWidth(page, 'the chat with its source');
   await page.getByRole('button', { name: t('common.close') }).first().click();
+}
+
+/** The passage stands at its page, and a blank page before it keeps nobody from the others. */
+async function leafThrough({ page, t, cited }) {
+  const source = page.getByRole('region', { name: t('passage.title') });
+  const back = page.getByRole('button', { name: t('passage.previousPage') });
+  await page.locator('mark').filter({ hasText: cited.text }).waitFor();
+  await page.getByText(t('passage.pageOf', cited)).waitFor();
+  await back.click();
+  await source.getByText(t('passage.blank')).waitFor();
+  await back.click();
+  await source.getByText(cited.first).waitFor();
+  for (let at = 1; at < cited.page; at += 1) await page.getByRole('button', { name: t('passage.nextPage') }).click();
+  await page.locator('mark').waitFor();
 }
 
 export async function explain({ page, t, name }) {

@@ -2,6 +2,7 @@ import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query
 import { request } from '@/lib/http';
 import { signWithPasskey, type AssertionJson, type RequestOptionsJson } from '@/lib/webauthn';
 import { meQuery, useEnter } from './identity';
+import { endSession } from './query-client';
 import type { InvitationView, Me, RegistrationState, SecondFactorChallenge, SignInMethods } from './types';
 
 /** What leads to a session: signing in, registering, links from letters. */
@@ -25,7 +26,7 @@ function useFirstStep<Input>(work: (input: Input) => Promise<Me | SecondFactorCh
     mutationFn: work,
     onSuccess: (answer) => {
       if ('challenge' in answer) return;
-      client.clear();
+      endSession();
       client.setQueryData(meQuery.queryKey, answer);
     },
   });

@@ -149,6 +149,8 @@ export interface PriceInput {
   input_price?: string;
   output_price?: string;
   cached_input_price?: string;
+  cache_write_price?: string;
+  reasoning_price?: string;
   embedding_price?: string;
 }
 

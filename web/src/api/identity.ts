@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { request } from '@/lib/http';
+import { endSession } from './query-client';
 import type { ApiKey, CreatedApiKey, Me, Page, Session, SetupState } from './types';
 
 export const setupQuery = queryOptions({
@@ -33,7 +34,7 @@ export function useEnter<Input>(path: string) {
   return useMutation({
     mutationFn: (body: Input) => request<Me>(path, { method: 'POST', body, refresh: false }),
     onSuccess: (me) => {
-      client.clear();
+      endSession();
       client.setQueryData(meQuery.queryKey, me);
     },
   });
@@ -67,7 +68,7 @@ export function useUpdateMe() {
 
 export function useChangePassword() {
   return useMutation({
-    mutationFn: (body: { current: string; new: string }) => request('/me/password', { method: 'POST', body }),
+    mutationFn: (body: { current?: string; new: string }) => request('/me/password', { method: 'POST', body }),
   });
 }
 

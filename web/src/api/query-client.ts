@@ -11,3 +11,16 @@ export const queryClient = new QueryClient({
     },
   },
 });
+
+const endings = new Set<() => void>();
+
+/** Has `forget` run whenever a session is over. */
+export function onSessionEnd(forget: () => void): void {
+  endings.add(forget);
+}
+
+/** Forgets everything that belongs to the person who was signed in. */
+export function endSession(): void {
+  queryClient.clear();
+  for (const forget of endings) forget();
+}

@@ -10,7 +10,7 @@ export interface Page<T> {
 }
 
 export type SetupState = Schemas['SetupState'];
-export type Me = Schemas['Me'];
+export type Me = Omit<Schemas['Me'], 'preferences'> & { preferences: Record<string, unknown> };
 export type Session = Schemas['Session'];
 export type SignInMethods = Schemas['SignInMethods'];
 export type SecondFactorChallenge = Schemas['SecondFactorChallenge'];

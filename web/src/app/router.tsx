@@ -8,7 +8,7 @@ import {
 } from '@tanstack/react-router';
 import type { AccessSearch } from '@/api/access';
 import { meQuery, mustEnrol, setupQuery } from '@/api/identity';
-import { queryClient } from '@/api/query-client';
+import { endSession, queryClient } from '@/api/query-client';
 import { isStatus, onSignedOut } from '@/lib/http';
 import { applyPreferences } from '@/lib/preferences';
 import { safeReturnPath } from '@/lib/safe-url';
@@ -102,6 +102,16 @@ const chatRoute = createRoute({
   component: lazyRouteComponent(() => import('@/features/chat/new-chat-page'), 'NewChatPage'),
 });
 
+const welcomeRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/welcome',
+  validateSearch: (search: Record<string, unknown>): { base?: string; step?: 'ask' } => ({
+    base: text(search['base']),
+    step: search['step'] === 'ask' ? 'ask' : undefined,
+  }),
+  component: lazyRouteComponent(() => import('@/features/knowledge/welcome-page'), 'WelcomePage'),
+});
+
 const usersRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: '/admin/users',
@@ -135,7 +145,7 @@ const routeTree = rootRoute.addChildren([
     indexRoute,
     chatRoute,
     page('/chat/$conversationId', () => import('@/features/chat/conversation-page'), 'ConversationPage'),
-    page('/welcome', () => import('@/features/knowledge/welcome-page'), 'WelcomePage'),
+    welcomeRoute,
     page('/knowledge', () => import('@/features/knowledge/list-page'), 'KnowledgeListPage'),
     page('/knowledge/$baseId', () => import('@/features/knowledge/detail-page'), 'KnowledgeDetailPage'),
     page('/models', () => import('@/features/gateway/models-page'), 'ModelsPage'),
@@ -175,6 +185,6 @@ declare module '@tanstack/react-router' {
 onSignedOut(() => {
   const { pathname, href } = router.state.location;
   if (pathname === '/sign-in' || pathname === '/setup') return;
-  queryClient.clear();
+  endSession();
   void router.navigate({ to: '/sign-in', search: { to: safeReturnPath(href) } });
 });

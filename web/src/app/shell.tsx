@@ -5,6 +5,7 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Logo } from '@/components/logo';
 import { useNarrow } from '@/lib/use-media';
+import { QuotaNotice } from './quota-notice';
 import styles from './shell.module.css';
 import { Sidebar } from './sidebar';
 
@@ -78,9 +79,12 @@ export function Shell() {
       ) : (
         <div className={styles.side}>{sidebar}</div>
       )}
-      <main id="main" className={styles.main} tabIndex={-1}>
-        <Outlet />
-      </main>
+      <div className={styles.content}>
+        <QuotaNotice />
+        <main id="main" className={styles.main} tabIndex={-1}>
+          <Outlet />
+        </main>
+      </div>
       <Suspense>{palette && <Palette onClose={() => setPalette(false)} />}</Suspense>
     </div>
   );

@@ -4,7 +4,7 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { Avatar, Dropdown, type MenuProps } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { meQuery, savePreference, signOut } from '@/api/identity';
-import { queryClient } from '@/api/query-client';
+import { endSession } from '@/api/query-client';
 import { Logo } from '@/components/logo';
 import { History } from '@/features/chat/history';
 import { permits } from '@/lib/permissions';
@@ -125,7 +125,7 @@ function Profile({ onNavigate }: { onNavigate: () => void }) {
   ];
   const leave = async () => {
     const left = await signOut().catch(() => undefined);
-    queryClient.clear();
+    endSession();
     // The issuer has a session of its own.
     if (left) return location.assign(left.redirect_to);
     await navigate({ to: '/sign-in', search: {} });

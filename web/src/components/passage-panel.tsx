@@ -4,7 +4,7 @@ import { Button, Drawer, Skeleton, Tooltip } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { documentTextQuery, type PassageRef } from '@/api/knowledge';
-import { apiUrl } from '@/lib/http';
+import { apiUrl, isStatus } from '@/lib/http';
 import { sliceByCharacter } from '@/lib/text-offsets';
 import { useWide } from '@/lib/use-media';
 import styles from './passage-panel.module.css';
@@ -46,7 +46,10 @@ function PassageView({ passage, onClose }: { passage: PassageRef; onClose: () =>
   const start = passage.page ?? passage.section ?? 1;
   const [page, setPage] = useState(start);
   const text = useQuery(documentTextQuery(passage.document_id, page));
-  const pages = text.data?.page_count ?? 0;
+  // A page may have no text, but the one with the passage tells how many there are.
+  const origin = useQuery(documentTextQuery(passage.document_id, start));
+  const { page_count: pages = 0, has_pages: paged = false } = origin.data ?? {};
+  const blank = paged && isStatus(text.error, 404);
   return (
     <div className={styles.view}>
       <header className={styles.head}>
@@ -58,16 +61,16 @@ function PassageView({ passage, onClose }: { passage: PassageRef; onClose: () =>
                 type="text"
                 size="small"
                 icon={<LeftOutlined />}
-                aria-label={t(text.data?.has_pages ? 'passage.previousPage' : 'passage.previousSection')}
+                aria-label={t(paged ? 'passage.previousPage' : 'passage.previousSection')}
                 disabled={page <= 1}
                 onClick={() => setPage(page - 1)}
               />
-              {t(text.data?.has_pages ? 'passage.pageOf' : 'passage.sectionOf', { page, pages })}
+              {t(paged ? 'passage.pageOf' : 'passage.sectionOf', { page, pages })}
               <Button
                 type="text"
                 size="small"
                 icon={<RightOutlined />}
-                aria-label={t(text.data?.has_pages ? 'passage.nextPage' : 'passage.nextSection')}
+                aria-label={t(paged ? 'passage.nextPage' : 'passage.nextSection')}
                 disabled={page >= pages}
                 onClick={() => setPage(page + 1)}
               />
@@ -86,7 +89,8 @@ function PassageView({ passage, onClose }: { passage: PassageRef; onClose: () =>
       </header>
       <div className={styles.body} tabIndex={0} role="region" aria-label={t('passage.title')}>
         {text.isPending && <Skeleton active paragraph={{ rows: 8 }} />}
-        {text.isError && <ErrorState error={text.error} onRetry={() => void text.refetch()} />}
+        {blank && <p className={styles.blank}>{t('passage.blank')}</p>}
+        {text.isError && !blank && <ErrorState error={text.error} onRetry={() => void text.refetch()} />}
         {text.data && (
           <Highlighted
             text={text.data.text}

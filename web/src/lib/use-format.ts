@@ -22,7 +22,7 @@ export function useFormat() {
       cost: (value: string | number | null | undefined) => formatCost(value, language),
       bytes: (value: number) => formatBytes(value, language),
       duration: (value: number | null | undefined) => (value === null || value === undefined ? '—' : formatDuration(value, language)),
-      date: (value: string) => formatDate(value, language),
+      date: (value: string, timeZone?: string) => formatDate(value, language, timeZone),
       exact: (value: string) => formatExact(value, language),
       dateTime: (value: string) => formatDateTime(value, language),
       relative: (value: string) => formatRelative(value, language, Date.now()),

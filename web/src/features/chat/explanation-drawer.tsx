@@ -49,6 +49,7 @@ function ExplanationView({ id, onPassage }: { id: string; onPassage: (passage: P
         const explanation = query.data;
         if (!explanation) return null;
         const chunks = explanation.retrieval?.chunks ?? [];
+        const searchedFor = explanation.retrieval?.searched_for;
         return (
           <div className={styles.view}>
             <section>
@@ -61,6 +62,12 @@ function ExplanationView({ id, onPassage }: { id: string; onPassage: (passage: P
             </section>
             <section>
               <h2>{t('explain.retrieval')}</h2>
+              {searchedFor && (
+                <>
+                  <p>{t('explain.searchedFor')}</p>
+                  <p className={styles.question}>{searchedFor}</p>
+                </>
+              )}
               {chunks.length > 0 ? (
                 <RetrievedList chunks={chunks} tookMs={explanation.retrieval?.took_ms} onOpen={onPassage} />
               ) : (

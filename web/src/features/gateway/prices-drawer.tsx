@@ -11,9 +11,18 @@ import { useFormat } from '@/lib/use-format';
 import styles from './gateway.module.css';
 
 const PRICES = {
-  chat: ['input_price', 'cached_input_price', 'output_price'],
+  chat: ['input_price', 'cached_input_price', 'cache_write_price', 'output_price', 'reasoning_price'],
   embedding: ['embedding_price'],
 } as const;
+
+type Price = (typeof PRICES)['chat' | 'embedding'][number];
+
+/** The price that counts where another is absent. */
+const USUAL: Partial<Record<Price, Price>> = {
+  cached_input_price: 'input_price',
+  cache_write_price: 'input_price',
+  reasoning_price: 'output_price',
+};
 
 /** What a model costs and cost, and what it will. */
 export function PricesDrawer({ model, onClose }: { model: Model | undefined; onClose: () => void }) {
@@ -22,7 +31,7 @@ export function PricesDrawer({ model, onClose }: { model: Model | undefined; onC
     <Drawer
       open={model !== undefined}
       onClose={onClose}
-      size={640}
+      size={760}
       title={model && t('prices.of', { name: model.name })}
       destroyOnHidden
       styles={{ wrapper: { maxWidth: '100vw' } }}
@@ -43,6 +52,7 @@ function Versions({ model }: { model: Model }) {
   const format = useFormat();
   const query = useInfiniteQuery(pricesQuery(model.id));
   const rows = query.data?.pages.flatMap((page) => page.items) ?? [];
+  const absent = (usual?: Price) => (usual ? t('prices.as', { name: t(`prices.${usual}`) }) : t('prices.unknown'));
   const columns: TableColumnsType<ModelPrice> = [
     {
       title: t('prices.from'),
@@ -58,7 +68,7 @@ function Versions({ model }: { model: Model }) {
       title: t(`prices.${name}`),
       dataIndex: name,
       align: 'end' as const,
-      render: (price?: string | null) => (price == null ? t('prices.unknown') : format.cost(price)),
+      render: (price?: string | null) => (price == null ? absent(USUAL[name]) : format.cost(price)),
     })),
   ];
   return (
@@ -77,7 +87,7 @@ function Versions({ model }: { model: Model }) {
   );
 }
 
-type Values = { valid_from?: Dayjs | null } & Partial<Record<(typeof PRICES)['chat' | 'embedding'][number], string | null>>;
+type Values = { valid_from?: Dayjs | null } & Partial<Record<Price, string | null>>;
 
 function AddPrice({ model }: { model: Model }) {
   const { t } = useTranslation();

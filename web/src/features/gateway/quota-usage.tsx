@@ -1,13 +1,8 @@
 import { Progress } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { Quota, QuotaResource } from '@/api/types';
-import { useFormat } from '@/lib/use-format';
+import { QUOTA_WARNING, quotaResource, useQuotaAmount } from '@/components/use-quota-amount';
 import styles from './gateway.module.css';
-
-/** From here on the server warns, too. */
-const WARNING = 80;
-
-const RESOURCES = ['api_calls', 'tokens', 'cost', 'compute_seconds', 'storage_bytes'] as const;
 
 /** How much of each limited thing is used. */
 export function QuotaUsage({ quota }: { quota: Quota }) {
@@ -25,30 +20,23 @@ export function QuotaUsage({ quota }: { quota: Quota }) {
 
 function Bar({ resource, used, limit }: QuotaResource) {
   const { t } = useTranslation();
-  const format = useFormat();
-  const name = RESOURCES.find((known) => known === resource);
+  const amount = useQuotaAmount();
+  const name = quotaResource(resource);
   if (name === undefined) return null;
-  const show = (text: string | null | undefined) => {
-    const amount = Number(text);
-    if (name === 'cost') return format.cost(amount);
-    if (name === 'storage_bytes') return format.bytes(amount);
-    if (name === 'compute_seconds') return t('limits.inHours', { amount: format.number(Math.round(amount / 36) / 100) });
-    return format.number(amount);
-  };
   const most = Number(limit);
   const percent = most === 0 ? 100 : Math.min(100, (Number(used) / most) * 100);
   return (
     <div>
       <div className={styles.usageLine}>
         <span>{t(`myQuotas.resources.${name}`)}</span>
-        <span>{t('myQuotas.of', { used: show(used), limit: show(limit) })}</span>
+        <span>{t('myQuotas.of', { used: amount(name, used), limit: amount(name, limit) })}</span>
       </div>
       <Progress
         percent={percent}
         size="small"
         showInfo={false}
         aria-label={t(`myQuotas.resources.${name}`)}
-        strokeColor={percent >= 100 ? 'var(--ant-color-error)' : percent >= WARNING ? 'var(--ant-color-warning)' : 'var(--ant-color-primary)'}
+        strokeColor={percent >= 100 ? 'var(--ant-color-error)' : percent >= QUOTA_WARNING ? 'var(--ant-color-warning)' : 'var(--ant-color-primary)'}
       />
     </div>
   );

@@ -1,9 +1,10 @@
-import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { Alert, Button, Form, Input, Modal } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useDeleteAccount } from '@/api/account';
+import { endSession } from '@/api/query-client';
+import { ApiProblem } from '@/lib/problem';
 import { useDescribe } from '@/lib/use-describe';
 import styles from './profile.module.css';
 
@@ -14,18 +15,19 @@ export function DeleteAccount() {
   const { t } = useTranslation();
   const describe = useDescribe();
   const navigate = useNavigate();
-  const client = useQueryClient();
   const [open, setOpen] = useState(false);
-  const [form] = Form.useForm<{ password: string }>();
+  const [form] = Form.useForm<{ password?: string }>();
   const remove = useDeleteAccount();
   const close = () => {
     remove.reset();
     setOpen(false);
   };
-  const submit = ({ password }: { password: string }) =>
-    remove.mutate(password, {
+  const tell = (error: unknown) =>
+    error instanceof ApiProblem && error.code === 'reauthentication_required' ? t('myData.signInAgain') : describe(error);
+  const submit = ({ password }: { password?: string }) =>
+    remove.mutate(password ?? '', {
       onSuccess: () => {
-        client.clear();
+        endSession();
         void navigate({ to: '/sign-in', search: {}, replace: true });
       },
     });
@@ -51,8 +53,8 @@ export function DeleteAccount() {
           ))}
         </ul>
         <Form form={form} layout="vertical" requiredMark={false} preserve={false} onFinish={submit}>
-          {remove.isError && <Alert className={styles.alert} type="error" showIcon title={describe(remove.error)} />}
-          <Form.Item name="password" label={t('myData.password')} rules={[{ required: true, message: t('common.required') }]}>
+          {remove.isError && <Alert className={styles.alert} type="error" showIcon title={tell(remove.error)} />}
+          <Form.Item name="password" label={t('myData.password')} extra={t('myData.passwordHint')}>
             <Input.Password autoComplete="current-password" />
           </Form.Item>
         </Form>

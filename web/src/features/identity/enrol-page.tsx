@@ -6,6 +6,7 @@ import { useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { secondFactorsQuery } from '@/api/account';
 import { meQuery, mustEnrol, signOut } from '@/api/identity';
+import { endSession } from '@/api/query-client';
 import type { TotpSecret } from '@/api/types';
 import { QueryState } from '@/components/states';
 import { passkeysWork } from '@/lib/webauthn';
@@ -40,7 +41,7 @@ export function EnrolPage() {
   };
   const leave = async () => {
     await signOut().catch(() => undefined);
-    client.clear();
+    endSession();
     router.history.replace('/sign-in');
   };
   const enrolled = (made: { recovery_codes?: string[] | null | undefined }) => {

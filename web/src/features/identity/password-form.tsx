@@ -8,7 +8,7 @@ import { useFormErrors } from '@/lib/use-form-errors';
 export function PasswordForm() {
   const { t } = useTranslation();
   const { message: toast } = App.useApp();
-  const [form] = Form.useForm<{ current: string; new: string }>();
+  const [form] = Form.useForm<{ current?: string; new: string }>();
   const change = useChangePassword();
   const errors = useFormErrors(form);
   return (
@@ -29,7 +29,7 @@ export function PasswordForm() {
       }
     >
       {errors.general && <Alert type="error" showIcon title={errors.general} />}
-      <Form.Item name="current" label={t('profile.currentPassword')} rules={[{ required: true, message: t('common.required') }]}>
+      <Form.Item name="current" label={t('profile.currentPassword')} extra={t('profile.currentPasswordHint')}>
         <Input.Password autoComplete="current-password" />
       </Form.Item>
       <Form.Item

@@ -16,7 +16,7 @@ import { Dropzone } from './dropzone';
 import styles from './knowledge.module.css';
 import { SearchTry } from './search-try';
 import { LEVELS, ShareDialog } from './share-dialog';
-import { useUploads } from './use-uploads';
+import { dropUploads, useUploads } from './uploads';
 
 const route = getRouteApi('/shell/knowledge/$baseId');
 
@@ -134,6 +134,7 @@ function DeleteBase({ id, name }: { id: string; name: string }) {
       onOk: async () => {
         try {
           await remove.mutateAsync(id);
+          dropUploads(id);
           await navigate({ to: '/knowledge' });
         } catch (error) {
           toast.error(describe(error));

@@ -11,7 +11,7 @@ import { describeCode, useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
 import styles from './documents.module.css';
 import { StageProgress } from './stage-progress';
-import type { UploadItem } from './use-uploads';
+import type { UploadItem } from './uploads';
 
 interface DocumentListProps {
   base: string;
@@ -117,6 +117,10 @@ function DocumentRow({ base, editable, document }: { base: string; editable: boo
   const remove = useDeleteDocument(base);
   const retry = useRetryDocument(base);
   const name = document.filename || document.title;
+  const failed = document.status === 'failed';
+  const reason = document.error && describeCode(document.error.code, document.error.detail);
+  const places = document.unread?.join(', ');
+  const isPdf = document.mime_type === 'application/pdf';
   const tell = (error: unknown) => void toast.error(describe(error));
   const details = [
     format.bytes(document.file_size),
@@ -141,16 +145,22 @@ function DocumentRow({ base, editable, document }: { base: string; editable: boo
       status={
         <>
           <StageProgress document={document} />
-          {document.status === 'failed' && (
-            <span className={styles.error}>
-              {document.error ? describeCode(document.error.code, document.error.detail) : t('common.failed')}
+          {failed && <span className={styles.error}>{reason ?? t('common.failed')}</span>}
+          {!failed && reason && (
+            <span className={styles.waits}>
+              {reason} {t('knowledge.triedAgain')}
+            </span>
+          )}
+          {places && (
+            <span className={styles.waits}>
+              {isPdf ? t('knowledge.unreadPages', { places }) : t('knowledge.unreadSheets', { places })}
             </span>
           )}
         </>
       }
       actions={
         <>
-          {editable && document.status === 'failed' && (
+          {editable && failed && (
             <Button size="small" icon={<RedoOutlined />} loading={retry.isPending} onClick={() => retry.mutate(document.id, { onError: tell })}>
               {t('common.retry')}
             </Button>

@@ -2,14 +2,15 @@ import { InboxOutlined } from '@ant-design/icons';
 import { Upload } from 'antd';
 import { useTranslation } from 'react-i18next';
 
-const ACCEPT = '.pdf,.docx,.xlsx,.pptx,.html,.htm,.md,.markdown,.txt,.csv';
+/** What is offered to be chosen. Anything can be dropped: the server judges by the content, and says why not. */
+const OFFERED = '.pdf,.docx,.xlsx,.pptx,.html,.htm,.md,.markdown,.txt,.log,.csv,.tsv';
 
 export function Dropzone({ onFiles }: { onFiles: (files: File[]) => void }) {
   const { t } = useTranslation();
   return (
     <Upload.Dragger
       multiple
-      accept={ACCEPT}
+      accept={{ format: OFFERED, filter: 'native' }}
       showUploadList={false}
       beforeUpload={(file, all) => {
         // Called once per file of a drop: take them all with the first.

@@ -30,7 +30,13 @@ export function StageProgress({ document }: { document: KnowledgeDocument }) {
           </li>
         ))}
       </ol>
-      <Progress percent={document.progress} size="small" status="active" aria-label={t('knowledge.progress')} />
+      <Progress
+        percent={document.progress}
+        size="small"
+        // One with an error waits for its next attempt.
+        status={document.error ? 'normal' : 'active'}
+        aria-label={t('knowledge.progress')}
+      />
     </div>
   );
 }

@@ -1,25 +1,36 @@
 import { ArrowRightOutlined } from '@ant-design/icons';
-import { useInfiniteQuery } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { Alert, App, Button, Form, Input, Steps } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { createConversation, postMessage } from '@/api/chat';
-import { documentsQuery, useSaveKnowledgeBase } from '@/api/knowledge';
+import { documentsQuery, knowledgeBaseQuery, knowledgeBasesQuery, useSaveKnowledgeBase } from '@/api/knowledge';
 import type { KnowledgeBase } from '@/api/types';
-import { Page } from '@/components/page';
+import { Page, Section } from '@/components/page';
+import { ErrorState, QueryState } from '@/components/states';
 import { useDescribe } from '@/lib/use-describe';
 import { MAX_NAME } from './base-form';
 import { DocumentList } from './document-list';
 import { Dropzone } from './dropzone';
+import { freeName } from './free-name';
 import styles from './knowledge.module.css';
-import { useUploads } from './use-uploads';
+import { useUploads } from './uploads';
+
+const route = getRouteApi('/shell/welcome');
+
+/** Bases that are offered to go on with; the others are on their own page. */
+const OFFERED = 6;
 
 /** Ask your documents in three steps: make a base, drop files in, ask. */
 export function WelcomePage() {
   const { t } = useTranslation();
-  const [base, setBase] = useState<KnowledgeBase>();
-  const [step, setStep] = useState(0);
+  const { base: id, step } = route.useSearch();
+  const navigate = route.useNavigate();
+  const query = useQuery({ ...knowledgeBaseQuery(id ?? ''), enabled: id !== undefined });
+  const upload = (base: string) => void navigate({ search: { base } });
+  // One that was deleted since is chosen anew.
+  const current = id === undefined || query.isLoadingError ? 0 : step === 'ask' ? 2 : 1;
   return (
     <Page
       title={t('welcome.title')}
@@ -28,26 +39,60 @@ export function WelcomePage() {
     >
       <Steps
         className={styles.steps}
-        current={step}
+        current={current}
         responsive={false}
         titlePlacement="vertical"
         items={[{ title: t('welcome.base') }, { title: t('welcome.upload') }, { title: t('welcome.ask') }]}
       />
-      {step === 0 && (
-        <BaseStep
-          onDone={(made) => {
-            setBase(made);
-            setStep(1);
-          }}
-        />
+      {query.isLoadingError && <ErrorState error={query.error} onRetry={() => void query.refetch()} />}
+      {current === 0 && <BaseStep onDone={upload} />}
+      {id !== undefined && current === 1 && (
+        <UploadStep base={id} onDone={() => void navigate({ search: { base: id, step: 'ask' } })} />
       )}
-      {step === 1 && base && <UploadStep base={base.id} onDone={() => setStep(2)} />}
-      {step === 2 && base && <AskStep base={base} onBack={() => setStep(1)} />}
+      {id !== undefined && current === 2 && (
+        <QueryState query={query}>{() => query.data && <AskStep base={query.data} onBack={() => upload(id)} />}</QueryState>
+      )}
     </Page>
   );
 }
 
-function BaseStep({ onDone }: { onDone: (base: KnowledgeBase) => void }) {
+function BaseStep({ onDone }: { onDone: (base: string) => void }) {
+  const query = useInfiniteQuery(knowledgeBasesQuery);
+  const bases = query.data?.pages.flatMap((page) => page.items) ?? [];
+  const own = bases.filter(({ editable }) => editable).slice(0, OFFERED);
+  return (
+    <QueryState query={query}>
+      {() => (
+        <>
+          <NewBase taken={bases.map(({ name }) => name)} onDone={onDone} />
+          {own.length > 0 && <OwnBases bases={own} />}
+        </>
+      )}
+    </QueryState>
+  );
+}
+
+function OwnBases({ bases }: { bases: KnowledgeBase[] }) {
+  const { t } = useTranslation();
+  return (
+    <div className={styles.existing}>
+      <Section title={t('welcome.existing')} extra={<Link to="/knowledge">{t('chat.manageBases')}</Link>}>
+        <ul className={styles.grid}>
+          {bases.map((base) => (
+            <li key={base.id}>
+              <Link to="/welcome" search={{ base: base.id }} className={styles.choice}>
+                <strong>{base.name}</strong>
+                <small>{t('knowledge.documentCount', { count: base.document_count })}</small>
+              </Link>
+            </li>
+          ))}
+        </ul>
+      </Section>
+    </div>
+  );
+}
+
+function NewBase({ taken, onDone }: { taken: string[]; onDone: (base: string) => void }) {
   const { t } = useTranslation();
   const describe = useDescribe();
   const save = useSaveKnowledgeBase();
@@ -55,8 +100,10 @@ function BaseStep({ onDone }: { onDone: (base: KnowledgeBase) => void }) {
     <Form
       layout="vertical"
       className={styles.narrow}
-      initialValues={{ name: t('welcome.baseName') }}
-      onFinish={({ name }: { name: string }) => save.mutate({ name: name.trim() }, { onSuccess: onDone })}
+      initialValues={{ name: freeName(t('welcome.baseName'), taken) }}
+      onFinish={({ name }: { name: string }) =>
+        save.mutate({ name: name.trim() }, { onSuccess: ({ id }) => onDone(id) })
+      }
     >
       <p>{t('welcome.baseHint')}</p>
       {save.isError && <Alert type="error" showIcon title={describe(save.error)} />}
