@@ -112,7 +112,8 @@ impl Problem for ObjectError {
 
 impl Objects {
     /// A store in a folder of its own, which is made where it is missing and closed to other
-    /// accounts of the machine: the files in it are people's documents.
+    /// accounts of the machine: the files in it are people's documents. A folder that belongs to
+    /// another account, as one that is mounted may, stays as it is.
     pub fn folder(root: &FsPath) -> Result<Self, ObjectError> {
         make_private(root).map_err(folder_error)?;
         let store = LocalFileSystem::new_with_prefix(root)?.with_automatic_cleanup(true);
@@ -199,7 +200,17 @@ fn make_private(folder: &FsPath) -> std::io::Result<()> {
     let mode = std::fs::metadata(folder)?.permissions().mode();
     match mode & 0o077 {
         0 => Ok(()),
-        _ => std::fs::set_permissions(folder, Permissions::from_mode(0o700)),
+        _ => unless_foreign(std::fs::set_permissions(folder, Permissions::from_mode(0o700))),
+    }
+}
+
+fn unless_foreign(outcome: std::io::Result<()>) -> std::io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == IoErrorKind::PermissionDenied => {
+            tracing::warn!(error = %error, "the folder of files may be open to other accounts");
+            Ok(())
+        }
+        outcome => outcome,
     }
 }
 
@@ -285,6 +296,12 @@ mod tests {
             Objects::folder(&root).unwrap();
             assert_eq!(std::fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
         }
+    }
+
+    #[test]
+    fn a_folder_of_another_account_is_used_as_it_is() {
+        unless_foreign(Err(IoErrorKind::PermissionDenied.into())).unwrap();
+        unless_foreign(Err(IoErrorKind::ReadOnlyFilesystem.into())).unwrap_err();
     }
 
     #[tokio::test]

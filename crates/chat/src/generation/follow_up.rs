@@ -7,14 +7,20 @@ use lyceum_store::{content_words, distinct_words};
 
 use crate::RetrievedChunk;
 
-/// Whether most of what the message says is in the kept passages, or is only talk about an answer,
-/// as in "Thanks" or "Translate that".
+/// Whether most of what the message says is in one of the kept passages, or it is talk.
 pub(super) async fn goes_on(message: &str, passages: &[RetrievedChunk]) -> bool {
     let message = message.to_owned();
     let kept = passages.iter().filter(|passage| passage.kept);
     let texts: Vec<String> = kept.map(|passage| passage.content.clone()).collect();
     let judged = tokio::task::spawn_blocking(move || is_held(&message, &texts)).await;
     judged.unwrap_or_default()
+}
+
+/// Whether the message is only talk about an answer, as "Thanks", "And when?" or "Translate that".
+pub(super) async fn is_talk(message: &str) -> bool {
+    let message = message.to_owned();
+    let judged = tokio::task::spawn_blocking(move || own_words(&message).is_empty());
+    judged.await.unwrap_or_default()
 }
 
 /// Those of the messages that are more than such talk.
@@ -28,7 +34,9 @@ pub(super) async fn without_talk(mut messages: Vec<String>) -> Vec<String> {
 
 fn own_words(message: &str) -> Vec<String> {
     let mut words = distinct_words(message);
-    words.retain(|word| !TALK.contains(&word.as_str()));
+    // Letters are left of contractions, such as "What's".
+    let letter = |word: &str| word.len() == 1 && word.bytes().all(|b| b.is_ascii_alphabetic());
+    words.retain(|word| !letter(word) && !TALK.contains(&word.as_str()));
     words
 }
 
@@ -37,24 +45,29 @@ fn is_held(message: &str, texts: &[String]) -> bool {
     if words.is_empty() {
         return true;
     }
-    let there: HashSet<String> = texts.iter().flat_map(|text| content_words(text)).collect();
-    let held = words.iter().filter(|word| there.contains(*word)).count();
-    held * 2 > words.len()
+    // Several passages together hold most words of anything.
+    texts.iter().any(|text| {
+        let there: HashSet<String> = content_words(text).into_iter().collect();
+        let held = words.iter().filter(|word| there.contains(*word)).count();
+        held * 2 > words.len()
+    })
 }
 
-/// Words of thanks, and of what is to be made of an answer, which stand in no passage.
+/// Words of thanks, and of what is to be made of an answer, which stand in no passage; last of the
+/// English ones, parts of contractions.
 #[rustfmt::skip]
 const TALK: &[&str] = &[
     "about", "again", "all", "also", "answer", "another", "any", "brief", "briefly", "bullet",
     "chinese", "clear", "continue", "could", "detail", "else", "english", "exactly", "example",
-    "explain", "explanation", "first", "french", "further", "german", "give", "go", "good", "great",
-    "hello", "hi", "japanese", "just", "keep", "know", "language", "last", "less", "let", "list",
-    "long", "longer", "make", "many", "me", "mean", "meaning", "more", "much", "my", "next", "nice",
-    "no", "now", "ok", "okay", "one", "other", "please", "point", "put", "question", "reason",
+    "explain", "explanation", "first", "french", "further", "german", "give", "go", "good", "got",
+    "great", "hello", "hi", "japanese", "just", "keep", "know", "language", "last", "less", "let",
+    "list", "long", "longer", "make", "many", "me", "mean", "meaning", "more", "much", "my", "next",
+    "nice", "no", "now", "ok", "okay", "one", "other", "please", "point", "put", "question", "reason",
     "really", "repeat", "rephrase", "rewrite", "right", "same", "say", "second", "sentence", "short",
     "shorten", "shorter", "show", "simple", "simpler", "simply", "source", "spanish", "step", "sum",
     "summarise", "summarize", "summary", "sure", "table", "tell", "thank", "too", "translate",
     "translation", "understand", "up", "use", "very", "well", "word", "write", "yes",
+    "aren", "couldn", "didn", "doesn", "don", "isn", "ll", "re", "ve", "won",
     "一下", "一些", "一点", "上面", "中文", "举", "举例", "例", "例子", "具体", "再", "写", "列", "列出",
     "列表", "刚才", "前面", "原因", "可以", "告诉", "呀", "嗯", "回答", "多谢", "好", "好的", "帮", "帮我",
     "总结", "想", "意思", "感谢", "成", "成英文", "成中文", "改写", "时候", "什么时候", "明白", "更", "概括",
@@ -72,6 +85,8 @@ mod tests {
         let texts = [
             "Every employee has seventeen days of leave. Part-timers have nine.".to_owned(),
             "每位员工每年有十五天年假。".to_owned(),
+            "Most people work in the north.".to_owned(),
+            "The new office opens at nine.".to_owned(),
         ];
         for message in [
             "Thanks!",
@@ -81,11 +96,17 @@ mod tests {
             "and for part-timers",
             "谢谢！",
             "为什么？",
+            "I don't understand",
+            "What’s next?",
+            "Got it",
         ] {
             assert!(is_held(message, &texts), "{message}");
         }
-        for message in ["Who won the football world cup in 1974?", "北京地铁有多少条线路？"]
-        {
+        for message in [
+            "Who won the football world cup in 1974?",
+            "How many people work in the new office in Berlin?",
+            "北京地铁有多少条线路？",
+        ] {
             assert!(!is_held(message, &texts), "{message}");
         }
     }

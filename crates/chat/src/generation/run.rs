@@ -22,7 +22,7 @@ use crate::{Chat, ChatError, RetrievedChunk};
 /// Messages read at a time while the history is fitted into the prompt.
 const HISTORY_PAGE: i64 = 30;
 /// Why an answer ended for which no model was asked.
-const NOT_FOUND: &str = "not_found";
+pub(super) const NOT_FOUND: &str = "not_found";
 
 /// How a generation ended.
 #[derive(Debug)]

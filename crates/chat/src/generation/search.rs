@@ -4,16 +4,16 @@
 use serde_json::json;
 
 use super::Plan;
-use super::follow_up::{goes_on, without_talk};
+use super::follow_up::{goes_on, is_talk, without_talk};
 use super::live::Generation;
-use super::run::Outcome;
+use super::run::{NOT_FOUND, Outcome};
 use crate::messages::{ExplainedChunk, ExplainedRetrieval, Message, MessageRole};
 use crate::{Chat, ChatError, Question, Retrieval};
 
 /// Questions of the person that a question is put together with…
 const EARLIER: usize = 2;
-/// …and the characters of each that count: what the person asks now has to fit behind them.
-const EARLIER_CHARS: usize = 500;
+/// …and the characters of each that count: some embedding models refuse more than 512 tokens.
+const EARLIER_CHARS: usize = 150;
 /// Messages among which those are looked for.
 const LOOK_BACK: i64 = 16;
 
@@ -25,7 +25,7 @@ pub(super) struct Searched {
     pub searched_for: Option<String>,
 }
 
-/// Searches for the question; where nothing is about it, as about "Thanks" or "And when?", once more
+/// Searches for the question; where nothing is about it, as about "And for part-timers?", once more
 /// for it together with the questions before it. `None` where no knowledge base is asked.
 pub(super) async fn search(
     chat: &Chat,
@@ -37,20 +37,44 @@ pub(super) async fn search(
         return Ok(None);
     }
     generation.notice("status", json!({ "status": "pending", "stage": "retrieving" }));
+    // By itself "Thanks" or "And when?" may find anything.
+    let talk = is_talk(&question.content).await;
+    if talk && let Some(together) = search_together(chat, plan, question, talk).await? {
+        return Ok(Some(together));
+    }
     let first = retrieve(chat, plan, &question.content).await?;
     // Where there is no passage at all, other words find none either.
-    if first.found_nothing()
+    if !talk
+        && first.found_nothing()
         && !first.chunks.is_empty()
-        && let Some(text) = with_earlier(chat, plan, question).await?
+        && let Some(mut together) = search_together(chat, plan, question, talk).await?
     {
-        let again = retrieve(chat, plan, &text).await?;
-        if !again.found_nothing() && goes_on(&question.content, &again.chunks).await {
-            let took_ms = first.took_ms + again.took_ms;
-            let retrieval = Retrieval { took_ms, ..again };
-            return Ok(Some(Searched { retrieval, searched_for: Some(text) }));
-        }
+        together.retrieval.took_ms += first.took_ms;
+        return Ok(Some(together));
     }
     Ok(Some(Searched { retrieval: first, searched_for: None }))
+}
+
+/// What the question finds together with those before it, where it goes on with them. A search that
+/// fails is none: the question has its own.
+async fn search_together(
+    chat: &Chat,
+    plan: &Plan,
+    question: &Message,
+    talk: bool,
+) -> Result<Option<Searched>, ChatError> {
+    let Some(text) = with_earlier(chat, plan, question, talk).await? else { return Ok(None) };
+    let retrieval = match retrieve(chat, plan, &text).await {
+        Ok(retrieval) => retrieval,
+        Err(error) => {
+            tracing::debug!(error = ?error, "a search with the questions before it failed");
+            return Ok(None);
+        }
+    };
+    if retrieval.found_nothing() || !goes_on(&question.content, &retrieval.chunks).await {
+        return Ok(None);
+    }
+    Ok(Some(Searched { retrieval, searched_for: Some(text) }))
 }
 
 async fn retrieve(chat: &Chat, plan: &Plan, text: &str) -> Result<Retrieval, Outcome> {
@@ -65,16 +89,22 @@ async fn retrieve(chat: &Chat, plan: &Plan, text: &str) -> Result<Retrieval, Out
     Ok(found.await?)
 }
 
-/// The question behind the last ones that the person asked in this branch, if there are any.
+/// The question before the last ones that the person asked in this branch, if there are any. Talk
+/// after a denial is about that, not about an older answer.
 async fn with_earlier(
     chat: &Chat,
     plan: &Plan,
     question: &Message,
+    talk: bool,
 ) -> Result<Option<String>, ChatError> {
     let Some(last) = question.parent_id else { return Ok(None) };
     let mut tx = chat.inner.db.begin_as(plan.user_id).await?;
     let before = crate::messages::store::walk(&mut tx, plan.user_id, last, LOOK_BACK).await?;
     tx.commit().await?;
+    let answer = before.iter().rfind(|message| message.role == MessageRole::Assistant);
+    if talk && answer.is_some_and(|answer| answer.finish_reason.as_deref() == Some(NOT_FOUND)) {
+        return Ok(None);
+    }
     let asked = before.into_iter().filter(|message| message.role == MessageRole::User);
     let cut = |message: Message| message.content.chars().take(EARLIER_CHARS).collect::<String>();
     let mut texts = without_talk(asked.map(cut).collect()).await;
@@ -82,7 +112,7 @@ async fn with_earlier(
     if texts.is_empty() {
         return Ok(None);
     }
-    texts.push(question.content.clone());
+    texts.insert(0, question.content.clone());
     Ok(Some(texts.join("\n")))
 }
 

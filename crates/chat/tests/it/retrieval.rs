@@ -112,16 +112,11 @@ async fn a_message_that_says_little_alone_is_searched_for_with_the_questions_bef
     client.answer(&id, "Thanks").await;
     let done = client.answer(&id, "Translate that into Chinese").await;
     assert_eq!(done["finish_reason"], "stop", "{done}");
-    let together = "How many days of leave?\nTranslate that into Chinese";
+    let together = "Translate that into Chinese\nHow many days of leave?";
     assert_eq!(
         *node.retriever.questions.lock().unwrap(),
-        [
-            "How many days of leave?",
-            "Thanks",
-            "How many days of leave?\nThanks",
-            "Translate that into Chinese",
-            together,
-        ]
+        ["How many days of leave?", "Thanks\nHow many days of leave?", together],
+        "talk by itself may find anything"
     );
     let prompt = node.model.last_prompt();
     assert_eq!(prompt.len(), 6, "the turns before it are there as ever");
@@ -129,13 +124,16 @@ async fn a_message_that_says_little_alone_is_searched_for_with_the_questions_bef
     let why = client.get(&format!("/messages/{}/explanation", done["id"].as_str().unwrap())).await;
     assert_eq!(why["question"], "Translate that into Chinese");
     assert_eq!(why["retrieval"]["searched_for"], together);
-    assert_eq!(why["retrieval"]["took_ms"], 10);
+    assert_eq!(why["retrieval"]["took_ms"], 5);
     assert_eq!(why["retrieval"]["chunks"][0]["source"], 1);
     // What is about something else is not answered from the passages of the questions before it.
     let done = client.answer(&id, "Who won the football world cup in 1974?").await;
     assert_eq!(done["finish_reason"], "not_found", "{done}");
     let asked = node.retriever.questions.lock().unwrap().last().unwrap().clone();
-    assert_eq!(asked, "How many days of leave?\nWho won the football world cup in 1974?");
+    assert_eq!(asked, "Who won the football world cup in 1974?\nHow many days of leave?");
+    // Nor is talk about that denial.
+    let done = client.answer(&id, "Are you sure?").await;
+    assert_eq!(done["finish_reason"], "not_found", "{done}");
     // Nothing before it is about the documents either.
     let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
     assert_eq!(client.answer(&id, "Where is the moon?").await["finish_reason"], "not_found");
@@ -143,6 +141,25 @@ async fn a_message_that_says_little_alone_is_searched_for_with_the_questions_bef
     assert_eq!(done["finish_reason"], "not_found");
     let why = client.get(&format!("/messages/{}/explanation", done["id"].as_str().unwrap())).await;
     assert_eq!(why["retrieval"]["searched_for"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_question_that_fails_together_with_others_is_answered_alone() {
+    let App { client, node, .. } = &App::new().await;
+    let base = node.retriever.base(vec![chunk("Handbook", "Seventeen days of leave.", true)]);
+    *node.retriever.about.lock().unwrap() = "leave";
+    let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+    let long = "Is there any leave? ".repeat(20);
+    client.answer(&id, &long).await;
+    *node.retriever.limit.lock().unwrap() = Some(50);
+    for message in ["Thanks", "Where is the moon?"] {
+        let done = client.answer(&id, message).await;
+        assert_eq!(done["finish_reason"], "not_found", "{done}");
+    }
+    let questions = node.retriever.questions.lock().unwrap().clone();
+    let together = |message: &str| format!("{message}\n{}", &long[..150]);
+    let (thanks, moon) = (together("Thanks"), together("Where is the moon?"));
+    assert_eq!(questions[1..], [thanks.as_str(), "Thanks", "Where is the moon?", &moon]);
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ impl<'a> Body<'a> {
                         return self.page_break(pages);
                     }
                     // Where the author broke the page, Word notes, too, where the next one begins.
-                    "lastRenderedPageBreak" if self.at_top => {}
+                    "lastRenderedPageBreak" if self.at_top => self.row_at_top |= self.tables > 0,
                     "lastRenderedPageBreak" => return self.page_break(pages),
                     "drawing" | "pict" | "object" => self.at_top = false,
                     "br" | "cr" => self.paragraph.push('\n'),
@@ -182,13 +182,11 @@ impl<'a> Body<'a> {
     fn break_in_row(&mut self, pages: &mut Pages<'_>) -> Result<(), ParseError> {
         self.add_to_cell();
         let begun = |cell: &Vec<String>| cell.iter().any(|text| !text.is_empty());
-        if begun(&self.cell) {
+        if begun(&self.cell) || (!self.row_at_top && self.row.iter().any(begun)) {
             self.cell.push(String::new());
-        } else if !self.row.iter().any(begun) {
+        } else if !self.row_at_top {
             self.row_at_top = true;
             return pages.page_break();
-        } else if !self.row_at_top {
-            self.cell.push(String::new());
         }
         Ok(())
     }
@@ -350,5 +348,21 @@ mod tests {
             page(3, "g | h | i"),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_break_before_a_row_counts_once() {
+        let cell = |text: &str| {
+            format!("<w:tc><w:p><w:r><w:lastRenderedPageBreak/>{text}</w:r></w:p></w:tc>")
+        };
+        let table =
+            |a: &str, b: &str| format!("<w:tbl><w:tr>{}{}</w:tr></w:tbl>", cell(a), cell(b));
+        let found = pages(&format!(
+            r#"<w:p><w:r><w:t>One.</w:t></w:r></w:p>{}
+            <w:p><w:r><w:br w:type="page"/></w:r></w:p>{}"#,
+            table("<w:drawing/>", "<w:t>two</w:t>"),
+            table("<w:t>three</w:t>", "<w:t>too</w:t>"),
+        ));
+        assert_eq!(found, [page(1, "One."), page(2, "| two"), page(3, "three | too")]);
     }
 }

@@ -40,7 +40,18 @@ pub(super) fn read(
 
 /// The readable text of a piece of HTML that stands in another text.
 pub(super) fn piece(source: &str, pages: &mut Pages<'_>) -> Result<(), ParseError> {
-    write(parse(source)?.root_element(), pages)
+    // A blank line ends a piece in Markdown also within a table, whose rows are none without it.
+    let html = match is_in_table(source) {
+        true => parse(&format!("<table>{source}"))?,
+        false => parse(source)?,
+    };
+    write(html.root_element(), pages)
+}
+
+fn is_in_table(source: &str) -> bool {
+    let Some(tag) = source.trim_start().strip_prefix('<') else { return false };
+    let name = tag.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    ["tr", "td", "th", "tbody", "thead", "tfoot"].iter().any(|part| name.eq_ignore_ascii_case(part))
 }
 
 fn write(start: ElementRef<'_>, pages: &mut Pages<'_>) -> Result<(), ParseError> {

@@ -173,6 +173,19 @@ mod tests {
     }
 
     #[test]
+    fn a_table_in_html_goes_on_after_a_blank_line() {
+        let source = "<table>\n<tr><th>Year</th><th>Days</th></tr>\n\n\
+                      <TR><td>2023</td><td>15</td></TR>\n\n<td>2024</td><td>16</td>\n</table>\n";
+        let mut pages = Vec::new();
+        read(source.as_bytes(), &mut |page| {
+            pages.push(page);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(pages[0].text, "Year | Days\n\n2023 | 15\n\n2024 | 16");
+    }
+
+    #[test]
     fn structure_stays_and_marks_go() {
         let source = "---\nauthor: x\n---\n# Guide\n\nSome *bold* text\nhere.\n\n- one\n- two\n  1. in\n\n\
                       | a | b |\n|---|---|\n| 1 | 2 |\n\n## 第二节\n\n```\nlet x;\n```\n";

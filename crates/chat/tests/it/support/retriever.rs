@@ -16,6 +16,8 @@ pub struct ScriptedRetriever {
     /// Only questions with this word are what the passages are about.
     pub about: Mutex<&'static str>,
     pub being_read: Mutex<usize>,
+    /// Longer questions, in bytes, fail.
+    pub limit: Mutex<Option<usize>>,
 }
 
 impl ScriptedRetriever {
@@ -34,6 +36,9 @@ impl Retriever for ScriptedRetriever {
         self.check(question.user_id, question.knowledge_bases).await?;
         self.questions.lock().unwrap().push(question.text.to_owned());
         self.keys.lock().unwrap().push(question.api_key_id);
+        if self.limit.lock().unwrap().is_some_and(|limit| question.text.len() > limit) {
+            return Err(ApiError::not_found("room"));
+        }
         let mut chunks = self.chunks.lock().unwrap().clone();
         let about = question.text.contains(*self.about.lock().unwrap());
         chunks.iter_mut().for_each(|chunk| chunk.kept &= about);
