@@ -1,7 +1,8 @@
-//! The ledger: one row for each call, written by one task in group commits. A call's answer is
+//! The ledger: one row for each call, written by one thread in group commits. A call's answer is
 //! handed out only after its row is committed or in the [`journal`], so an answered call has its row,
 //! whatever dies next.
 
+mod connection;
 mod figures;
 mod journal;
 mod price;
@@ -231,7 +232,7 @@ impl Ledger {
     pub(crate) fn start(db: lyceum_store::Db, accounts: Accounts) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (hurry, holder) = (Arc::new(Notify::new()), Holder::default());
-        tokio::spawn(writer::run(db, accounts, receiver, hurry.clone(), holder.clone()));
+        writer::spawn(writer::run(db, accounts, receiver, hurry.clone(), holder.clone()));
         Self { sender, hurry, holder, journal: Arc::default(), figures: Arc::default() }
     }
 

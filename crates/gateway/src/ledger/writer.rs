@@ -1,22 +1,28 @@
-//! The one task that writes the ledger.
+//! The one task that writes the ledger, on a thread of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use lyceum_store::Db;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Answer, CallStatus, Entry, Holder, LedgerFailure, LedgerRow, Message, store};
+use super::{
+    Answer, CallStatus, Entry, Holder, LedgerFailure, LedgerRow, Message, connection, store,
+};
 use crate::quotas::{Accounts, Tally};
 
 /// The most rows of one commit.
 const MAX_BATCH: usize = 512;
-/// How long rows that nobody waits for gather before they are committed together.
-const GATHER: Duration = Duration::from_millis(20);
+/// The same where nobody waits for them and there is time: PostgreSQL is not to have a core for long,
+/// which the calls need.
+const SMALL_BATCH: usize = 64;
+/// How long rows that nobody waits for gather before they are committed.
+const GATHER: Duration = Duration::from_millis(200);
 /// The longest that one commit may take before its calls are told.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two tries to write what was left over.
@@ -66,6 +72,20 @@ impl Batch {
     }
 }
 
+/// Runs the writer on a thread of its own. Preparing a batch and settling it takes milliseconds, in
+/// which a worker of the common runtime would let lie what has arrived.
+pub(super) fn spawn(writer: impl Future<Output = ()> + Send + 'static) {
+    let run = || -> io::Result<()> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(writer);
+        Ok(())
+    };
+    let told = |error| tracing::error!(%error, "the ledger's writer did not start");
+    let thread = thread::Builder::new().name("ledger".to_owned());
+    if let Err(error) = thread.spawn(move || run().unwrap_or_else(told)) {
+        told(error);
+    }
+}
+
 /// Commits rows in batches: whatever came in while the last batch was being committed makes the
 /// next, and rows of the journal gather for a moment. Ends when every [`Ledger`](super::Ledger) is
 /// gone and all is written.
@@ -78,6 +98,9 @@ pub(super) async fn run(
 ) {
     let (connection, backlog, retry_at) = (None, Vec::new(), Instant::now());
     let mut writer = Writer { db, accounts, connection, backlog, retry_at, holder };
+    let mut pause = GATHER;
+    // Messages behind which somebody waits.
+    let mut ahead = 0;
     loop {
         // Rows that keep coming must not put off those that wait.
         if writer.is_due() {
@@ -94,21 +117,31 @@ pub(super) async fn run(
         let Some(first) = first else { break };
         let mut batch = Batch::default();
         batch.add(first);
-        if batch.can_wait() && receiver.len() < MAX_BATCH {
-            // Others are not received meanwhile, so that a row does not wake this task.
-            tokio::select! {
-                () = tokio::time::sleep(GATHER) => {}
-                () = hurry.notified() => {}
-            }
+        // Others are not received meanwhile, so that a row does not wake this task.
+        let leisure = ahead == 0
+            && batch.can_wait()
+            && receiver.len() < MAX_BATCH
+            && idle(pause, &hurry).await;
+        if !leisure {
+            ahead = ahead.max(receiver.len());
         }
-        while batch.rows.len() < MAX_BATCH
+        let most = if leisure { SMALL_BATCH } else { MAX_BATCH };
+        while batch.rows.len() < most
             && let Ok(message) = receiver.try_recv()
         {
             batch.add(message);
+            ahead = ahead.saturating_sub(1);
         }
+        let began = Instant::now();
         writer.take(batch).await;
+        pause = if receiver.len() < SMALL_BATCH { GATHER } else { began.elapsed().min(GATHER) };
     }
     writer.retry_backlog().await;
+}
+
+/// Lets time pass; `false` where somebody came to wait before it was over.
+async fn idle(pause: Duration, hurry: &Notify) -> bool {
+    tokio::time::timeout(pause, hurry.notified()).await.is_err()
 }
 
 impl Writer {
@@ -168,7 +201,7 @@ impl Writer {
     /// One try, and a second on a new connection: the old one may have died while it was idle.
     async fn commit(&mut self, rows: &[&LedgerRow], attempt: Try) -> Result<(), sqlx::Error> {
         match self.attempt(rows, attempt).await {
-            Err(error) if is_connection_lost(&error) => self.attempt(rows, Try::Again).await,
+            Err(error) if connection::is_lost(&error) => self.attempt(rows, Try::Again).await,
             result => result,
         }
     }
@@ -177,13 +210,13 @@ impl Writer {
         // Taken out, so that a connection in an unknown state is never used again.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.db, &self.holder).await?,
+            None => connection::connect(&self.db, &self.holder).await?,
         };
         let written = add(&mut connection, &self.accounts, rows, attempt);
         let written = tokio::time::timeout(COMMIT_TIMEOUT, written).await;
         let written = written.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match &written {
-            Err(error) if is_connection_lost(error) => self.holder.set(0),
+            Err(error) if connection::is_lost(error) => self.holder.set(0),
             _ => self.connection = Some(connection),
         }
         written
@@ -192,7 +225,7 @@ impl Writer {
     /// Connects where it is not, for those who want to reserve.
     async fn connect(&mut self) {
         if self.connection.is_none() {
-            match connect(&self.db, &self.holder).await {
+            match connection::connect(&self.db, &self.holder).await {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => tracing::warn!(%error, "the ledger cannot be reached"),
             }
@@ -329,37 +362,6 @@ async fn sort_in(connection: &mut PgConnection, tally: &mut Tally) -> Result<(),
         }
     }
     Ok(())
-}
-
-/// A connection of the writer's own that stays in the maintenance role, so that a batch is one
-/// statement and one commit, and holds a lock of a new key, by which what this process reserves is
-/// known to be wanted. It goes with the connection, also where the process is killed.
-async fn connect(db: &Db, holder: &Holder) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = db.pool().acquire().await?.detach();
-    // The random half of an id; never 0.
-    let (_, random) = lyceum_core::new_id().as_u64_pair();
-    let key = random.cast_signed() | 1;
-    match store::prepare(&mut connection, key).await {
-        Ok(()) => {
-            holder.set(key);
-            Ok(connection)
-        }
-        Err(error) => {
-            drop(connection.close().await);
-            Err(error)
-        }
-    }
-}
-
-/// Whether the connection is no more (or never was) rather than the statement refused: class 08,
-/// or the server ends it (57P01 to 57P05).
-fn is_connection_lost(error: &sqlx::Error) -> bool {
-    match error.as_database_error() {
-        None => true,
-        Some(error) => {
-            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
-        }
-    }
 }
 
 /// Whether the row itself is at fault (class 22, data; class 23, constraints).

@@ -39,6 +39,10 @@ impl Watch {
                     },
                     _ = ticks.tick() => true,
                 };
+                if !only_idle {
+                    // What was answered holds all that it reserved until its row is committed.
+                    ledger.flush().await;
+                }
                 if let Some(holder) = ledger.current_holder() {
                     kept.accounts.give_back(&db, holder, only_idle).await;
                 }

@@ -8,6 +8,7 @@ use lyceum_core::{Clock, Problem as _};
 use lyceum_gateway::{CallContext, Gateway, GatewayError, GatewaySettings, Purpose};
 use lyceum_llm::{ChatEvent, ChatMessage, ChatRequest, Role};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -211,7 +212,9 @@ async fn what_a_killed_process_reserved_is_free_again() {
     let provider = world.provider("ada", "mock").await;
     let gated: Uuid = world.model("ada", &provider, "gated", "chat").await.parse().unwrap();
     limit(&world, "users", ada, json!({"max_api_calls": 1})).await;
-    // Another node, on a runtime that ends without running anything to its end.
+    // Another node, on a runtime that ends without running anything to its end, and whose connection
+    // to the ledger ends with it.
+    let mut owner = world.test.owner.connect().await.unwrap();
     let (started, running) = std::sync::mpsc::channel();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
@@ -236,10 +239,19 @@ async fn what_a_killed_process_reserved_is_free_again() {
         let here = tokio::runtime::Handle::current();
         let retry =
             || tokio::task::block_in_place(|| here.block_on(call(world, "ada", "local-chat")));
+        let holder = sqlx::query_scalar::<_, i32>(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory'
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        );
+        let holder = holder.fetch_one(&mut owner);
+        let holder = tokio::task::block_in_place(|| here.block_on(holder)).unwrap();
         // It lives, so what it holds is held.
         refused(retry().0);
         end.send(()).unwrap();
         process.join().unwrap();
+        let killed = sqlx::query("SELECT pg_terminate_backend($1)").bind(holder);
+        let killed = killed.execute(&mut owner);
+        tokio::task::block_in_place(|| here.block_on(killed)).unwrap();
         let mut status = StatusCode::TOO_MANY_REQUESTS;
         for _ in 0..500 {
             status = retry().0;

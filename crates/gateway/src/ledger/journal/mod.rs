@@ -6,8 +6,8 @@
 //! that died left behind is found by its lock, which nobody holds, and brought into the ledger by
 //! the next one that starts.
 //!
-//! Files are not synced, for the commit follows within milliseconds and is: what an answered call
-//! can lose its row by is the machine's own end, within these milliseconds.
+//! Files are not synced, for the commit follows soon and is: what an answered call can lose its row
+//! by is the machine's own end before it.
 
 mod segment;
 
