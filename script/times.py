@@ -7,26 +7,30 @@ that was compiled last gets its time of then back, and any other file one after 
     times.py restore FOLDER     before cargo runs on the folder of build products
     times.py keep FOLDER        after it ran
 
-Nothing is restored where something was compiled since the times were kept: nobody knows from what.
+Where something was compiled since the times were kept, nobody knows from what, and nothing is
+restored. In the checkout that compiled last its own times are right; any other is compiled anew.
 """
 
 import hashlib
 import json
 import os
 import pathlib
+import stat
 import sys
 
 # Folders that no compilation looks into.
 SKIPPED = {".git", "node_modules", "target"}
+SKIPPED_AT_ROOT = {"data"}
 
 
 def entries():
     """Yields each file and folder of the checkout with a hash of what it holds."""
     for folder, folders, files in os.walk("."):
-        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        skipped = SKIPPED | SKIPPED_AT_ROOT if folder == "." else SKIPPED
+        folders[:] = sorted(name for name in folders if name not in skipped)
         for name in files:
             path = os.path.join(folder, name)
-            if not os.path.islink(path):
+            if stat.S_ISREG(os.lstat(path).st_mode):
                 with open(path, "rb") as file:
                     yield path, hashlib.sha256(file.read()).hexdigest()
         # Cargo looks at the times of folders, too, where a build script asks for one.
@@ -35,27 +39,34 @@ def entries():
 
 
 def last_compiled(products):
-    """When a package of this workspace was last compiled, in nanoseconds."""
-    traces = [*products.glob("*/.fingerprint/lyceum-*/*"), *products.glob("*/build/lyceum-*/*")]
+    """When a package of this workspace was last compiled, in nanoseconds; 0 for never."""
+    packages = ["lyceum-*", "xtask-*"]
+    folders = [f"*/{kind}/{name}/*" for kind in (".fingerprint", "build") for name in packages]
+    traces = (trace for folder in folders for trace in products.glob(folder))
     return max((trace.stat().st_mtime_ns for trace in traces), default=0)
 
 
 def keep(products, notes):
     times = {path: [found, os.stat(path).st_mtime_ns] for path, found in entries()}
     draft = notes.with_suffix(".draft")
-    draft.write_text(json.dumps(times))
+    draft.write_text(json.dumps({"checkout": os.getcwd(), "times": times}))
     draft.replace(notes)
 
 
 def restore(products, notes):
-    if not notes.exists() or last_compiled(products) > notes.stat().st_mtime_ns:
-        return
-    kept, since = json.loads(notes.read_text()), notes.stat().st_mtime_ns
+    compiled = last_compiled(products)
+    kept = json.loads(notes.read_text()) if notes.exists() else {"checkout": None, "times": {}}
+    since = notes.stat().st_mtime_ns if notes.exists() else 0
+    if compiled > since:
+        if kept["checkout"] == os.getcwd():
+            return
+        kept["times"], since = {}, compiled
     for path, found in entries():
-        known, then = kept.get(path, (None, None))
-        if known == found:
+        known, then = kept["times"].get(path, (None, None))
+        now = os.stat(path).st_mtime_ns
+        if known == found and then != now:
             os.utime(path, ns=(then, then))
-        elif os.stat(path).st_mtime_ns <= since:
+        elif known != found and now <= since:
             os.utime(path)
 
 
