@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use lyceum_store::cluster::{Binaries, Cluster, ClusterConfig};
+use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
 /// Nothing here has to survive anything.
@@ -20,8 +21,11 @@ const SETTINGS: [(&str, &str); 8] = [
     ("max_wal_senders", "0"),
     ("max_connections", "200"),
     ("autovacuum", "off"),
-    ("max_wal_size", "4GB"),
+    ("max_wal_size", "1GB"),
 ];
+
+/// Bytes that the databases of the tests and their log have room in.
+const ROOM: u64 = 4 << 30;
 
 /// Stops the server $1 once the file $2 was not touched for ten minutes.
 const WATCHDOG: &str = r#"
@@ -66,12 +70,23 @@ pub(crate) fn touch(folder: &Path) -> anyhow::Result<()> {
 /// One folder per user of the machine. Not below the checkout: as root, the server runs under an
 /// account that must reach it.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("lyceum-test-{}", geteuid()));
+    let folder = place().join(format!("lyceum-test-{}", geteuid()));
     fs::create_dir_all(&folder)?;
     let owner = fs::symlink_metadata(&folder)?.uid();
     ensure!(owner == geteuid().as_raw(), "{} belongs to somebody else", folder.display());
     fs::set_permissions(&folder, Permissions::from_mode(0o711))?;
     Ok(folder)
+}
+
+/// Memory, where it has room for files and lets programs run: on a disk most of the tests' time goes
+/// into making and removing the files of their databases.
+fn place() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let fits = statvfs(memory).is_ok_and(|found| {
+        let free = found.blocks_available() * found.fragment_size();
+        free >= ROOM && !found.flags().contains(FsFlags::ST_NOEXEC)
+    });
+    if fits { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 async fn lock(folder: PathBuf) -> anyhow::Result<File> {
