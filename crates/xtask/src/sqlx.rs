@@ -68,12 +68,25 @@ fn describe(root: &Path, crates: &[QueryCrate], into: &Path, lint: bool) -> Resu
             .args(["--example", "with_database"])
             .current_dir(root),
     )?;
-    for found in crates {
-        // Cargo does not know that the macros look at a database.
-        for entry in &found.roots {
-            std::fs::File::options().append(true).open(entry)?.set_modified(SystemTime::now())?;
-        }
+    // Cargo does not know that the macros look at a database.
+    let roots = || crates.iter().flat_map(|found| &found.roots);
+    let times = roots().map(|root| root.metadata()?.modified()).collect::<Result<Vec<_>, _>>()?;
+    let now = SystemTime::now();
+    roots().try_for_each(|root| set_modified(root, now))?;
+    let described = compile(root, into, lint);
+    if lint {
+        // New descriptions are to be compiled in; where they were only compared, the next build would
+        // compile all for nothing.
+        roots().zip(times).try_for_each(|(root, time)| set_modified(root, time))?;
     }
+    described
+}
+
+fn set_modified(file: &Path, time: SystemTime) -> std::io::Result<()> {
+    std::fs::File::options().append(true).open(file)?.set_modified(time)
+}
+
+fn compile(root: &Path, into: &Path, lint: bool) -> Result<()> {
     let tool = if lint { "clippy" } else { "check" };
     let mut command = tree::command(tree::built("examples/with_database")?);
     command
