@@ -1,31 +1,27 @@
 import { createServer } from 'vite';
 import { fileURLToPath } from 'node:url';
 import { checkAccessibility, checkWidth, loadTexts, openPage, shoot } from './browser.mjs';
-import { ACCOUNT } from './walk.mjs';
-
-const ANSWER_MS = Number(process.env.LYCEUM_E2E_ANSWER_MS ?? 300_000);
-
-const answers = (page, status) => page.locator(`article[data-role="assistant"][data-status="${status}"]`);
+import { ACCOUNT, answer, answered } from './walk.mjs';
 
 /** A mark in the text leads to its passage, and copied text has none. */
 async function readMarks({ page, t, name }) {
-  const answer = answers(page, 'completed').first();
-  const mark = answer.locator('sup button').first();
+  const reply = answer(page, 'completed').first();
+  const mark = reply.locator('sup button').first();
   const number = await mark.innerText();
-  const sources = answer.getByRole('group', { name: t('chat.sources') });
+  const sources = reply.getByRole('group', { name: t('chat.sources') });
   await sources.getByRole('button').filter({ hasText: number }).first().waitFor();
   await mark.click();
   await page.locator('mark').waitFor();
   await shoot(page, `${name}-mark`);
   await page.getByRole('button', { name: t('common.close') }).first().click();
   // As a person copies: the whole answer, selected.
-  const copied = await answer.evaluate((article) => {
+  const copied = await reply.evaluate((article) => {
     window.getSelection().selectAllChildren(article.querySelector('p'));
     return window.getSelection().toString();
   });
   if (/\d\s*$/.test(copied.trim())) throw new Error(`a mark was copied: ${copied}`);
   await page.reload();
-  await answers(page, 'completed').first().locator('sup button').first().waitFor();
+  await answer(page, 'completed').first().locator('sup button').first().waitFor();
 }
 
 /** What the documents do not say is not made up. */
@@ -33,8 +29,8 @@ async function askWhatIsNotThere({ page, t, name, unanswered }) {
   const composer = page.getByRole('textbox', { name: t('chat.placeholder') });
   await composer.fill(unanswered);
   await composer.press('Control+Enter');
-  const refusal = answers(page, 'completed').nth(1);
-  await refusal.waitFor({ timeout: ANSWER_MS });
+  await answered(page, 1);
+  const refusal = answer(page, 'completed').nth(1);
   await refusal.getByText(/do not hold an answer|没有找到这个问题的答案/).waitFor();
   const nearest = refusal.getByRole('group', { name: t('chat.nearest') });
   await nearest.getByRole('button').first().waitFor();
@@ -130,7 +126,7 @@ export async function viewDevelopment(browser, server) {
     await composer.fill('Say hello in one word.');
     await composer.press('Control+Enter');
     await page.waitForURL('**/chat/*');
-    await answers(page, 'completed').waitFor({ timeout: ANSWER_MS });
+    await answered(page);
   } finally {
     await context.close();
     await vite.close();

@@ -8,7 +8,19 @@ export const ACCOUNT = { username: 'ada', email: 'ada@example.org', password: 'c
 const ANSWER_MS = Number(process.env.LYCEUM_E2E_ANSWER_MS ?? 300_000);
 const INGEST_MS = 180_000;
 
-const answer = (page, status) => page.locator(`article[data-role="assistant"][data-status="${status}"]`);
+export const answer = (page, status) => page.locator(`article[data-role="assistant"][data-status="${status}"]`);
+
+/** Waits until the answer is whole, and says what stands there instead when it is not. */
+export async function answered(page, place = 0) {
+  const article = page.locator('article[data-role="assistant"]').nth(place);
+  const ended = 'article[data-role="assistant"]:not([data-status="pending"], [data-status="streaming"])';
+  const waited = await article.and(page.locator(ended)).waitFor({ timeout: ANSWER_MS }).catch((error) => error);
+  const status = await article.getAttribute('data-status').catch(() => 'missing');
+  if (status === 'completed') return;
+  await shoot(page, 'unanswered');
+  const text = await page.locator('main').innerText();
+  throw new Error(`The answer is ${status} at ${page.url()}: ${text.slice(-400)}`, { cause: waited });
+}
 
 export async function setUp({ page, t, origin, token }) {
   await page.goto(`${origin}/setup?token=${encodeURIComponent(token)}`);
@@ -64,7 +76,7 @@ export async function askDocuments({ page, t, name, question }) {
 export async function readAnswer({ page, t, name, cited }) {
   await page.locator('article[data-role="assistant"]').waitFor();
   await page.reload();
-  await answer(page, 'completed').waitFor({ timeout: ANSWER_MS });
+  await answered(page);
   await shoot(page, `${name}-answer`);
   await checkAccessibility(page, 'the answer');
   const sources = page.getByRole('group', { name: t('chat.sources') }).getByRole('button');
@@ -115,16 +127,16 @@ export async function stopEditRegenerate({ page, t, name, longQuestion, shortQue
   await question.getByRole('button', { name: t('chat.edit') }).click();
   await question.getByRole('textbox', { name: t('chat.editQuestion') }).fill(shortQuestion);
   await question.getByRole('button', { name: t('chat.resend') }).click();
-  await answer(page, 'completed').waitFor({ timeout: ANSWER_MS });
   const branches = question.getByRole('group', { name: t('chat.branches') });
   await branches.getByText('2/2').waitFor();
+  await answered(page);
   await branches.getByRole('button', { name: t('chat.previousBranch') }).click();
   await question.getByText(longQuestion).waitFor();
   await branches.getByText('1/2').waitFor();
   await branches.getByRole('button', { name: t('chat.nextBranch') }).click();
   await answer(page, 'completed').getByRole('button', { name: t('chat.regenerate') }).click();
   await page.locator('article[data-role="assistant"]').getByText('2/2').waitFor({ timeout: ANSWER_MS });
-  await answer(page, 'completed').waitFor({ timeout: ANSWER_MS });
+  await answered(page);
   await shoot(page, `${name}-branches`);
 }
 
@@ -191,7 +203,7 @@ export async function chatWithProvider({ page, t, name }) {
   const composer = page.getByRole('textbox', { name: t('chat.placeholder') });
   await composer.fill('Hello');
   await page.getByRole('button', { name: t('chat.send') }).click();
-  await answer(page, 'completed').waitFor();
+  await answered(page);
   await page.getByText(PROVIDER_ANSWER).waitFor();
 }
 

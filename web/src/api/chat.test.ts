@@ -1,5 +1,5 @@
-import { QueryClient } from '@tanstack/react-query';
-import { beforeEach, expect, test } from 'vitest';
+import { InfiniteQueryObserver, QueryClient } from '@tanstack/react-query';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { appendMessages, flattenMessages, messagesQuery, replaceMessage } from './chat';
 import type { Message, MessagePage } from './types';
 
@@ -51,4 +51,23 @@ test('a finished answer takes its place', () => {
   replaceMessage(client, { ...message('d', 'c'), content: 'done', siblings: [] });
   const last = flattenMessages(client.getQueryData(messagesQuery('c').queryKey)).at(-1);
   expect(last).toMatchObject({ content: 'done', siblings: ['d'] });
+});
+
+test('a page asked for before an answer ended does not bring the unfinished answer back', async () => {
+  const unfinished: Message = { ...message('f', null), status: 'streaming' };
+  const finished: Message = { ...unfinished, status: 'completed' };
+  const replies: ((page: MessagePage) => void)[] = [];
+  const observer = new InfiniteQueryObserver(client, {
+    ...messagesQuery('c'),
+    queryFn: () => new Promise<MessagePage>((resolve) => replies.push(resolve)),
+  });
+  client.setQueryData(messagesQuery('c').queryKey, { pages: [{ items: [unfinished] }], pageParams: [null] });
+  const stop = observer.subscribe(() => undefined);
+  replaceMessage(client, finished);
+  replies[0]?.({ items: [unfinished] });
+  replies[1]?.({ items: [finished] });
+  await vi.waitFor(() => expect(client.isFetching()).toBe(0));
+  expect(observer.getCurrentResult().data?.pages[0]?.items[0]?.status).toBe('completed');
+  expect(replies).toHaveLength(2);
+  stop();
 });

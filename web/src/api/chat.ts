@@ -85,24 +85,28 @@ export function flattenMessages(data: InfiniteData<MessagePage> | undefined): Me
   return data ? [...data.pages].reverse().flatMap((page) => page.items) : [];
 }
 
-function updateMessages(
+/** A page that was asked for before would undo the change on its arrival, so it is asked for anew. */
+function changeMessages(
   client: QueryClient,
   conversation: string,
-  change: (items: Message[]) => Message[],
+  change: (data: MessageData | undefined) => MessageData | undefined,
 ): void {
-  client.setQueryData<MessageData>(['messages', conversation], (data) =>
-    data && { ...data, pages: data.pages.map((page) => ({ ...page, items: change(page.items) })) },
-  );
+  const { queryKey } = messagesQuery(conversation);
+  const asked = client.isFetching({ queryKey }) > 0;
+  client.setQueryData<MessageData>(queryKey, change);
+  if (asked) void client.invalidateQueries({ queryKey });
 }
 
 /** Puts the final form of a message in its place. */
 export function replaceMessage(client: QueryClient, message: Message): void {
-  updateMessages(client, message.conversation_id, (items) =>
-    items.map((item) =>
-      item.id === message.id
-        ? { ...message, siblings: message.siblings.length > 0 ? message.siblings : item.siblings }
-        : item,
-    ),
+  const replace = (item: Message) =>
+    item.id === message.id
+      ? { ...message, siblings: message.siblings.length > 0 ? message.siblings : item.siblings }
+      : item;
+  changeMessages(
+    client,
+    message.conversation_id,
+    (data) => data && { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.map(replace) })) },
   );
 }
 
@@ -113,7 +117,7 @@ export function appendMessages(
   parent: string | null | undefined,
   added: Message[],
 ): void {
-  client.setQueryData<MessageData>(['messages', conversation], (data) => {
+  changeMessages(client, conversation, (data) => {
     if (!data) return { pages: [{ items: added }], pageParams: [null] };
     const all = flattenMessages(data);
     const at = parent ? all.findIndex((item) => item.id === parent) : -1;
