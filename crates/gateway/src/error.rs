@@ -6,6 +6,7 @@ use lyceum_llm::{LlmError, ModelKind};
 use lyceum_store::{CryptoError, StoreError};
 use serde_json::{Map, Value};
 
+use crate::quotas::whose_quota;
 use crate::{QuotaRefusal, RateRefusal};
 
 /// What can go wrong with providers, models and calls.
@@ -67,6 +68,14 @@ pub enum GatewayError {
     /// A quota does not cover the call.
     #[error("a quota is exceeded")]
     QuotaExceeded(Box<QuotaRefusal>),
+    /// A quota limits costs, and nobody entered what the model costs.
+    #[error("a quota limits costs, and the price of {model} is unknown")]
+    PriceUnknown {
+        /// The model's name.
+        model: String,
+        /// Whose quota: `user`, `group` or `api_key`.
+        scope: String,
+    },
     /// A field's value is not acceptable.
     #[error("{field}: {reason}")]
     Invalid {
@@ -128,6 +137,7 @@ impl Problem for GatewayError {
             GatewayError::Limited { .. } | GatewayError::QuotaExceeded(_) => {
                 ErrorKind::TooManyRequests
             }
+            GatewayError::PriceUnknown { .. } => ErrorKind::Forbidden,
             GatewayError::Invalid { .. } => ErrorKind::Invalid,
             GatewayError::NameTaken | GatewayError::PersonalProvider => ErrorKind::Conflict,
             GatewayError::Address(error) => error.kind(),
@@ -149,6 +159,7 @@ impl Problem for GatewayError {
             GatewayError::Ledger { .. } => "ledger_unavailable",
             GatewayError::Limited { .. } => "rate_limited",
             GatewayError::QuotaExceeded(_) => "quota_exceeded",
+            GatewayError::PriceUnknown { .. } => "price_unknown",
             GatewayError::Invalid { .. } => "invalid_field",
             GatewayError::NameTaken => "name_taken",
             GatewayError::PersonalProvider => "personal_provider",
@@ -194,6 +205,12 @@ impl Problem for GatewayError {
             }
             GatewayError::Limited { rate, .. } => rate.detail(),
             GatewayError::QuotaExceeded(refusal) => refusal.detail(),
+            GatewayError::PriceUnknown { model, scope } => format!(
+                "{} limits costs, and the price of '{model}' is unknown. Choose another model, or \
+                 have its price entered: by its owner, or by an administrator where it is the \
+                 organisation's.",
+                whose_quota(scope),
+            ),
             GatewayError::Invalid { field, reason } => format!("{field}: {reason}"),
             GatewayError::NameTaken => "The name is in use; choose another.".to_owned(),
             GatewayError::PersonalProvider => {
@@ -235,6 +252,11 @@ impl Problem for GatewayError {
                 members.insert("per_minute".to_owned(), rate.per_minute.into());
             }
             GatewayError::QuotaExceeded(refusal) => members = refusal.extensions(),
+            GatewayError::PriceUnknown { model, scope } => {
+                members.insert("scope".to_owned(), scope.clone().into());
+                members.insert("resource".to_owned(), "cost".into());
+                members.insert("model".to_owned(), model.clone().into());
+            }
             _ => {}
         }
         members

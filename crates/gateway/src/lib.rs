@@ -7,8 +7,9 @@
 //! - A provider's key leaves the database only into a request to that provider's own address: it is
 //!   never answered, logged or audited, and a changed address wants the key anew.
 //! - Requests to addresses that people name go through [`Outgoing`] only, judged at every use.
-//! - Who may use a provider is decided by `gateway.can_user_access_provider` in the database.
-//! - An unknown price is no price: the cost is then NULL, never 0.
+//! - Who may use a provider is decided by `app.access_paths` in the database.
+//! - An unknown price is no price: the cost is then NULL, never 0, and whom a quota of costs binds does
+//!   not get to such a model.
 //! - The roll-ups are the ledger's sums at every moment; nothing else is written there.
 //! - A request or an answer is stored only where its model says so, redacted and sealed. Answers that
 //!   are kept to be given again are kept for whoever asked, and only as long as model, provider and
@@ -34,6 +35,7 @@ mod v1;
 
 use std::sync::Arc;
 
+use axum::middleware::{from_fn, from_fn_with_state};
 use lyceum_core::Clock;
 use lyceum_http::Outgoing;
 use lyceum_jobs::Jobs;
@@ -274,7 +276,7 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .merge(usage::router())
         .merge(reconcile::router())
         .merge(quotas::router())
-        .route_layer(axum::middleware::from_fn_with_state(gateway.clone(), ledger::catch_up));
+        .route_layer(from_fn_with_state(gateway.clone(), ledger::catch_up));
     OpenApiRouter::new()
         .merge(providers::router())
         .merge(distributions::router())
@@ -289,7 +291,9 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
 
 /// The routes below `/v1`, in OpenAI's form.
 pub fn v1_router(gateway: Gateway) -> OpenApiRouter {
-    v1::router().route_layer(axum::middleware::from_fn(live::name_surface)).with_state(gateway)
+    v1::router()
+        .route_layer((from_fn(live::name_surface), from_fn(v1::identify)))
+        .with_state(gateway)
 }
 
 /// Registers this domain's jobs and their schedule.

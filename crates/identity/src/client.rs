@@ -28,14 +28,14 @@ const USER_AGENT_MAX: usize = 400;
 
 /// The address that a request comes from. Behind a trusted proxy it is the last one in
 /// `X-Forwarded-For`, which that proxy itself appended; what stands before may be made up.
-pub fn client_ip(parts: &Parts, trust_proxy: bool) -> Option<IpAddr> {
+fn client_ip(parts: &Parts, trust_proxy: bool) -> Option<IpAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let forwarded = trust_proxy.then(|| last_forwarded(&parts.headers)).flatten();
     forwarded.or(peer).map(|ip| ip.to_canonical())
 }
 
-/// Where a request comes from; see [`client_ip`].
-pub(crate) fn client_info(parts: &Parts, trust_proxy: bool) -> ClientInfo {
+/// Where a request comes from, and with what program; where the proxy is trusted, by its word.
+pub fn client_info(parts: &Parts, trust_proxy: bool) -> ClientInfo {
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     ClientInfo {
         ip: client_ip(parts, trust_proxy),

@@ -63,7 +63,7 @@ pub use access::{
     ACCESS_LEVELS, AccessExplanation, Block, Finding, Reason, Step, Subject, Way,
     explain as explain_access,
 };
-pub use client::client_ip;
+pub use client::client_info;
 pub use error::IdentityError;
 pub use key::{SigningKey, SigningKeyError};
 pub use mail::{MailSecurity, MailSettings, MailSettingsError, Mailer};

@@ -71,6 +71,8 @@ pub enum Rule {
     Permission { text: String },
     #[error("A key is 1 to 100 lower-case letters, digits, '_', '.' or '-', a letter first.")]
     PreferenceKey,
+    #[error("This must be an object with no members but {}.", allowed.join(", "))]
+    Members { allowed: &'static [&'static str] },
     #[error("The value must have at most {kib} KiB.")]
     ValueSize { kib: usize },
     #[error("The issuer is an address like https://host, at most 500 characters, without a query.")]

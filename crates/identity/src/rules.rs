@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use lyceum_core::{Permission, Secret};
+use serde_json::Value;
 use sqlx::types::ipnet::IpNet;
+use uuid::Uuid;
 
 use crate::{IdentityError, Rule};
 
@@ -14,6 +16,10 @@ const NETWORKS_MAX: usize = 50;
 const PASSWORD_MIN: usize = 10;
 const PASSWORD_MAX: usize = 256;
 const VALUE_KIB: usize = 32;
+const CHAT_MEMBERS: &[&str] = &["send_with", "knowledge_base_ids"];
+const SEND_KEYS: &[&str] = &["enter", "ctrl_enter"];
+/// As many as a conversation can have.
+const CHAT_BASES_MAX: usize = 20;
 
 /// A username: 2 to 64 letters or digits of any script, inside also `.`, `_` and `-`. Alphabets
 /// with letters that look alike do not mix, so that nobody poses as another.
@@ -187,22 +193,50 @@ pub(crate) fn preference_key(key: &str) -> Result<(), IdentityError> {
     Err(IdentityError::field("key", Rule::PreferenceKey))
 }
 
-/// A preference's value: at most 32 KiB of JSON, without the NUL that PostgreSQL cannot keep.
-pub(crate) fn preference_value(value: &serde_json::Value) -> Result<(), IdentityError> {
+/// A preference's value: at most 32 KiB of JSON, without the NUL that PostgreSQL cannot keep. What
+/// pages act on is held to its form, the rest is theirs.
+pub(crate) fn preference_value(key: &str, value: &Value) -> Result<(), IdentityError> {
     if value.to_string().len() > VALUE_KIB * 1024 {
         return Err(IdentityError::field("value", Rule::ValueSize { kib: VALUE_KIB }));
     }
     if has_nul(value) {
         return Err(IdentityError::field("value", Rule::NoNul));
     }
-    Ok(())
+    match key {
+        "chat" if !value.is_null() => chat_preference(value),
+        _ => Ok(()),
+    }
 }
 
-fn has_nul(value: &serde_json::Value) -> bool {
+/// How a person begins chats: the key that sends, and the knowledge bases that a new chat asks.
+/// Whether these can be read is judged when they are asked, since it may change.
+fn chat_preference(value: &Value) -> Result<(), IdentityError> {
+    let bad = |field, rule| Err(IdentityError::field(field, rule));
+    let members = value
+        .as_object()
+        .filter(|members| members.keys().all(|member| CHAT_MEMBERS.contains(&member.as_str())));
+    let Some(members) = members else {
+        return bad("value", Rule::Members { allowed: CHAT_MEMBERS });
+    };
+    if members.get("send_with").is_some_and(|key| !SEND_KEYS.iter().any(|known| key == known)) {
+        return bad("value.send_with", Rule::OneOf { allowed: SEND_KEYS });
+    }
+    let Some(bases) = members.get("knowledge_base_ids") else { return Ok(()) };
+    let Some(bases) = bases.as_array().filter(|bases| bases.len() <= CHAT_BASES_MAX) else {
+        return bad("value.knowledge_base_ids", Rule::Count { min: 0, max: CHAT_BASES_MAX });
+    };
+    let is_id = |base: &Value| base.as_str().is_some_and(|id| id.parse::<Uuid>().is_ok());
+    match bases.iter().all(is_id) {
+        true => Ok(()),
+        false => bad("value.knowledge_base_ids", Rule::UnknownId { what: "knowledge base" }),
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
     match value {
-        serde_json::Value::String(text) => text.contains('\0'),
-        serde_json::Value::Array(items) => items.iter().any(has_nul),
-        serde_json::Value::Object(members) => {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => {
             members.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
         }
         _ => false,
@@ -283,8 +317,8 @@ mod tests {
         for bad in ["", "Ui", "1a", "a b", "a/b", &"a".repeat(101)] {
             assert!(preference_key(bad).is_err(), "{bad:?}");
         }
-        assert!(preference_value(&serde_json::json!({ "a": ["b\0"] })).is_err());
-        assert!(preference_value(&serde_json::json!("x".repeat(33_000))).is_err());
-        assert!(preference_value(&serde_json::json!({ "a": "\\u0000" })).is_ok());
+        assert!(preference_value("a", &serde_json::json!({ "a": ["b\0"] })).is_err());
+        assert!(preference_value("a", &serde_json::json!("x".repeat(33_000))).is_err());
+        assert!(preference_value("a", &serde_json::json!({ "a": "\\u0000" })).is_ok());
     }
 }

@@ -45,7 +45,7 @@ pub enum KnowledgeError {
     /// Retrying makes sense only after a failure.
     #[error("the document has not failed")]
     NotFailed,
-    /// The file is more than the storage quota of its uploader or their group leaves.
+    /// The file is more than the storage quota of its uploader, their group or their key leaves.
     #[error("a storage quota is exceeded")]
     StorageQuota(StorageQuota),
     /// The file store failed.
@@ -87,12 +87,13 @@ impl StorageQuota {
     }
 
     fn detail(&self) -> String {
-        let whose = match self.scope.as_str() {
-            "group" => "Your group",
-            _ => "You",
+        let (whose, has) = match self.scope.as_str() {
+            "group" => ("Your group", "has"),
+            "api_key" => ("This API key", "has"),
+            _ => ("You", "have"),
         };
         format!(
-            "{whose} may store {} bytes of documents and have {}; this file has {}. Delete \
+            "{whose} may store {} bytes of documents and {has} {}; this file has {}. Delete \
              documents, or ask an administrator for more.",
             self.limit, self.used, self.wanted
         )

@@ -10,11 +10,27 @@ use serde::Deserialize;
 
 use crate::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, Native, PassedStream,
-    native, stream,
+    convert, native, stream,
 };
 
 /// The version of the protocol that is spoken.
 const VERSION: &str = "2023-06-01";
+
+/// Members of OpenAI's chat completions that are translated.
+const TRANSLATED: [&str; 12] = [
+    "max_completion_tokens",
+    "max_tokens",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "response_format",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+    "user",
+];
 
 /// A client of one account at Anthropic, or at whoever speaks its protocol. Cheap to clone.
 #[derive(Clone)]
@@ -94,6 +110,10 @@ impl ChatModel for AnthropicClient {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn takes(&self, member: &str) -> bool {
+        convert::takes(&TRANSLATED, member)
     }
 }
 

@@ -295,4 +295,10 @@ pub trait ChatModel: Send + Sync {
     /// Asks the model. Returns once the provider has accepted the request; an error before that
     /// may be retried, one inside the stream may not.
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, LlmError>;
+
+    /// Whether a member of a request has a meaning for the model. Whoever passes on what it does not
+    /// know takes everything.
+    fn takes(&self, _member: &str) -> bool {
+        true
+    }
 }

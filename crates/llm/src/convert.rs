@@ -258,48 +258,64 @@ pub(crate) fn effort(request: &ChatRequest) -> Option<&str> {
     request.extra.get("reasoning_effort")?.as_str()
 }
 
+/// Members of OpenAI's chat completions, which a client translates or which mean nothing elsewhere.
+const OPENAI: [&str; 36] = [
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "metadata",
+    "modalities",
+    "model",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
+    "web_search_options",
+];
+
+/// Members that are read wherever a request goes.
+const ALWAYS: [&str; 5] = ["messages", "model", "n", "stream", "stream_options"];
+
 /// The members that are neither OpenAI's own nor empty: the provider's, passed on as they came.
 pub(crate) fn own_members(request: &ChatRequest) -> Map<String, Value> {
-    /// Members of OpenAI's chat completions, which a client translates or which mean nothing
-    /// elsewhere.
-    const OPENAI: [&str; 31] = [
-        "audio",
-        "frequency_penalty",
-        "function_call",
-        "functions",
-        "logit_bias",
-        "logprobs",
-        "max_completion_tokens",
-        "metadata",
-        "modalities",
-        "n",
-        "parallel_tool_calls",
-        "prediction",
-        "presence_penalty",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "reasoning_effort",
-        "response_format",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_logprobs",
-        "top_p",
-        "user",
-        "verbosity",
-        "web_search_options",
-    ];
     let own = request
         .extra
         .iter()
         .filter(|(name, value)| !value.is_null() && OPENAI.binary_search(&name.as_str()).is_err());
     own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether a client has a meaning for a member that translates those `translated` of OpenAI's, and
+/// passes on what is not OpenAI's.
+pub(crate) fn takes(translated: &[&str], member: &str) -> bool {
+    OPENAI.binary_search(&member).is_err()
+        || ALWAYS.contains(&member)
+        || translated.contains(&member)
 }
 
 #[cfg(test)]

@@ -48,4 +48,8 @@ impl ChatModel for DifyClient {
         let answer = stream::events(self.endpoint.events(response), reader);
         Ok(stops::cut(answer, convert::stops(&request)))
     }
+
+    fn takes(&self, member: &str) -> bool {
+        convert::takes(&["stop", "user"], member)
+    }
 }

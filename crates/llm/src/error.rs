@@ -20,7 +20,10 @@ pub enum LlmError {
     /// The provider refuses the prompt, or withholds the answer, for what it says.
     #[error("the provider's content policy refused it: {0}")]
     ContentPolicy(String),
-    /// The provider limits the rate or the budget is used up there (429).
+    /// The account there has no plan or credit left (402, and 400, 403 or 429 in these words).
+    #[error("the plan or credit at the provider is used up: {0}")]
+    NoCredit(String),
+    /// The provider limits the rate (429).
     #[error("the provider's limit is reached: {message}")]
     RateLimited {
         /// Its words.
@@ -87,7 +90,7 @@ impl Problem for LlmError {
             LlmError::Rejected(_) | LlmError::ContextLength(_) | LlmError::ContentPolicy(_) => {
                 ErrorKind::BadRequest
             }
-            LlmError::RateLimited { .. } => ErrorKind::TooManyRequests,
+            LlmError::NoCredit(_) | LlmError::RateLimited { .. } => ErrorKind::TooManyRequests,
             LlmError::Timeout(_) => ErrorKind::UpstreamTimeout,
             LlmError::EngineUnavailable(_) => ErrorKind::Unavailable,
             LlmError::Internal(_) => ErrorKind::Internal,
@@ -101,6 +104,7 @@ impl Problem for LlmError {
             LlmError::Rejected(_) => "provider_rejected",
             LlmError::ContextLength(_) => "context_length_exceeded",
             LlmError::ContentPolicy(_) => "content_policy",
+            LlmError::NoCredit(_) => "provider_no_credit",
             LlmError::RateLimited { .. } => "provider_rate_limited",
             LlmError::Provider { .. } => "provider_failed",
             LlmError::Connect(_) => "provider_unreachable",

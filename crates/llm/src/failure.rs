@@ -28,8 +28,9 @@ pub(crate) fn from_answer(
         400 | 403 | 422 if said.withholds() => LlmError::ContentPolicy(message),
         // Google's and others' refusals of a key and of an empty account come as bad requests.
         400 if said.refuses_key() => LlmError::Unauthorized(message),
-        400 | 403 if said.is_used_up() => LlmError::RateLimited { message, retry_after: None },
+        400 | 403 | 429 if said.is_used_up() => LlmError::NoCredit(message),
         401 | 403 => LlmError::Unauthorized(message),
+        402 if !said.is_for_a_minute() => LlmError::NoCredit(message),
         404 => LlmError::UnknownModel(message),
         402 | 429 => LlmError::RateLimited {
             message,
@@ -76,9 +77,13 @@ fn status_of(error: &Value) -> Option<StatusCode> {
 /// Names that say more than the number beside them.
 fn own_name(name: &str) -> Option<u16> {
     match name {
-        "insufficient_quota" | "provider_quota_exceeded" | "billing_error" | "Arrearage" => {
-            Some(402)
-        }
+        // OpenAI, Dify, Anthropic, Qwen, Doubao.
+        "insufficient_quota"
+        | "billing_not_active"
+        | "provider_quota_exceeded"
+        | "billing_error"
+        | "Arrearage"
+        | "AccountOverdueError" => Some(402),
         // Dify: the model behind the application failed.
         "completion_request_error" | "provider_not_initialize" => Some(502),
         _ => None,
@@ -260,7 +265,20 @@ impl Said {
     }
 
     fn is_used_up(&self) -> bool {
-        own_name(&self.code) == Some(402) || self.message.contains("credit balance is too low")
+        let says_so = own_name(&self.code) == Some(402)
+            // What Qwen gives for nothing, and what a plan of Spark holds for a day.
+            || self.code.starts_with("AllocationQuota")
+            || self.code == "11201"
+            || self.message.contains("credit balance is too low");
+        says_so && !self.is_for_a_minute()
+    }
+
+    /// Whether it is Qwen's limit of tokens a minute, which has OpenAI's name for a used-up account;
+    /// the words differ, or where they do not, the page that they point to.
+    fn is_for_a_minute(&self) -> bool {
+        ["Allocated quota exceeded", "#token-limit"]
+            .iter()
+            .any(|words| self.message.contains(words))
     }
 }
 
@@ -367,6 +385,34 @@ mod tests {
             let document: Value = serde_json::from_str(body).unwrap();
             let error = from_member(&document["error"], None);
             assert!(matches!(error, LlmError::ContentPolicy(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_tokens_a_minute_is_no_empty_account_whatever_it_is_called() {
+        for (message, code) in [
+            (
+                "Allocated quota exceeded, please increase your quota limit.",
+                "provider_rate_limited",
+            ),
+            (
+                "You exceeded your current quota, please check your plan and billing details. For \
+                 details, see: https://help.aliyun.com/zh/model-studio/error-code#token-limit",
+                "provider_rate_limited",
+            ),
+            (
+                "You exceeded your current quota, please check your plan and billing details.",
+                "provider_no_credit",
+            ),
+            ("Free allocated quota exceeded.", "provider_no_credit"),
+        ] {
+            let name = "insufficient_quota";
+            let document = serde_json::json!({ "message": message, "type": name, "code": name });
+            let body = serde_json::json!({ "error": document }).to_string();
+            // The same inside of a stream.
+            for error in [map(429, &body), from_member(&document, None)] {
+                assert_eq!(lyceum_core::Problem::code(&error), code, "{message}");
+            }
         }
     }
 

@@ -10,11 +10,28 @@ use serde_json::{Value, json};
 use crate::embedding::Collected;
 use crate::{
     ChatModel, ChatRequest, ChatStream, EmbeddingModel, EmbeddingRequest, EmbeddingResponse,
-    EmbeddingTask, Endpoint, LlmError, stream,
+    EmbeddingTask, Endpoint, LlmError, convert, stream,
 };
 
 /// The most texts that one request embeds.
 const MAX_BATCH: usize = 100;
+
+/// Members of OpenAI's chat completions that are translated.
+const TRANSLATED: [&str; 13] = [
+    "frequency_penalty",
+    "max_completion_tokens",
+    "max_tokens",
+    "presence_penalty",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+];
 
 /// A client of one account. Cheap to clone.
 #[derive(Clone)]
@@ -126,6 +143,10 @@ impl ChatModel for GeminiClient {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn takes(&self, member: &str) -> bool {
+        convert::takes(&TRANSLATED, member)
     }
 }
 

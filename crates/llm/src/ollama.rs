@@ -11,8 +11,25 @@ use serde_json::json;
 use crate::embedding::Collected;
 use crate::{
     ChatModel, ChatRequest, ChatStream, EmbeddingModel, EmbeddingRequest, EmbeddingResponse,
-    Endpoint, LlmError, stream,
+    Endpoint, LlmError, convert, stream,
 };
+
+/// Members of OpenAI's chat completions that are translated.
+const TRANSLATED: [&str; 13] = [
+    "frequency_penalty",
+    "max_completion_tokens",
+    "max_tokens",
+    "presence_penalty",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+];
 
 /// A client of one server. Cheap to clone.
 #[derive(Clone)]
@@ -69,6 +86,10 @@ impl ChatModel for OllamaClient {
         let response = self.endpoint.post_json("chat", &[], &body).await?;
         let reader = events::Events::new(self.endpoint.clone());
         Ok(stream::events(self.endpoint.lines(response), reader))
+    }
+
+    fn takes(&self, member: &str) -> bool {
+        convert::takes(&TRANSLATED, member)
     }
 }
 

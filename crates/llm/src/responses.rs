@@ -13,6 +13,20 @@ use crate::{
     convert, native, stops, stream,
 };
 
+/// Members of OpenAI's chat completions that are translated. Others are the same in both.
+const TRANSLATED: [&str; 10] = [
+    "max_completion_tokens",
+    "max_tokens",
+    "reasoning_effort",
+    "response_format",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_p",
+    "verbosity",
+];
+
 /// A client of one account. Cheap to clone.
 #[derive(Clone)]
 pub struct ResponsesClient {
@@ -48,6 +62,10 @@ impl ChatModel for ResponsesClient {
         let answer = stream::events(self.endpoint.events(response), reader);
         // The API knows no stop sequences.
         Ok(stops::cut(answer, convert::stops(&request)))
+    }
+
+    fn takes(&self, member: &str) -> bool {
+        convert::takes(&TRANSLATED, member) || request::SAME.contains(&member)
     }
 }
 

@@ -106,8 +106,9 @@ async fn provision(
                     "base_url": upstream.base_url, "api_key": "upstream" }),
         )
         .await?;
+    // A quota of costs lets through only what has a price.
     let model = json!({ "provider_config_id": provider["id"], "name": "mock-ok", "model": "ok",
-                        "kind": "chat" });
+                        "kind": "chat", "input_price": "1", "output_price": "2" });
     admin.post("/api/v1/models", model).await?;
     let key = admin.post("/api/v1/api-keys", json!({ "name": "bench" })).await?;
     Ok(Target {

@@ -11,7 +11,7 @@ use axum::routing::get;
 use http::{HeaderName, HeaderValue, header};
 use lyceum_core::ErrorKind;
 use lyceum_http::{ApiError, Authenticator};
-use lyceum_identity::client_ip;
+use lyceum_identity::client_info;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -71,12 +71,15 @@ pub fn application(routes: Router, document: OpenApi, surroundings: Surroundings
             )
         })
         .fallback_service(web)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(RequestBodyTimeoutLayer::new(BODY_IDLE))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            ApiError::internal("a handler panicked").into_response()
-        }))
-        .layer(middleware::from_fn_with_state(surroundings, surround))
+        // One layer of four, the outermost first: a call clones each layer with all below it.
+        .layer((
+            middleware::from_fn_with_state(surroundings, surround),
+            CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+                ApiError::internal("a handler panicked").into_response()
+            }),
+            RequestBodyTimeoutLayer::new(BODY_IDLE),
+            DefaultBodyLimit::max(BODY_LIMIT),
+        ))
 }
 
 /// Tells handlers who the client is, and every answer how it may be used.
@@ -90,10 +93,10 @@ async fn surround(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let (mut parts, body) = request.into_parts();
     let span = request_span(&method, route.as_ref().map(MatchedPath::as_str), &parts.headers);
-    let client_ip = client_ip(&parts, surroundings.trust_proxy);
+    let client = client_info(&parts, surroundings.trust_proxy);
     parts.extensions.insert(surroundings.authenticator);
     let request = Request::from_parts(parts, body);
-    let answer = lyceum_store::with_client_ip(client_ip, next.run(request));
+    let answer = lyceum_store::with_client(client.ip, client.user_agent, next.run(request));
     let mut response = answer.instrument(span.clone()).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {

@@ -2,21 +2,36 @@ use std::future::Future;
 use std::net::IpAddr;
 
 tokio::task_local! {
-    static CLIENT_IP: Option<IpAddr>;
+    static CLIENT: Client;
 }
 
-/// Runs a request's work so that the audit rows written by triggers carry the client's address.
-/// Work that is spawned outlives the request and carries none.
-pub async fn with_client_ip<F: Future>(ip: Option<IpAddr>, work: F) -> F::Output {
-    CLIENT_IP.scope(ip, work).await
+/// Where a request comes from.
+struct Client {
+    ip: Option<IpAddr>,
+    user_agent: Option<String>,
+}
+
+/// Runs a request's work so that the audit rows written by triggers carry the client's address and
+/// its `User-Agent`, cut to the 400 characters that they hold. Work that is spawned outlives the
+/// request and carries none.
+pub async fn with_client<F: Future>(
+    ip: Option<IpAddr>,
+    user_agent: Option<String>,
+    work: F,
+) -> F::Output {
+    CLIENT.scope(Client { ip, user_agent }, work).await
 }
 
 /// The address of the client whose request runs, where it is known.
 pub fn current_client_ip() -> Option<IpAddr> {
-    CLIENT_IP.try_with(|ip| *ip).ok().flatten()
+    CLIENT.try_with(|client| client.ip).ok().flatten()
 }
 
-/// The address as PostgreSQL's setting takes it; empty where it is not known.
-pub(crate) fn client_ip() -> String {
-    current_client_ip().map(|ip| ip.to_string()).unwrap_or_default()
+/// Address and `User-Agent` as PostgreSQL's settings take them; empty where they are not known.
+pub(crate) fn client() -> (String, String) {
+    let known = CLIENT.try_with(|client| {
+        let ip = client.ip.map(|ip| ip.to_string());
+        (ip.unwrap_or_default(), client.user_agent.clone().unwrap_or_default())
+    });
+    known.unwrap_or_default()
 }

@@ -73,13 +73,16 @@ impl Db {
 
     /// A transaction in which `user` acts: row-level security shows and accepts what is theirs.
     pub async fn begin_as(&self, user: Uuid) -> Result<Tx, StoreError> {
+        let (ip, user_agent) = acting::client();
         let mut tx = self.begin(None).await?;
         sqlx::query(
             "SELECT set_config('app.current_user_id', $1, true),
-                    set_config('app.client_ip', $2, true)",
+                    set_config('app.client_ip', $2, true),
+                    set_config('app.user_agent', $3, true)",
         )
         .bind(user.to_string())
-        .bind(acting::client_ip())
+        .bind(ip)
+        .bind(user_agent)
         .execute(&mut *tx)
         .await?;
         Ok(tx)
@@ -89,12 +92,15 @@ impl Db {
     /// row: for signing in, for the ledger's writer and for scheduled work. Never for a handler
     /// that serves one person's objects.
     pub async fn begin_maintenance(&self) -> Result<Tx, StoreError> {
+        let (ip, user_agent) = acting::client();
         let mut tx = self.begin(None).await?;
         sqlx::query(
             "SELECT set_config('role', 'lyceum_maintenance', true),
-                    set_config('app.client_ip', $1, true)",
+                    set_config('app.client_ip', $1, true),
+                    set_config('app.user_agent', $2, true)",
         )
-        .bind(acting::client_ip())
+        .bind(ip)
+        .bind(user_agent)
         .execute(&mut *tx)
         .await?;
         Ok(tx)

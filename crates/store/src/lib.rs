@@ -18,7 +18,7 @@ mod objects;
 pub mod redis;
 mod segmenter;
 
-pub use acting::{current_client_ip, with_client_ip};
+pub use acting::{current_client_ip, with_client};
 pub use cache::Cache;
 pub use crypto::{CryptoError, Keyring, MasterKeys, Sealed};
 pub use db::{Db, Tx};

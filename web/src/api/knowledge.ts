@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { infiniteQueryOptions, queryOptions, useMutation, useQueries, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { request } from '@/lib/http';
 import { upload } from '@/lib/upload';
 import type {
@@ -24,6 +24,26 @@ export const knowledgeBaseQuery = (id: string) =>
     queryKey: ['knowledge-bases', 'one', id],
     queryFn: ({ signal }) => request<KnowledgeBase>(`/knowledge-bases/${id}`, { signal }),
   });
+
+/** A base in which one may look for answers: not what is gone, nor what one may only view. */
+const askable = (base: KnowledgeBase | undefined) => (base && base.level !== 'view' ? [base] : []);
+
+/** Those of these bases in which one may look for answers, as far as they are known. */
+export function useAskableBases(ids: readonly string[]) {
+  return useQueries({
+    queries: ids.map((id) => knowledgeBaseQuery(id)),
+    combine: (results) => ({
+      bases: results.flatMap(({ data }) => askable(data)),
+      pending: results.some(({ isPending }) => isPending),
+    }),
+  });
+}
+
+/** The same, once all are known. */
+export async function findAskableBases(client: QueryClient, ids: readonly string[]): Promise<KnowledgeBase[]> {
+  const found = await Promise.allSettled(ids.map((id) => client.query({ ...knowledgeBaseQuery(id), staleTime: 'static' })));
+  return found.flatMap((result) => (result.status === 'fulfilled' ? askable(result.value) : []));
+}
 
 export interface KnowledgeBaseInput {
   name: string;

@@ -1733,8 +1733,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Tries the provider and says in words what is wrong. It is asked for its models; where it has no
-         *     list, the first model that was set up is asked for one token.
+         * Tries the provider and says in words what is wrong. It is asked for its models; then, as a list
+         *     says nothing of plan or credit, one of the models that were set up is asked for one token, which it
+         *     may charge for. Ollama and Dify are asked for their models alone.
          */
         post: operations["test_provider"];
         delete?: never;
@@ -4097,6 +4098,10 @@ export interface components {
             /** @enum {string} */
             rule: "preference_key";
         } | {
+            allowed: string[];
+            /** @enum {string} */
+            rule: "members";
+        } | {
             kib: number;
             /** @enum {string} */
             rule: "value_size";
@@ -5112,7 +5117,10 @@ export interface components {
             code?: string | null;
             /** @description What happened and what to do about it. */
             detail: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Until its list of models was there.
+             */
             latency_ms: number;
             /** @description Whether it can be used. */
             ok: boolean;
@@ -5168,7 +5176,11 @@ export interface components {
         };
         /** @description A preference's new value. */
         PutPreference: {
-            /** @description Any JSON of at most 32 KiB; `null` removes the preference. */
+            /**
+             * @description Any JSON of at most 32 KiB; `null` removes the preference. That of `chat` is an object of
+             *     `send_with`, the key that sends (`enter` or `ctrl_enter`), and `knowledge_base_ids`, at most
+             *     20 that a new chat asks unless others are chosen; those that cannot be read are passed over.
+             */
             value: unknown;
         };
         /** @description A new value for a setting. */
@@ -5872,7 +5884,7 @@ export interface components {
             max_cost?: string | null;
             /**
              * Format: int64
-             * @description Bytes of uploaded documents at any time; not for keys.
+             * @description Bytes of uploaded documents at any time; of a key those that were uploaded with it.
              */
             max_storage_bytes?: number | null;
             /**
@@ -6314,7 +6326,7 @@ export interface components {
             latency_ms: number;
             /** Format: uuid */
             message_id?: string | null;
-            /** @description The model that served, or the one asked for. */
+            /** @description What answered, by its provider's name; what was asked where nothing did. */
             model: string;
             /** Format: uuid */
             model_config_id?: string | null;
@@ -6328,6 +6340,7 @@ export interface components {
             reasoning_tokens: number;
             /** Format: uuid */
             request_id: string;
+            /** @description What the caller named: a model or a route, by its name here. */
             requested_model: string;
             /** @description Its name at that time. */
             route?: string | null;

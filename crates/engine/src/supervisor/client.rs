@@ -25,6 +25,25 @@ const TIMEOUTS: Timeouts =
 const EMBEDDING_BATCH: usize = 512;
 /// Texts in one request for counts.
 const COUNT_BATCH: usize = 2048;
+/// Members of a request that the process reads; it leaves all others alone.
+const READ: [&str; 16] = [
+    "frequency_penalty",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n",
+    "presence_penalty",
+    "response_format",
+    "seed",
+    "stop",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tools",
+    "top_p",
+    "user",
+];
 
 struct SocketSend {
     client: reqwest::Client,
@@ -125,6 +144,10 @@ impl ChatModel for LocalEngine {
             Box::pin(async move { client.chat(request).await }) as BoxFuture<'static, _>
         };
         self.with_retry(ask).await
+    }
+
+    fn takes(&self, member: &str) -> bool {
+        READ.contains(&member)
     }
 }
 

@@ -34,6 +34,8 @@ async fn killed_in_mid_stream_the_caller_hears_of_it_and_the_next_request_works(
     assert_eq!((status.state, status.restarts), ("ready", 1));
     assert!(status.last_error.unwrap().contains("signal: 9"));
     assert_ne!(pid(&engine).await, before);
+    // What it does not read is told apart.
+    assert!(engine.takes("seed") && !engine.takes("logit_bias"));
 }
 
 #[tokio::test]

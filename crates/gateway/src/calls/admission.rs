@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{CallContext, Meter};
 use crate::limits::{Dialect, RateStanding, Taken, describe_rates};
 use crate::payloads::Capture;
-use crate::quotas::{Forecast, Reserved, reserve};
+use crate::quotas::{Asking, Forecast, Reserved, reserve};
 use crate::routes::Attempt;
 use crate::{Gateway, GatewayError, ModelConfig};
 
@@ -70,17 +70,18 @@ impl Gateway {
         let (call, now) = (lyceum_core::new_id(), inner.clock.now());
         let terms = inner.limits.terms(&inner.db, &context, now).await?;
         let route = context.attempt.route_id();
-        let usage = terms.want_forecast(model.id, route).then(|| forecast().usage(model));
-        let usage = usage.unwrap_or_default();
+        let forecast = terms.want_forecast(model.id, route).then(forecast);
+        let usage = forecast.map(|forecast| forecast.usage(model)).unwrap_or_default();
         let tokens = usage.prompt_tokens.saturating_add(usage.completion_tokens);
         let taken = inner.limits.take(&terms, &context, model.id, tokens, Instant::now());
         let taken = taken.await?;
-        let attempt = context.attempt.number();
         let reserved = match terms.quotas.is_empty() {
             true => None,
             false => {
-                let asked = (model, &usage, attempt);
-                Some(reserve(&inner.db, &inner.ledger, &terms, now, asked).await?)
+                let attempt = context.attempt.number();
+                let is_free = forecast.is_some_and(|forecast| forecast.is_free);
+                let asking = Asking { model, usage, is_free, attempt };
+                Some(reserve(&inner.db, &inner.ledger, &terms, now, &asking).await?)
             }
         };
         let admission =

@@ -20,6 +20,8 @@ pub(crate) struct Meter {
     ledger: Ledger,
     row: Option<LedgerRow>,
     admission: Option<Admission>,
+    /// The provider's name of what is asked.
+    model: String,
     kind: ModelKind,
     price: Price,
     started: Instant,
@@ -54,7 +56,7 @@ impl Meter {
             provider_config_id: model.provider_config_id,
             model_config_id: Some(model.id),
             provider: model.provider.clone(),
-            requested_model: storable(&model.model, 200),
+            requested_model: storable(context.attempt.requested(model), 200),
             served_model: None,
             purpose: context.purpose,
             prompt_tokens: 0,
@@ -76,11 +78,13 @@ impl Meter {
             route: context.attempt.route().map(|route| route.name.clone()),
             cache_hit: false,
         };
-        let span = CallSpan::start(&row, model.kind);
+        let asked = storable(&model.model, 200);
+        let span = CallSpan::start(&row, &asked, model.kind);
         Self {
             ledger,
             row: Some(row),
             admission: Some(admission),
+            model: asked,
             kind: model.kind,
             price: model.price,
             started: Instant::now(),
@@ -327,6 +331,7 @@ impl Meter {
             recording.tell(Told { usage, estimated, served_model });
         }
         self.span.finish(&row);
+        row.served_model.get_or_insert_with(|| self.model.clone());
         let reserved = self.admission.take().and_then(|admission| admission.settle(tokens));
         if let Some(entry) = &self.entry {
             entry.ended(Ended { tokens, failed: status == CallStatus::Failed });
@@ -334,7 +339,7 @@ impl Meter {
         if let Some(capture) = self.capture.take() {
             capture.finish(row.id, row.user_id, error.map(|error| error.detail()));
         }
-        Some(self.ledger.record(row, self.kind, reserved))
+        Some(self.ledger.record(row, (&self.model, self.kind), reserved))
     }
 }
 

@@ -132,7 +132,8 @@ impl Gateway {
         }
         let prompt = tokens::prompt_of_request(&request);
         let max_tokens = request.max_tokens.map(u64::from);
-        let forecast = || Forecast { prompt_tokens: prompt, max_tokens, answers: 1 };
+        let forecast =
+            || Forecast { prompt_tokens: prompt, max_tokens, answers: 1, is_free: false };
         let attempt = context.attempt.clone();
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         meter.requested(|| serde_json::to_vec(&request).unwrap_or_default().into());

@@ -30,16 +30,17 @@ pub(super) struct CallSpan {
 }
 
 impl CallSpan {
-    pub(super) fn start(row: &LedgerRow, kind: ModelKind) -> Self {
+    /// Of a call of `model`, by the provider's name of it.
+    pub(super) fn start(row: &LedgerRow, model: &str, kind: ModelKind) -> Self {
         let operation = Operation::of(kind).as_str();
         let conversation = row.conversation_id.map(display);
         let span = info_span!(
             target: TRACE, "call",
             otel.kind = "client",
-            otel.name = format!("{operation} {}", row.requested_model),
+            otel.name = format!("{operation} {model}"),
             gen_ai.operation.name = operation,
             gen_ai.provider.name = genai::provider(&row.provider),
-            gen_ai.request.model = row.requested_model,
+            gen_ai.request.model = model,
             gen_ai.conversation.id = conversation,
             server.address = Empty,
             server.port = Empty,

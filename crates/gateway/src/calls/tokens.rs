@@ -51,6 +51,7 @@ pub(crate) fn forecast_of_body(body: &[u8]) -> Forecast {
         prompt_tokens: prompt_of(&body),
         max_tokens: limits.into_iter().filter_map(number).max(),
         answers: number("n").unwrap_or(1),
+        is_free: false,
     }
 }
 

@@ -28,9 +28,9 @@ struct Handles {
 }
 
 impl Figures {
-    /// Counts one call.
-    pub(super) fn count(&self, row: &LedgerRow, kind: ModelKind) {
-        let handles = self.of(row, kind);
+    /// Counts one call of `model`, by the provider's name of it.
+    pub(super) fn count(&self, row: &LedgerRow, model: &str, kind: ModelKind) {
+        let handles = self.of(row, model, kind);
         handles.count(row);
         // A kept answer took no tokens, and says nothing of how fast anybody is.
         if !row.cache_hit {
@@ -39,9 +39,9 @@ impl Figures {
         }
     }
 
-    fn of(&self, row: &LedgerRow, kind: ModelKind) -> Arc<Handles> {
+    fn of(&self, row: &LedgerRow, model: &str, kind: ModelKind) -> Arc<Handles> {
         // What did not resolve is a name that anybody can make up.
-        let model = row.model_config_id.map_or("other", |_| &row.requested_model);
+        let model = row.model_config_id.map_or("other", |_| model);
         let key = format!("{}\n{model}\n{kind:?}", row.provider);
         if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return known.clone();
@@ -135,11 +135,9 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             let figures = Figures::default();
-            figures.count(&row(Some(Uuid::nil())), ModelKind::Chat);
-            figures.count(&row(Some(Uuid::nil())), ModelKind::Chat);
-            let mut unknown = row(None);
-            unknown.requested_model = "a name that somebody typed".to_owned();
-            figures.count(&unknown, ModelKind::Chat);
+            figures.count(&row(Some(Uuid::nil())), "m", ModelKind::Chat);
+            figures.count(&row(Some(Uuid::nil())), "m", ModelKind::Chat);
+            figures.count(&row(None), "a name that somebody typed", ModelKind::Chat);
         });
         let text = handle.render();
         for line in [
@@ -152,6 +150,7 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(!text.contains("typed"), "{text}");
+        assert!(!text.contains("mine"), "it goes by the provider's names\n{text}");
         assert!(!text.contains("cached"), "nothing is not counted\n{text}");
     }
 }

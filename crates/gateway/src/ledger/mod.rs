@@ -6,6 +6,7 @@ mod connection;
 mod figures;
 mod journal;
 mod price;
+mod refused;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -33,6 +34,7 @@ use crate::quotas::{Accounts, Amounts, Reserved};
 use crate::{Gateway, GatewayError};
 use figures::Figures;
 use journal::{Journal, Place};
+use refused::Refused;
 
 /// What a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -95,7 +97,10 @@ pub(crate) struct LedgerRow {
     pub(crate) provider_config_id: Option<Uuid>,
     pub(crate) model_config_id: Option<Uuid>,
     pub(crate) provider: String,
+    /// What the caller named: a model or a route, by its name here.
     pub(crate) requested_model: String,
+    /// What answered, in the provider's words; where it named none, the provider's name of what was
+    /// asked. Sums and bills go by it. Absent as long as the call runs and nothing was named.
     pub(crate) served_model: Option<String>,
     pub(crate) purpose: Purpose,
     pub(crate) prompt_tokens: i64,
@@ -131,7 +136,7 @@ pub struct CallRecord {
     pub created_at: DateTime<Utc>,
     /// The provider's name.
     pub provider: String,
-    /// The model that served, or the one asked for.
+    /// The model that served, or was asked, by its provider's name.
     pub model: String,
     /// Tokens of the prompt.
     pub prompt_tokens: i64,
@@ -165,6 +170,12 @@ struct Entry {
 }
 
 impl Entry {
+    /// The caller was told that the call is not recorded, and got no answer.
+    fn fail(&mut self) {
+        self.row.status = CallStatus::Failed;
+        self.row.error_code = Some("ledger_unavailable".to_owned());
+    }
+
     /// The row is committed.
     fn settle(self) {
         if let Some(reserved) = self.reserved {
@@ -194,6 +205,7 @@ pub(crate) struct Ledger {
     hurry: Arc<Notify>,
     holder: Holder,
     journal: Arc<OnceLock<Journal>>,
+    refused: Refused,
     figures: Arc<Figures>,
 }
 
@@ -231,15 +243,19 @@ impl Ledger {
     /// Starts the writer.
     pub(crate) fn start(db: lyceum_store::Db, accounts: Accounts) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let (hurry, holder) = (Arc::new(Notify::new()), Holder::default());
-        writer::spawn(writer::run(db, accounts, receiver, hurry.clone(), holder.clone()));
-        Self { sender, hurry, holder, journal: Arc::default(), figures: Arc::default() }
+        let (hurry, holder, refused) =
+            (Arc::new(Notify::new()), Holder::default(), Refused::default());
+        let shared = (holder.clone(), refused.clone());
+        writer::spawn(writer::run(db, accounts, receiver, hurry.clone(), shared));
+        let (journal, figures) = (Arc::default(), Arc::default());
+        Self { sender, hurry, holder, journal, refused, figures }
     }
 
     /// Keeps rows of `/v1` in files in `folder` from now on until they are committed, and brings in
     /// what earlier processes left there.
     pub(crate) async fn open_journal(&self, folder: &Path) -> std::io::Result<()> {
         let (journal, leftovers) = Journal::open(folder)?;
+        self.refused.keep_in(folder);
         if !leftovers.is_empty() {
             let rows = leftovers.len();
             tracing::info!(rows, "the ledger takes in rows of a process that died");
@@ -276,15 +292,16 @@ impl Ledger {
         self.holder.get().ok_or(GatewayError::Ledger { storage_full: false })
     }
 
-    /// Hands a row to the writer, with what its call reserved. Never waits; memory is bounded by the
-    /// calls in flight, since each waits for its receipt, and by the journal's bound.
+    /// Hands a row to the writer, with what its call reserved; `model` is the provider's name of what
+    /// was asked. Never waits; memory is bounded by the calls in flight, since each waits for its
+    /// receipt, and by the journal's bound.
     pub(crate) fn record(
         &self,
         row: LedgerRow,
-        kind: ModelKind,
+        (model, kind): (&str, ModelKind),
         reserved: Option<Reserved>,
     ) -> Receipt {
-        self.figures.count(&row, kind);
+        self.figures.count(&row, model, kind);
         // The platform's own calls read their rows right after.
         let journal = self.journal.get().filter(|_| row.purpose == Purpose::Api);
         let place = journal.and_then(|journal| journal.append(&row));

@@ -29,6 +29,14 @@ impl Price {
         embedding: Some(Decimal::ZERO),
     };
 
+    /// Whether all has a price that a call of a model of this kind may use.
+    pub(crate) fn covers(&self, kind: ModelKind) -> bool {
+        match kind {
+            ModelKind::Chat => self.input.is_some() && self.output.is_some(),
+            ModelKind::Embedding => self.embedding.or(self.input).is_some(),
+        }
+    }
+
     /// The cost of a call; unknown as soon as one part that was used has no price.
     pub(crate) fn cost(&self, kind: ModelKind, usage: &Usage) -> Option<Decimal> {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
@@ -107,6 +115,25 @@ mod tests {
         assert_eq!(price.cost(ModelKind::Chat, &usage(10, 0, 5)), None);
         assert_eq!(Price::default().cost(ModelKind::Chat, &usage(1, 0, 0)), None);
         assert_eq!(Price::default().cost(ModelKind::Chat, &usage(0, 0, 0)), Some(Decimal::ZERO));
+    }
+
+    #[test]
+    fn a_price_covers_a_kind_of_model_if_each_token_has_one() {
+        let one = Some(Decimal::ONE);
+        let input = Price { input: one, ..Price::default() };
+        let both = Price { output: one, ..input };
+        let embedding = Price { embedding: one, ..Price::default() };
+        for (price, chat, embeds) in [
+            (Price::default(), false, false),
+            (input, false, true),
+            (Price { output: one, ..Price::default() }, false, false),
+            (both, true, true),
+            (embedding, false, true),
+            (Price::FREE, true, true),
+        ] {
+            let covered = (price.covers(ModelKind::Chat), price.covers(ModelKind::Embedding));
+            assert_eq!(covered, (chat, embeds), "{price:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn row(model_config_id: Option<Uuid>) -> LedgerRow {
         provider_config_id: None,
         model_config_id,
         provider: "custom".to_owned(),
-        requested_model: "m".to_owned(),
+        requested_model: "mine".to_owned(),
         served_model: None,
         purpose: Purpose::Api,
         prompt_tokens: 10,

@@ -11,9 +11,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    Answer, CallStatus, Entry, Holder, LedgerFailure, LedgerRow, Message, connection, store,
-};
+use super::refused::Refused;
+use super::{Answer, Entry, Holder, LedgerFailure, LedgerRow, Message, connection, store};
 use crate::quotas::{Accounts, Tally};
 
 /// The most rows of one commit.
@@ -37,6 +36,7 @@ struct Writer {
     backlog: Vec<Entry>,
     retry_at: Instant,
     holder: Holder,
+    refused: Refused,
 }
 
 /// Whether rows may be in the table already, because a commit of them was not confirmed.
@@ -94,10 +94,10 @@ pub(super) async fn run(
     accounts: Accounts,
     mut receiver: UnboundedReceiver<Message>,
     hurry: Arc<Notify>,
-    holder: Holder,
+    (holder, refused): (Holder, Refused),
 ) {
     let (connection, backlog, retry_at) = (None, Vec::new(), Instant::now());
-    let mut writer = Writer { db, accounts, connection, backlog, retry_at, holder };
+    let mut writer = Writer { db, accounts, connection, backlog, retry_at, holder, refused };
     let mut pause = GATHER;
     // Messages behind which somebody waits.
     let mut ahead = 0;
@@ -241,16 +241,21 @@ impl Writer {
                     entry.settle();
                     tell(answer, Ok(()));
                 }
-                Err(error) if is_data_error(&error) => {
-                    tracing::error!(%error, row = ?entry.row, "a ledger row was refused");
-                    // What the table refuses now, it refuses at the next start, too.
-                    if let Some(place) = entry.place {
-                        place.leave();
-                    }
-                    tell(answer, Err(LedgerFailure { storage_full: false }));
-                }
+                Err(error) if is_data_error(&error) => self.refuse(entry, answer, &error),
                 Err(error) => self.postpone(vec![(entry, answer)], &error),
             }
+        }
+    }
+
+    /// Puts a row aside that the table refuses: what it refuses now, it refuses at the next start,
+    /// too.
+    fn refuse(&self, mut entry: Entry, answer: Option<Answer>, error: &sqlx::Error) {
+        if tell(answer, Err(LedgerFailure { storage_full: false })) {
+            entry.fail();
+        }
+        self.refused.keep(&entry.row, &reason(error));
+        if let Some(place) = entry.place {
+            place.leave();
         }
     }
 
@@ -263,8 +268,7 @@ impl Writer {
         tracing::error!(%error, rows = rows.len(), waiting, "the ledger cannot be written");
         for (mut entry, answer) in rows {
             if tell(answer, Err(failure)) {
-                entry.row.status = CallStatus::Failed;
-                entry.row.error_code = Some("ledger_unavailable".to_owned());
+                entry.fail();
             }
             match self.backlog.len() < MAX_BACKLOG {
                 true => self.backlog.push(entry),
@@ -293,15 +297,13 @@ impl Writer {
         }
     }
 
-    /// Gives up the rows that the table refuses, and only those. Returns how many rows need no
+    /// Puts aside the rows that the table refuses, and only those. Returns how many rows need no
     /// further try, and why it stopped before the others.
     async fn retry_singly(&mut self, rows: &[LedgerRow]) -> (usize, Option<sqlx::Error>) {
         for (done, row) in rows.iter().enumerate() {
             match self.commit(&[row], Try::Again).await {
                 Ok(()) => {}
-                Err(error) if is_data_error(&error) => {
-                    tracing::error!(%error, ?row, "a ledger row is given up");
-                }
+                Err(error) if is_data_error(&error) => self.refused.keep(row, &reason(&error)),
                 Err(error) => return (done, Some(error)),
             }
         }
@@ -362,6 +364,14 @@ async fn sort_in(connection: &mut PgConnection, tally: &mut Tally) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Why the database refused, with its code for that.
+fn reason(error: &sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(error) => format!("{} ({})", error.message(), error.code().unwrap_or_default()),
+        None => error.to_string(),
+    }
 }
 
 /// Whether the row itself is at fault (class 22, data; class 23, constraints).

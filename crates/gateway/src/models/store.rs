@@ -37,7 +37,9 @@ pub(super) struct UsableRow {
     pub(super) embedding_price: Option<Decimal>,
 }
 
-/// The models that `user` may call at `now`, their own first, then the shared ones, by name.
+/// The models that `user`, who is acting, may call at `now`, their own first, then the shared ones,
+/// by name. Which providers they reach is asked once, since asking for each model takes longer than
+/// all else.
 pub(super) async fn usable(
     connection: &mut PgConnection,
     user: Uuid,
@@ -72,7 +74,8 @@ pub(super) async fn usable(
            WHERE m.deleted_at IS NULL AND m.is_active
              AND (m.owner_id = $1 OR m.owner_id IS NULL)
              AND (m.provider_config_id IS NULL
-                  OR pc.is_active AND gateway.can_user_access_provider($1, pc.id))
+                  OR pc.is_active
+                     AND m.provider_config_id = ANY ((SELECT gateway.my_providers())::uuid[]))
            ORDER BY m.owner_id IS NULL, lower(m.name), m.id"#,
         user,
         now,
@@ -112,7 +115,8 @@ pub(super) struct ListedRow {
     pub(super) created_at: DateTime<Utc>,
 }
 
-/// The models that `user` sees: what they may call, and what they manage. Only `id` if given.
+/// The models that `user`, who is acting, sees: what they may call, and what they manage. Only `id`
+/// if given.
 pub(super) async fn list(
     connection: &mut PgConnection,
     user: Uuid,
@@ -127,7 +131,8 @@ pub(super) async fn list(
                   m.log_payloads, m.cache, m.cache_seconds,
                   m.is_default AS is_organization_default, m.is_active,
                   p.is_active AND m.is_active AND (m.provider_config_id IS NULL
-                    OR pc.is_active AND gateway.can_user_access_provider($1, pc.id)) AS "usable!",
+                    OR pc.is_active AND m.provider_config_id
+                       = ANY ((SELECT gateway.my_providers())::uuid[])) AS "usable!",
                   price.input_price AS "input_price?", price.output_price AS "output_price?",
                   price.cached_input_price AS "cached_input_price?",
                   price.cache_write_price AS "cache_write_price?",

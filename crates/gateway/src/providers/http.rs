@@ -172,6 +172,7 @@ pub(super) struct TestView {
     /// A stable name of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<String>,
+    /// Until its list of models was there.
     pub(super) latency_ms: u32,
 }
 
@@ -279,8 +280,9 @@ async fn delete_provider(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tries the provider and says in words what is wrong. It is asked for its models; where it has no
-/// list, the first model that was set up is asked for one token.
+/// Tries the provider and says in words what is wrong. It is asked for its models; then, as a list
+/// says nothing of plan or credit, one of the models that were set up is asked for one token, which it
+/// may charge for. Ollama and Dify are asked for their models alone.
 #[utoipa::path(post, path = "/providers/{id}/test", tag = "providers",
     params(("id" = Uuid, Path, description = "The provider's id")),
     responses((status = 200, body = TestView), (status = 404, body = ProblemDocument)))]

@@ -1,6 +1,6 @@
-//! Trying a provider: does it answer, and with which models.
+//! Trying a provider: does it answer, with which models, and would it answer a question.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use lyceum_core::Problem as _;
@@ -14,15 +14,44 @@ use uuid::Uuid;
 use super::account::Account;
 use super::http::TestView;
 use super::{SEALED_IN, store};
-use crate::{CallContext, Gateway, GatewayError, Purpose};
+use crate::models::Target;
+use crate::{CallContext, Gateway, GatewayError, ModelConfig, Purpose};
 
 /// A person waits for the result.
 const PATIENCE: [(&str, u64); 2] =
     [("first_byte_timeout_seconds", 15), ("idle_timeout_seconds", 10)];
+/// The same for the answer of a model, which has the patience of its own calls otherwise.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// What a test found.
+struct Found {
+    ok: bool,
+    detail: String,
+    code: Option<&'static str>,
+}
+
+impl Found {
+    fn good(detail: String) -> Self {
+        Self { ok: true, detail, code: None }
+    }
+
+    fn bad(provider: &str, error: &LlmError) -> Self {
+        Self { ok: false, detail: words(provider, error), code: Some(error.code()) }
+    }
+}
+
+/// What came of asking a model, by its name.
+enum Asked {
+    /// None is set up.
+    Nobody,
+    Answered(String),
+    Failed(String, LlmError),
+}
 
 impl Gateway {
-    /// Asks the provider for its models and says in words what came of it. Where it has no list of
-    /// them, one of the models that were set up is asked for one token.
+    /// Asks the provider for its models and says in words what came of it. A list says nothing of a
+    /// plan or of credit, and some providers have none: so one of the models that were set up is
+    /// asked for one token.
     pub(super) async fn test_provider(
         &self,
         caller: &Caller,
@@ -30,23 +59,36 @@ impl Gateway {
     ) -> Result<TestView, GatewayError> {
         let (provider, account) = self.account(caller, id).await?;
         let started = Instant::now();
-        let outcome = match account.models().await {
-            Ok(models) => Ok(listed(&provider, &models)),
-            Err(LlmError::UnknownModel(_)) if account.may_list_none() => {
-                self.ask_a_model(caller, id).await?
-            }
-            Err(error) => Err(error),
-        };
+        let models = account.models().await;
         let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
-        let (ok, detail, code) = match outcome {
-            Ok((detail, code)) => (true, detail, code),
-            Err(LlmError::UnknownModel(_)) if !account.may_list_none() => {
+        let found = match models {
+            Ok(models) => {
+                let list = listed(&provider, &models);
+                let asked = match charges(&provider) {
+                    true => self.ask_a_model(caller, id, &models).await,
+                    false => Ok(Asked::Nobody),
+                };
+                match asked {
+                    // Our own limits say nothing of the provider.
+                    Err(
+                        GatewayError::Limited { .. }
+                        | GatewayError::QuotaExceeded(_)
+                        | GatewayError::PriceUnknown { .. },
+                    ) => Found::good(list),
+                    asked => asked?.beside(list, &provider),
+                }
+            }
+            Err(LlmError::UnknownModel(_)) if account.may_list_none() => {
+                self.ask_a_model(caller, id, &[]).await?.without_list(&provider)
+            }
+            Err(LlmError::UnknownModel(_)) => {
                 let detail = "Something answers, but it is not this provider's own API. Check \
                               the base URL.";
-                (false, detail.to_owned(), Some("wrong_address"))
+                Found { ok: false, detail: detail.to_owned(), code: Some("wrong_address") }
             }
-            Err(error) => (false, words(&provider, &error), Some(error.code())),
+            Err(error) => Found::bad(&provider, &error),
         };
+        let Found { ok, detail, code } = found;
         Ok(TestView { ok, detail, code: code.map(str::to_owned), latency_ms })
     }
 
@@ -59,24 +101,26 @@ impl Gateway {
         Ok(self.account(caller, id).await?.1.models().await?)
     }
 
-    /// A real call, in the ledger as every other.
+    /// A real call, in the ledger as every other: of a model that is `listed`, if there is one.
     async fn ask_a_model(
         &self,
         caller: &Caller,
         id: Uuid,
-    ) -> Result<Result<(String, Option<&'static str>), LlmError>, GatewayError> {
+        listed: &[String],
+    ) -> Result<Asked, GatewayError> {
         let catalogue = self.catalogue(caller.user_id).await?;
-        let mut models = catalogue.models().iter();
-        let model = models
-            .find(|model| model.provider_config_id == Some(id) && model.kind == ModelKind::Chat);
-        let Some(model) = model else {
-            let detail = "It answers, but has no list of models at this address. Set up a model \
-                          and test again: it is then asked for one token. If that fails, check \
-                          the base URL; most end in /v1.";
-            return Ok(Ok((detail.to_owned(), Some("no_model_list"))));
+        let of_provider = |model: &&ModelConfig| {
+            model.provider_config_id == Some(id) && model.kind == ModelKind::Chat
         };
+        let mut models = catalogue.models().iter().filter(of_provider);
+        let known = models.clone().find(|model| listed.contains(&model.model));
+        let Some(model) = known.or_else(|| models.next()) else { return Ok(Asked::Nobody) };
         let mut request = ChatRequest::new("", vec![ChatMessage::text(Role::User, "Hi")]);
-        request.max_tokens = Some(1);
+        request.max_tokens = Some(match model.target {
+            // It takes no smaller limit.
+            Target::Responses(_) => 16,
+            _ => 1,
+        });
         let context = CallContext::new(caller.user_id, Purpose::Test);
         let answer = async {
             let mut events = self.chat(context, model, request).await?;
@@ -85,12 +129,10 @@ impl Gateway {
             }
             Ok(())
         };
-        match answer.await {
-            Ok(()) => {
-                let detail = format!("It answers; the model {} was asked.", model.name);
-                Ok(Ok((detail, None)))
-            }
-            Err(GatewayError::Llm(error)) => Ok(Err(error)),
+        let answer = tokio::time::timeout(ANSWER, answer).await;
+        match answer.unwrap_or(Err(GatewayError::Llm(LlmError::Timeout(ANSWER)))) {
+            Ok(()) => Ok(Asked::Answered(model.name.clone())),
+            Err(GatewayError::Llm(error)) => Ok(Asked::Failed(model.name.clone(), error)),
             Err(other) => Err(other),
         }
     }
@@ -118,13 +160,65 @@ impl Gateway {
     }
 }
 
-fn listed(provider: &str, models: &[String]) -> (String, Option<&'static str>) {
-    let detail = match (provider, models) {
+impl Asked {
+    /// What is found where the provider's list was had before.
+    fn beside(self, list: String, provider: &str) -> Found {
+        match self {
+            Asked::Nobody => Found::good(list),
+            Asked::Answered(model) => {
+                Found::good(format!("{list} The model {model} was asked for one token."))
+            }
+            // Slow or busy is no fault of the account, whose list has just come.
+            Asked::Failed(model, LlmError::Timeout(_) | LlmError::RateLimited { .. }) => {
+                Found::good(format!("{list} The model {model} had no time to answer a call."))
+            }
+            // Some that think want room for more than one token; that says nothing of the account.
+            Asked::Failed(_, LlmError::Rejected(words)) if is_about_the_limit(&words) => {
+                Found::good(list)
+            }
+            Asked::Failed(model, error) => {
+                let Found { detail, code, .. } = Found::bad(provider, &error);
+                let detail = format!("{detail} The model {model} was asked for one token.");
+                Found { ok: false, detail, code }
+            }
+        }
+    }
+
+    /// What is found where the provider has no list.
+    fn without_list(self, provider: &str) -> Found {
+        match self {
+            Asked::Nobody => {
+                let detail = "It answers, but has no list of models at this address. Set up a \
+                              model and test again: it is then asked for one token. If that \
+                              fails, check the base URL; most end in /v1.";
+                Found { ok: true, detail: detail.to_owned(), code: Some("no_model_list") }
+            }
+            Asked::Answered(model) => {
+                Found::good(format!("It answers; the model {model} was asked for one token."))
+            }
+            Asked::Failed(_, error) => Found::bad(provider, &error),
+        }
+    }
+}
+
+/// Whether answers cost something there, so that it may refuse to give one. An application of Dify's
+/// would do all its work for the smallest question.
+fn charges(provider: &str) -> bool {
+    !matches!(provider, "dify" | "ollama")
+}
+
+/// Whether a request was refused for the number of tokens that it wants.
+fn is_about_the_limit(words: &str) -> bool {
+    let names = ["max_tokens", "max_completion_tokens", "max_output_tokens", "output limit"];
+    names.iter().any(|name| words.contains(name))
+}
+
+fn listed(provider: &str, models: &[String]) -> String {
+    match (provider, models) {
         ("dify", [application]) => format!("It answers as the application {application}."),
         ("ollama", []) => "It answers, but has no model yet; pull one first.".to_owned(),
         (_, models) => format!("It answers and lists {} models.", models.len()),
-    };
-    (detail, None)
+    }
 }
 
 /// What is wrong and what to do about it.
@@ -149,9 +243,11 @@ fn advice(provider: &str, error: &LlmError, said: &str) -> &'static str {
             "Check the key, and that it was made in the region that is chosen: each has its own."
         }
         LlmError::Unauthorized(_) if provider == "spark" => {
-            "The key must be the APIPassword of the HTTP API, made for the very model that is used."
+            "The key must be the APIPassword of the HTTP API, made for the very model that is used, \
+             and its plan must not be used up."
         }
         LlmError::Unauthorized(_) => "Check the key.",
+        LlmError::NoCredit(_) => "The key works; pay in there, or choose another plan.",
         LlmError::UnknownModel(_) => {
             "Check the model's name, whether the account has it, and the base URL."
         }
@@ -212,7 +308,6 @@ mod tests {
                 "belongs to another region.",
             ),
             ("openai", limited("You exceeded your current quota"), "balance is used up."),
-            ("deepseek", limited("Insufficient Balance"), "balance is used up."),
             ("openai", limited("Rate limit reached"), "check the account's balance."),
             (
                 "custom",
@@ -221,7 +316,8 @@ mod tests {
             ),
             ("custom", LlmError::Connect("Connection refused".into()), "whether it runs."),
             ("custom", LlmError::Tls("invalid peer certificate".into()), "a proxy is in between."),
-            ("spark", LlmError::Unauthorized("no".into()), "the very model that is used."),
+            ("spark", LlmError::Unauthorized("no".into()), "must not be used up."),
+            ("qwen", LlmError::NoCredit("Access denied".into()), "choose another plan."),
             ("dify", LlmError::Malformed("x".into()), "this provider's own API."),
         ] {
             let words = words(provider, &error);

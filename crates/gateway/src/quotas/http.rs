@@ -95,7 +95,7 @@ pub(super) struct SetQuota {
     /// US dollars.
     #[serde(default, deserialize_with = "money")]
     pub(super) max_cost: Option<Decimal>,
-    /// Bytes of uploaded documents at any time; not for keys.
+    /// Bytes of uploaded documents at any time; of a key those that were uploaded with it.
     pub(super) max_storage_bytes: Option<i64>,
     /// Seconds of built-in models.
     pub(super) max_compute_seconds: Option<i64>,
@@ -121,10 +121,6 @@ impl SetQuota {
             cost.is_sign_negative() && !cost.is_zero() || cost >= Decimal::from(1_000_000_000)
         }) {
             return Err(GatewayError::invalid("max_cost", "must be 0 to 999999999"));
-        }
-        if scope == QuotaScope::ApiKeys && self.max_storage_bytes.is_some() {
-            let reason = "documents belong to people; limit the user or a group";
-            return Err(GatewayError::invalid("max_storage_bytes", reason));
         }
         if scope != QuotaScope::Groups && self.timezone.is_some() {
             return Err(GatewayError::invalid("timezone", "follows the user's own"));

@@ -15,7 +15,8 @@ use uuid::Uuid;
 pub(crate) use http::router;
 pub(crate) use leases::{Account, Accounts, Amounts, Reserved, Tally, Warning};
 pub use refusal::QuotaRefusal;
-pub(crate) use reserve::{Forecast, reserve};
+pub(crate) use refusal::whose_quota;
+pub(crate) use reserve::{Asking, Forecast, reserve};
 
 use http::{Quota, QuotaScope, SetQuota};
 

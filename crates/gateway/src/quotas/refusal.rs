@@ -7,6 +7,15 @@ use serde_json::{Map, Value};
 /// After which a call may be tried again that only running calls leave no room for.
 const SOON: Duration = Duration::from_secs(1);
 
+/// The quota of a scope, to the one whom it binds.
+pub(crate) fn whose_quota(scope: &str) -> &'static str {
+    match scope {
+        "user" => "Your quota",
+        "group" => "Your group's quota",
+        _ => "This API key's quota",
+    }
+}
+
 /// How one resource of one quota stands to a call.
 #[derive(Clone, Debug)]
 pub struct QuotaRefusal {
@@ -42,11 +51,7 @@ impl QuotaRefusal {
 
     /// For a person: which quota, how much, until when.
     pub(crate) fn detail(&self) -> String {
-        let whose = match self.scope.as_str() {
-            "user" => "Your quota",
-            "group" => "Your group's quota",
-            _ => "This API key's quota",
-        };
+        let whose = whose_quota(&self.scope);
         let amount = |amount: Decimal| match self.resource.as_str() {
             "cost" => format!("${}", amount.normalize()),
             _ => amount.normalize().to_string(),

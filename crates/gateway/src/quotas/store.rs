@@ -109,7 +109,7 @@ pub(super) async fn with_figures(
     .fetch_all(&mut *connection)
     .await?;
     let storage = sqlx::query!(
-        r#"SELECT q.id, gateway.storage_used(q.user_id, q.group_id) AS "used!",
+        r#"SELECT q.id, gateway.storage_used(q.user_id, q.group_id, q.api_key_id) AS "used!",
                   w.created_at AS "warned_at?"
            FROM identity.user_quotas q
            LEFT JOIN gateway.quota_warnings w ON w.quota_id = q.id

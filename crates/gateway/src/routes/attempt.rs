@@ -48,6 +48,11 @@ impl Attempt {
         self.route().map(|route| route.id)
     }
 
+    /// What the caller named of whom `model` is asked: the route, or the model itself.
+    pub(crate) fn requested<'a>(&'a self, model: &'a ModelConfig) -> &'a str {
+        self.route().map_or(model.name.as_str(), |route| route.name.as_str())
+    }
+
     /// The first token came.
     pub(crate) fn begun(&self) {
         if let Some(routed) = &self.0 {

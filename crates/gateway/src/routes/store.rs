@@ -99,7 +99,8 @@ pub(super) async fn list(
                     JOIN gateway.ai_model_configs tm ON tm.id = t.model_config_id
                     WHERE t.route_id = r.id AND tm.deleted_at IS NULL AND tm.is_active
                       AND (tm.provider_config_id IS NULL
-                           OR gateway.can_user_access_provider($1, tm.provider_config_id)))))
+                           OR tm.provider_config_id
+                              = ANY ((SELECT gateway.my_providers())::uuid[])))))
            AND ($4::timestamptz IS NULL OR (r.created_at, r.id) < ($4, $5::uuid))
          ORDER BY r.created_at DESC, r.id DESC LIMIT $6"#,
         user,
@@ -141,7 +142,8 @@ pub(super) async fn target_views(
         r#"SELECT t.route_id, t.model_config_id, m.name, m.model, m.provider,
                   pc.name AS "provider_config_name?", t.priority, t.weight, t.tools, t.images,
                   p.is_active AND m.is_active AND (m.provider_config_id IS NULL
-                    OR pc.is_active AND gateway.can_user_access_provider($1, pc.id)) AS "usable!"
+                    OR pc.is_active AND m.provider_config_id
+                       = ANY ((SELECT gateway.my_providers())::uuid[])) AS "usable!"
            FROM gateway.model_route_targets t
            JOIN gateway.ai_model_configs m ON m.id = t.model_config_id
            JOIN gateway.ai_providers p ON p.name = m.provider

@@ -74,6 +74,8 @@ impl Verdict {
                 blames: true,
                 ..elsewhere(Cause::RateLimit)
             },
+            // Waiting pays for nothing.
+            LlmError::NoCredit(_) => Self { blames: true, ..elsewhere(Cause::RateLimit) },
             // Who did not answer in time is not waited for once more.
             LlmError::Timeout(_) => Self { blames: true, ..elsewhere(Cause::Timeout) },
             LlmError::ContextLength(_) => elsewhere(Cause::ContextLength),
@@ -97,7 +99,7 @@ impl Refusal for GatewayError {
             GatewayError::Limited { rate, .. } if rate.level == Level::Model => {
                 Verdict { cause: Some(Cause::RateLimit), ..Verdict::default() }
             }
-            GatewayError::NotInstalled(_) => {
+            GatewayError::NotInstalled(_) | GatewayError::PriceUnknown { .. } => {
                 Verdict { cause: Some(Cause::Error), ..Verdict::default() }
             }
             _ => Verdict::default(),
@@ -121,6 +123,15 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_asked_is_nobodys_fault_and_another_may_be() {
+        let unpriced = GatewayError::PriceUnknown { model: "m".into(), scope: "user".into() };
+        for error in [GatewayError::NotInstalled("m".into()), unpriced] {
+            let expected = Verdict { cause: Some(Cause::Error), ..Verdict::default() };
+            assert_eq!(error.verdict(), expected);
+        }
+    }
+
+    #[test]
     fn each_fault_has_its_cause() {
         let provider = |status| LlmError::Provider { status, message: String::new() };
         for (error, cause, again, blames) in [
@@ -131,6 +142,7 @@ mod tests {
             (LlmError::Tls("expired".into()), Cause::Error, false, true),
             (LlmError::Unauthorized("bad key".into()), Cause::Error, false, true),
             (LlmError::UnknownModel("gone".into()), Cause::Error, false, true),
+            (LlmError::NoCredit("Insufficient Balance".into()), Cause::RateLimit, false, true),
             (LlmError::Malformed("html".into()), Cause::Error, false, true),
             (LlmError::BrokenStream("cut".into()), Cause::Error, true, true),
             (LlmError::Timeout(Duration::ZERO), Cause::Timeout, false, true),

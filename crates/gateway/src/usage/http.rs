@@ -124,8 +124,9 @@ pub(super) struct UsageCall {
     model_config_id: Option<Uuid>,
     purpose: String,
     provider: String,
-    /// The model that served, or the one asked for.
+    /// What answered, by its provider's name; what was asked where nothing did.
     model: String,
+    /// What the caller named: a model or a route, by its name here.
     requested_model: String,
     prompt_tokens: i64,
     completion_tokens: i64,

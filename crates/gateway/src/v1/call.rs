@@ -12,6 +12,7 @@ use lyceum_llm::surface::Head;
 
 use super::body::Body;
 use super::form::Form;
+use super::ignored::Ignored;
 use super::kept::{Found, Sought, keep};
 use super::{Failure, describe};
 use crate::calls::{Meter, Notice, forecast_of_body};
@@ -35,12 +36,27 @@ pub(super) struct Call<'a> {
     pub(super) context: CallContext,
     pub(super) model: &'a ModelConfig,
     pub(super) dialect: Dialect,
+    /// What of the request has no effect.
+    pub(super) ignored: Ignored,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// One of which all has an effect, as far as is known.
+    pub(super) fn new(
+        gateway: &'a Gateway,
+        context: CallContext,
+        model: &'a ModelConfig,
+        dialect: Dialect,
+    ) -> Self {
+        Self { gateway, context, model, dialect, ignored: Ignored::default() }
+    }
+
     /// Answers, whatever the surface and the provider: with what is kept of an earlier answer, else
     /// by asking.
     pub(super) async fn answer(mut self, ask: Ask) -> Result<Response, Failure> {
+        if !ask.form.is_spoken_at(&self.model.target) {
+            self.ignored = ask.form.ignored(&ask.body, self.model);
+        }
         match self.find(Sought::from(&ask)).await? {
             Found::Answer(response) => Ok(response),
             Found::Nothing(place) => keep(place, self.ask_model(ask).await).await,
@@ -99,6 +115,7 @@ impl Call<'_> {
     fn described(&self, mut response: Response, notice: &Notice) -> Response {
         let headers = response.headers_mut();
         describe(headers, self.dialect, self.context.request_id, self.model, notice);
+        self.ignored.describe(headers);
         response
     }
 }

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::body::Body;
 use super::call::Call;
+use super::ignored::Ignored;
 use super::kept::{Found, Sought, keep};
 use super::routed::{Question, routed};
 use super::{Failure, describe, read_request};
@@ -18,6 +19,8 @@ use crate::{CallContext, Gateway, ModelConfig};
 
 /// The most texts of one request that is not passed on as it is.
 const MAX_TEXTS: usize = 2048;
+/// What is read of such a request.
+const READ: [&str; 5] = ["dimensions", "encoding_format", "input", "input_type", "model"];
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -70,7 +73,10 @@ impl Question for Texts {
         model: &ModelConfig,
     ) -> Result<Response, Failure> {
         let Self(body) = self;
-        let mut call = Call { gateway, context, model, dialect: Dialect::OpenAi };
+        let mut call = Call::new(gateway, context, model, Dialect::OpenAi);
+        if !matches!(model.target, Target::OpenAi(_)) {
+            call.ignored = Ignored::of(&body, |name| READ.contains(&name));
+        }
         let sought = Sought { surface: "embeddings", body: &body, streamed: false, headers: &[] };
         match call.find(sought).await? {
             Found::Answer(response) => Ok(response),
@@ -86,17 +92,13 @@ async fn embed(call: Call<'_>, mut body: Body) -> Result<Response, Failure> {
             body.aim_at(call.model)?;
             call.embeddings(client, body).await
         }
-        _ => translated(call.gateway, call.context, call.model, &body).await,
+        _ => translated(call, &body).await,
     }
 }
 
 /// Through the port of a built-in model or of another protocol.
-async fn translated(
-    gateway: &Gateway,
-    context: CallContext,
-    model: &ModelConfig,
-    body: &Body,
-) -> Result<Response, Failure> {
+async fn translated(call: Call<'_>, body: &Body) -> Result<Response, Failure> {
+    let Call { gateway, context, model, dialect, ignored } = call;
     let input = texts(body)?;
     let base64 = match body.get::<String>("encoding_format")?.as_deref() {
         None | Some("float") => false,
@@ -134,7 +136,9 @@ async fn translated(
         usage: Some(WireUsage::from(usage)),
     };
     let mut response = Json(list).into_response();
-    describe(response.headers_mut(), Dialect::OpenAi, request_id, model, &notice);
+    let headers = response.headers_mut();
+    describe(headers, dialect, request_id, model, &notice);
+    ignored.describe(headers);
     Ok(response)
 }
 

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use super::body::Body;
+use super::ignored::Ignored;
 use crate::ModelConfig;
+use crate::models::Target;
 
 /// In whose form something is asked, and answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ const OF_MESSAGES: [&str; 8] = [
 ];
 /// Members of messages that others give and want back, and that OpenAI itself refuses.
 const OF_OTHERS: [&str; 2] = ["\"extra_content\"", "\"reasoning_content\""];
+/// A member of requests that others take, and that OpenAI itself refuses.
+const TOP_K: &str = "top_k";
 /// Settings of a model that are members of OpenAI's responses.
 const OF_RESPONSES: [&str; 10] = [
     "include",
@@ -101,6 +105,37 @@ impl Form {
                 body.set("store", false)?;
                 body.set("model", &model.model)
             }
+        }
+    }
+
+    /// Whether the provider speaks this very form, so that requests are passed on as they came.
+    pub(super) fn is_spoken_at(self, target: &Target) -> bool {
+        matches!(
+            (target, self),
+            (Target::OpenAi(_), Form::Chat { .. } | Form::Completions { .. })
+                | (Target::Anthropic(_), Form::Messages)
+                | (Target::Responses(_), Form::Responses)
+        )
+    }
+
+    /// What of a request has no effect where it is translated for this model.
+    pub(super) fn ignored(self, body: &Body, model: &ModelConfig) -> Ignored {
+        let Some(port) = model.target.chat() else { return Ignored::default() };
+        let takes = |name: &str| {
+            let refused = name == TOP_K && model.provider == "openai";
+            port.takes(name) && !refused
+        };
+        Ignored::of(body, |name| self.becomes(name).is_some_and(takes))
+    }
+
+    /// What a member of a request is called in a request as the ports take it; `None` for one that
+    /// the form does not know.
+    fn becomes(self, name: &str) -> Option<&str> {
+        match self {
+            Form::Chat { .. } => Some(name),
+            Form::Completions { .. } => completions::becomes(name),
+            Form::Messages => messages::becomes(name),
+            Form::Responses => responses::becomes(name),
         }
     }
 
@@ -165,7 +200,7 @@ pub(super) fn fit(request: &mut ChatRequest, model: &ModelConfig) {
     if model.provider != "openai" {
         return;
     }
-    request.extra.remove("top_k");
+    request.extra.remove(TOP_K);
     request.messages.iter_mut().for_each(|message| fit_message(&mut message.extra));
 }
 

@@ -122,7 +122,7 @@ impl Call<'_> {
 
     /// Asks for a stream of a chat completion instead, within the same call.
     async fn other_way(
-        self,
+        mut self,
         client: &OpenAiClient,
         question: Ask,
         mut meter: Meter,
@@ -140,6 +140,7 @@ impl Call<'_> {
             }
         };
         fit(&mut request, self.model);
+        self.ignored = form.ignored(&body, self.model);
         let attempt = &self.context.attempt;
         let opened = match meter.in_time(client.chat(request)).await {
             Ok(events) => attempt.opened(events).await,

@@ -97,8 +97,8 @@ impl Call<'_> {
 
     /// Answers with what is kept: a call like any other, but that it costs nothing.
     async fn replay(&self, kept: Kept, streamed: bool) -> Result<Response, Failure> {
-        let nothing = || Forecast { max_tokens: Some(0), ..Forecast::default() };
-        let mut meter = self.gateway.begin(self.context.clone(), self.model, nothing).await?;
+        let mut meter =
+            self.gateway.begin(self.context.clone(), self.model, || Forecast::FREE).await?;
         let notice = meter.notice();
         meter.recalled(&kept);
         meter.complete(None).await?;

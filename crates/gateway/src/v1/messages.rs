@@ -88,7 +88,7 @@ async fn count(gateway: &Gateway, dialect: Dialect, request: Request) -> Result<
     check(&body)?;
     let catalogue = gateway.catalogue(caller.user_id).await?;
     let model = catalogue.by_name(&body.model()?, ModelKind::Chat)?;
-    let call = Call { gateway, context: context(&caller), model: &model, dialect };
+    let call = Call::new(gateway, context(&caller), &model, dialect);
     match &model.target {
         Target::Anthropic(client) => {
             without_foreign(&mut body)?;
@@ -112,8 +112,7 @@ impl Call<'_> {
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
     ) -> Result<Response, Failure> {
-        let nothing = || Forecast { max_tokens: Some(0), ..Forecast::default() };
-        let meter = self.gateway.begin(self.context.clone(), self.model, nothing).await?;
+        let meter = self.gateway.begin(self.context.clone(), self.model, || Forecast::FREE).await?;
         let notice = meter.notice();
         match client.count_tokens(headers, body).await {
             Ok(count) => {

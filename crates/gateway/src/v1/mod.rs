@@ -14,6 +14,7 @@ mod embeddings;
 mod failure;
 mod form;
 mod forward;
+mod ignored;
 mod kept;
 mod list;
 mod messages;
@@ -39,6 +40,7 @@ use crate::routes::{Needs, Route};
 use crate::{CallContext, Gateway, GatewayError, InferenceCreate, ModelConfig, Purpose};
 use call::{Ask, Call};
 use failure::Failure;
+pub(crate) use request::identify;
 use routed::{Question, routed};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
@@ -51,7 +53,6 @@ pub(crate) fn router() -> OpenApiRouter<Gateway> {
         .routes(routes!(embeddings::create_embedding))
         .routes(routes!(list::list_openai_models))
         .routes(routes!(list::get_openai_model))
-        .layer(axum::middleware::from_fn(request::identify))
 }
 
 /// The caller, if they may use models; else the refusal in OpenAI's form.
@@ -166,7 +167,7 @@ impl Question for Asked {
         context: CallContext,
         model: &ModelConfig,
     ) -> Result<Response, Failure> {
-        Call { gateway, context, model, dialect: self.dialect }.answer(self.ask).await
+        Call::new(gateway, context, model, self.dialect).answer(self.ask).await
     }
 }
 
@@ -190,18 +191,18 @@ fn describe(
     // With those that every answer gets: growing costs more than room.
     headers.reserve(24);
     notice.describe(headers, dialect);
-    let text = |value: &str| HeaderValue::from_str(value).ok();
+    // Names are of any script.
+    let text = |value: &str| HeaderValue::from_bytes(value.as_bytes()).ok();
     // Every answer below `/v1` has x-request-id, from the layer that gives the id.
     if let Dialect::Anthropic(_) = dialect {
         request::name(headers, request::ANTHROPIC_ID, request_id);
     }
     let served = text(&model.model);
     let provider = text(&model.provider);
-    let requested = notice.attempt.route().map_or(&model.name, |route| &route.name);
     let described = [
         ("x-lyceum-model", served.clone()),
         ("x-lyceum-provider", provider.clone()),
-        ("x-lyceum-requested-model", text(requested)),
+        ("x-lyceum-requested-model", text(notice.attempt.requested(model))),
         ("x-lyceum-served-model", served),
         ("x-lyceum-served-provider", provider),
         ("x-lyceum-attempts", Some(notice.attempt.number().into())),

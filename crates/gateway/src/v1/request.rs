@@ -16,7 +16,7 @@ tokio::task_local! {
 }
 
 /// Gives a request its id, and its answer the header that tells it.
-pub(super) async fn identify(request: Request, next: Next) -> Response {
+pub(crate) async fn identify(request: Request, next: Next) -> Response {
     let id = lyceum_core::new_id();
     let mut response = REQUEST.scope(id, next.run(request)).await;
     name(response.headers_mut(), ID, id);

@@ -14,6 +14,7 @@ use lyceum_llm::{
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::kinds::Kind;
 use crate::world::World;
 
 fn question(text: &str) -> ChatRequest {
@@ -148,6 +149,31 @@ async fn embeddings_come_in_order_and_are_recorded() {
     // A chat model is no embedding model.
     let wrong = world.gateway.embedding_model(user, "local-chat").await;
     assert_eq!(wrong.err().unwrap().code(), "wrong_model_kind");
+}
+
+#[tokio::test]
+async fn what_is_cut_at_a_stop_sequence_is_estimated_with_its_thinking() {
+    let world = World::new().await;
+    world.user("ada").await;
+    // They know no stop sequences, and their counts come at the end alone.
+    let responses = Kind { config: json!({"api": "responses"}), ..Kind::new("openai", "") };
+    for kind in [responses, Kind::new("dify", "")] {
+        let name = kind.provider;
+        let provider = world.at_kind(&kind, name).await;
+        world.model_at(&provider, name, "think").await;
+        for stream in [false, true] {
+            let body = json!({"model": name, "stream": stream, "stop": "said",
+                "messages": [{"role": "user", "content": "one two three"}]});
+            let (status, answer) = world.send("ada", "POST", "/v1/chat/completions", body).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            let answer = answer.to_string();
+            assert!(answer.contains("You ") && !answer.contains("said"), "{name}: {answer}");
+            let row = world.ledger().await.pop().unwrap();
+            assert_eq!((row.status.as_str(), row.estimated), ("completed", true), "{row:?}");
+            assert!(row.prompt_tokens > 0 && row.reasoning_tokens >= 3, "{row:?}");
+            assert!(row.completion_tokens > row.reasoning_tokens, "{row:?}");
+        }
+    }
 }
 
 /// A server that answers one request and fails from then on; its base URL.

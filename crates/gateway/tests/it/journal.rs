@@ -150,6 +150,55 @@ async fn the_files_of_a_process_that_lives_are_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_table_refuses_stays_in_a_file_and_can_be_put_back() {
+    let (world, journal, _folder) = world().await;
+    let mut owner = world.test.owner.connect().await.unwrap();
+    sqlx::raw_sql(
+        "CREATE FUNCTION gateway.hinder() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF NEW.requested_model = 'local-chat' THEN
+                 RAISE EXCEPTION 'how odd' USING ERRCODE = '23514';
+             END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER hinder BEFORE INSERT ON gateway.usage_statistics
+             FOR EACH ROW EXECUTE FUNCTION gateway.hinder();",
+    )
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    answered(&world).await;
+    let other = json!({"model": "local-embedding", "input": "one"});
+    let (status, answer) = world.send("ada", "POST", "/v1/embeddings", other).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(world.ledger().await.len(), 1, "the others are not held up");
+    let refused = journal.join("refused.jsonl");
+    let text = fs::read_to_string(&refused).unwrap();
+    let line: Value = serde_json::from_str(text.trim_end()).unwrap();
+    assert_eq!(line["refused"], "how odd (23514)");
+    assert_eq!(
+        (&line["status"], &line["completion_tokens"]),
+        (&json!("completed"), &json!(4)),
+        "{line}"
+    );
+    // The next start leaves it alone, and what comes back in vain is kept anew.
+    world.node().await.open_journal(&journal).await.unwrap();
+    assert_eq!(fs::read_to_string(&refused).unwrap(), text);
+    let again = journal.join("again.jsonl");
+    fs::rename(&refused, &again).unwrap();
+    world.node().await.open_journal(&journal).await.unwrap();
+    assert_eq!((fs::read_to_string(&refused).unwrap(), again.exists()), (text, false));
+    sqlx::raw_sql("DROP TRIGGER hinder ON gateway.usage_statistics")
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    fs::rename(&refused, &again).unwrap();
+    world.node().await.open_journal(&journal).await.unwrap();
+    assert_eq!(world.ledger().await.len(), 2);
+    assert!(!refused.exists() && !again.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_place_for_files_calls_wait_for_the_database() {
     let (world, journal, _folder) = world().await;
     fs::remove_dir_all(&journal).unwrap();

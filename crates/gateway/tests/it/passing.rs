@@ -275,6 +275,9 @@ async fn a_target_of_any_script_can_be_named() {
         }
         to_bytes(response.into_body(), usize::MAX).await.unwrap();
     }
+    let response = world.open("ada", "POST", CHAT, question("通义", false)).await;
+    let requested = response.headers()["x-lyceum-requested-model"].as_bytes().to_vec();
+    assert_eq!(String::from_utf8(requested).unwrap(), "通义");
 }
 
 #[tokio::test]
@@ -321,11 +324,12 @@ async fn a_route_falls_back_on_the_surfaces_whose_own_form_is_passed_on() {
                 let rows = world.ledger().await;
                 let [failed, answered] = &rows[rows.len() - 2..] else { panic!("{rows:?}") };
                 assert_eq!(failed.error_code.as_deref(), Some(code), "{name}: {failed:?}");
-                assert_eq!((failed.status.as_str(), failed.model.as_str()), ("failed", model));
-                assert_eq!(
-                    (answered.status.as_str(), answered.model.as_str()),
-                    ("completed", "ok")
-                );
+                for (row, status, served) in
+                    [(failed, "failed", model), (answered, "completed", "ok")]
+                {
+                    assert_eq!((row.status.as_str(), &row.model), (status, &name));
+                    assert_eq!(row.served_model.as_deref(), Some(served), "{row:?}");
+                }
             }
         }
     }

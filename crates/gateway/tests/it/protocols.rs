@@ -62,7 +62,7 @@ async fn every_provider_answers_in_openais_form_and_is_billed_by_its_own_counts(
             said.push((text, reasoning));
             let row = world.ledger().await.pop().unwrap();
             assert_eq!((row.status.as_str(), row.estimated), ("completed", false), "{row:?}");
-            assert_eq!((row.provider.as_str(), row.model.as_str()), (kind.provider, "think"));
+            assert_eq!((row.provider.as_str(), &row.model), (kind.provider, &name));
             assert_eq!(row.served_model.as_deref(), Some(served), "{row:?}");
             assert_eq!((row.prompt_tokens, row.completion_tokens), (3, 8), "{row:?}");
             let (cached, reasons) = kind.counts;

@@ -3,6 +3,7 @@ use lyceum_core::new_id;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
+use crate::kinds::Kind;
 use crate::world::{KEY, World};
 
 fn new_provider(world: &World) -> Value {
@@ -121,6 +122,48 @@ async fn a_test_says_in_words_what_is_wrong() {
     let moved = json!({"base_url": elsewhere, "api_key": KEY});
     assert_eq!(world.send("ada", "PATCH", &path, moved).await.0, StatusCode::OK);
     assert_eq!(test().await["code"], "no_model_list");
+}
+
+#[tokio::test]
+async fn a_test_asks_a_model_as_a_list_says_nothing_of_credit() {
+    let world = World::new().await;
+    let ada = world.user("ada").await;
+    world.admin("root").await;
+    let id = world.provider("ada", "mock").await;
+    let test = async |id: &str| {
+        let path = format!("/api/v1/providers/{id}/test");
+        world.send("ada", "POST", &path, Value::Null).await.1
+    };
+    let list = "It answers and lists 12 models.";
+    assert_eq!(test(&id).await["detail"], list);
+    world.model("ada", &id, "status-402", "chat").await;
+    let broke = test(&id).await;
+    assert_eq!((&broke["ok"], &broke["code"]), (&json!(false), &json!("provider_no_credit")));
+    let detail = broke["detail"].as_str().unwrap();
+    assert!(detail.starts_with("The plan or credit at the provider is used up"), "{detail}");
+    assert!(detail.ends_with("The model status-402 was asked for one token."), "{detail}");
+
+    // One that is listed goes before.
+    world.model("ada", &id, "ok", "chat").await;
+    let good = test(&id).await;
+    assert_eq!(good["detail"], format!("{list} The model ok was asked for one token."), "{good}");
+    let asked = world.upstream.requests().pop().unwrap().body;
+    assert_eq!((&asked["model"], &asked["max_tokens"]), (&json!("ok"), &json!(1)));
+    let row = world.ledger().await.pop().unwrap();
+    assert_eq!((row.purpose.as_str(), row.completion_tokens), ("test", 1), "{row:?}");
+
+    // A quota of ours is not the provider's fault.
+    let quota = format!("/api/v1/quotas/users/{ada}");
+    let (status, view) = world.send("root", "PUT", &quota, json!({"max_api_calls": 1})).await;
+    assert_eq!(status, StatusCode::OK, "{view}");
+    let unasked = test(&id).await;
+    assert_eq!((&unasked["ok"], &unasked["detail"]), (&json!(true), &json!(list)));
+
+    // Nobody charges for these, which are asked for their list alone.
+    let own = world.at_kind(&Kind::new("ollama", ""), "own").await;
+    world.model_at(&own, "mine", "ok").await;
+    let calls = world.upstream.calls();
+    assert_eq!((&test(&own).await["detail"], world.upstream.calls()), (&json!(list), calls + 1));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::world::World;
 
-async fn limit(world: &World, kind: &str, id: Uuid, body: Value) -> Value {
+pub async fn limit(world: &World, kind: &str, id: Uuid, body: Value) -> Value {
     let path = format!("/api/v1/quotas/{kind}/{id}");
     let (status, quota) = world.send("root", "PUT", &path, body).await;
     assert_eq!(status, StatusCode::OK, "{quota}");
@@ -531,7 +531,7 @@ async fn only_those_with_the_right_set_quotas_and_each_sees_their_own() {
         ("users", ada, json!({"max_tokens": -1}), 422, "invalid_field"),
         ("users", ada, json!({"max_cost": "1000000000"}), 422, "invalid_field"),
         ("users", ada, json!({"timezone": "UTC"}), 422, "invalid_field"),
-        ("api-keys", key, json!({"max_storage_bytes": 5}), 422, "invalid_field"),
+        ("api-keys", key, json!({"max_storage_bytes": -5}), 422, "invalid_field"),
     ] {
         let path = format!("/api/v1/quotas/{kind}/{subject}");
         let (answered, problem) = world.send("root", "PUT", &path, body).await;
@@ -568,4 +568,33 @@ async fn only_those_with_the_right_set_quotas_and_each_sees_their_own() {
     let gone = world.send("root", "DELETE", &path, Value::Null).await.0;
     assert_eq!(gone, StatusCode::NO_CONTENT);
     assert_eq!(world.send("root", "GET", &path, Value::Null).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_was_stored_with_a_key_stands_at_its_quota() {
+    let world = World::new().await;
+    world.admin("root").await;
+    let ada = world.user("ada").await;
+    let key = world.key(ada, "ada-key").await;
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    for sql in [
+        "INSERT INTO knowledge.knowledge_bases
+           (id, owner_id, name, collection_name, embedding_model, vector_dimension)
+         VALUES ($1, $1, 'b', 'kb_' || md5($2::text), 'none', 2)",
+        "INSERT INTO knowledge.documents
+           (id, knowledge_base_id, uploaded_by, api_key_id, title, filename, file_path, file_size,
+            mime_type, content_hash)
+         SELECT app.new_id(), $1, $1, made.key, 't', 'f', 'p', size, 'text/plain',
+                sha256(size::text::bytea)
+         FROM (VALUES ($2::uuid, 300), (NULL, 4000)) AS made (key, size)",
+    ] {
+        sqlx::query(sql).bind(ada).bind(key).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for (kind, subject, used) in [("api-keys", key, "300"), ("users", ada, "4300")] {
+        let quota = limit(&world, kind, subject, json!({"max_storage_bytes": 5000})).await;
+        assert_eq!(figures(&quota, "storage_bytes"), (used.to_owned(), "0".to_owned()), "{quota}");
+    }
+    let (_, mine) = world.send("ada", "GET", "/api/v1/quotas/me", Value::Null).await;
+    assert_eq!(figures(&mine["items"][0], "storage_bytes").0, "300");
 }

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use crate::quotas::limit;
 use crate::route_faults::{ANSWER, said, text};
 use crate::routes::{CHAT, ROUTES, question};
 use crate::world::World;
@@ -151,6 +152,38 @@ async fn a_limit_of_one_model_leads_to_the_next() {
         // The provider was asked once in either case.
         assert_eq!(response.headers()["x-lyceum-attempts"], "1");
     }
+    assert_eq!(world.attempts().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_target_that_no_quota_of_costs_can_cover_leads_to_the_next() {
+    let world = World::new().await;
+    world.admin("root").await;
+    let ada = world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let unpriced = world.model("ada", &provider, "ok", "chat").await;
+    let priced = world.model("ada", &provider, "slow", "chat").await;
+    let id = world.route("ada", "route", &[&unpriced, &priced], json!({"min_calls": 1})).await;
+    world.route("ada", "alone", &[&unpriced], json!({})).await;
+    let prices = json!({"input_price": "1", "output_price": "2"});
+    world.change_model("ada", &priced, prices).await;
+    limit(&world, "users", ada, json!({"max_cost": "10", "max_api_calls": 2})).await;
+    let served = async || {
+        let response = world.open("ada", "POST", CHAT, question("route", false)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["x-lyceum-served-model"], "slow");
+        assert_eq!(response.headers()["x-lyceum-attempts"], "1");
+    };
+    served().await;
+    let (status, problem) = world.send("ada", "POST", CHAT, question("alone", false)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+    assert_eq!(problem["error"]["code"], "price_unknown");
+    // What was refused took no call from the quota.
+    served().await;
+    assert_eq!(world.upstream.calls_of("ok"), 0);
+    // Nor is it a failure of the target.
+    let health = world.health(&id, 0).await;
+    assert_eq!((&health["state"], &health["failures"]), (&json!("healthy"), &json!(0)), "{health}");
     assert_eq!(world.attempts().await.len(), 2);
 }
 

@@ -15,6 +15,7 @@ use crate::world::{World, events, text_of};
 pub struct AttemptRow {
     pub attempt: i16,
     pub requested_model: String,
+    pub served_model: String,
     pub model_config_id: Uuid,
     pub status: String,
     pub error_code: Option<String>,
@@ -27,7 +28,7 @@ pub struct AttemptRow {
 
 impl AttemptRow {
     fn short(&self) -> (i16, &str, &str) {
-        (self.attempt, &self.requested_model, self.error_code.as_deref().unwrap_or("ok"))
+        (self.attempt, &self.served_model, self.error_code.as_deref().unwrap_or("ok"))
     }
 }
 
@@ -102,6 +103,7 @@ async fn a_target_is_asked_again_before_the_next_one_is() {
         for (index, row) in rows.iter().enumerate() {
             let code = if index < failures { "provider_failed" } else { "ok" };
             assert_eq!(row.short(), (index as i16 + 1, model, code), "{rows:?}");
+            assert_eq!(row.requested_model, name);
             assert_eq!(row.request_id, rows[0].request_id);
             assert_eq!(row.request_id.to_string(), headers["x-request-id"].to_str().unwrap());
             let route = row.route_id.map(|id| id.to_string());
@@ -152,7 +154,7 @@ async fn each_fault_leads_to_the_next_target() {
     }
     // What a provider counted before it withheld its answer was spent.
     let rows = world.attempts().await;
-    let withheld = rows.iter().filter(|row| row.requested_model == "withheld");
+    let withheld = rows.iter().filter(|row| row.served_model == "withheld");
     assert!(withheld.clone().all(|row| row.prompt_tokens == 3), "{rows:?}");
     assert_eq!(withheld.count(), 2);
 }

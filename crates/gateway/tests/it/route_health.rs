@@ -12,7 +12,7 @@ use crate::world::World;
 
 impl World {
     /// What the route's health says of its target of this number.
-    async fn health(&self, route: &str, target: usize) -> Value {
+    pub async fn health(&self, route: &str, target: usize) -> Value {
         let path = format!("{ROUTES}/{route}/health");
         let (status, health) = self.send("ada", "GET", &path, Value::Null).await;
         assert_eq!(status, StatusCode::OK, "{health}");

@@ -93,6 +93,50 @@ async fn calls_are_listed_newest_first_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_call_tells_what_was_asked_for_and_what_answered() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let named = async |name: &str, model: &str| {
+        let body = json!({"provider_config_id": provider, "name": name, "model": model,
+            "kind": "chat"});
+        let (status, view) = world.send("ada", "POST", "/api/v1/models", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{view}");
+        view["id"].as_str().unwrap().to_owned()
+    };
+    let (mine, broken) = (named("mine", "think").await, named("broken", "status-500").await);
+    world.route("ada", "either", &[&broken, &mine], json!({"retries": 0})).await;
+    call(&world, "ada", "mine").await;
+    call(&world, "ada", "either").await;
+    world.gateway.flush().await;
+    let get = async |path: &str| {
+        world.send("ada", "GET", &format!("/api/v1/usage/{path}"), Value::Null).await.1
+    };
+    let page = get("calls").await;
+    let word = |call: &Value, name: &str| call[name].as_str().unwrap().to_owned();
+    let told = page["items"].as_array().unwrap().iter().rev();
+    let told: Vec<_> =
+        told.map(|call| (word(call, "requested_model"), word(call, "model"))).collect();
+    // What answered nothing has the name that the provider was asked by.
+    let expected = [("mine", "think-001"), ("either", "status-500"), ("either", "think-001")];
+    assert_eq!(told, expected.map(|(asked, served)| (asked.to_owned(), served.to_owned())));
+
+    let file = get("export").await;
+    let mut reader = csv::Reader::from_reader(file.as_str().unwrap().as_bytes());
+    let head = reader.headers().unwrap().clone();
+    let place = |name: &str| head.iter().position(|column| column == name).unwrap();
+    let last = reader.records().last().unwrap().unwrap();
+    assert_eq!((&last[place("requested_model")], &last[place("model")]), ("mine", "think-001"));
+
+    // Sums go by the provider's names, as its bills do.
+    let sums = get("summary?group_by=model").await;
+    let mut keys: Vec<_> =
+        sums["items"].as_array().unwrap().iter().map(|sum| word(sum, "key")).collect();
+    keys.sort();
+    assert_eq!(keys, ["status-500", "think-001"]);
+}
+
+#[tokio::test]
 async fn exports_are_whole_safe_and_noted() {
     let world = World::new().await;
     let ada = world.user("ada").await;

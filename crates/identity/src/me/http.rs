@@ -50,7 +50,9 @@ pub(crate) struct ChangePassword {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PutPreference {
-    /// Any JSON of at most 32 KiB; `null` removes the preference.
+    /// Any JSON of at most 32 KiB; `null` removes the preference. That of `chat` is an object of
+    /// `send_with`, the key that sends (`enter` or `ctrl_enter`), and `knowledge_base_ids`, at most
+    /// 20 that a new chat asks unless others are chosen; those that cannot be read are passed over.
     #[schema(value_type = Value)]
     value: Value,
 }

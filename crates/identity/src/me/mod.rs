@@ -177,7 +177,7 @@ impl Identity {
         value: &Value,
     ) -> Result<(), IdentityError> {
         rules::preference_key(key)?;
-        rules::preference_value(value)?;
+        rules::preference_value(key, value)?;
         let mut tx = self.db().begin_as(caller.user_id).await?;
         if value.is_null() {
             store::remove_preference(&mut tx, caller.user_id, key).await?;

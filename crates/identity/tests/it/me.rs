@@ -109,3 +109,33 @@ async fn preferences_are_kept_replaced_and_removed() {
     root.put(path, json!({ "value": "a\u{0}b" })).await.refused_field("value");
     root.put(path, json!({})).await.refused(422, "invalid_field");
 }
+
+#[tokio::test]
+async fn the_preference_of_chats_is_held_to_its_form() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let path = "/api/v1/me/preferences/chat";
+    let base = "01890000-0000-7000-8000-000000000000";
+    let most = vec![base; 20];
+    for good in [
+        json!({}),
+        json!({ "send_with": "enter" }),
+        json!({ "send_with": "ctrl_enter", "knowledge_base_ids": most }),
+    ] {
+        root.put(path, json!({ "value": good })).await.expect(204);
+        assert_eq!(root.get("/api/v1/me").await.expect(200)["preferences"]["chat"], good);
+    }
+    for (bad, field) in [
+        (json!("enter"), "value"),
+        (json!({ "send_with": "enter", "model": "any" }), "value"),
+        (json!({ "send_with": "Enter" }), "value.send_with"),
+        (json!({ "send_with": null }), "value.send_with"),
+        (json!({ "knowledge_base_ids": base }), "value.knowledge_base_ids"),
+        (json!({ "knowledge_base_ids": ["mine"] }), "value.knowledge_base_ids"),
+        (json!({ "knowledge_base_ids": vec![base; 21] }), "value.knowledge_base_ids"),
+    ] {
+        root.put(path, json!({ "value": bad })).await.refused_field(field);
+    }
+    root.put(path, json!({ "value": null })).await.expect(204);
+    assert_eq!(root.get("/api/v1/me").await.expect(200)["preferences"], json!({}));
+}

@@ -128,6 +128,8 @@ pub(crate) struct NewDocument<'a> {
     pub id: Uuid,
     pub base: Uuid,
     pub uploader: Uuid,
+    /// The API key that it came with.
+    pub api_key: Option<Uuid>,
     pub title: &'a str,
     pub filename: &'a str,
     pub path: &'a str,
@@ -144,13 +146,14 @@ pub(crate) async fn insert(
 ) -> Result<bool, KnowledgeError> {
     let done = sqlx::query!(
         "INSERT INTO knowledge.documents
-           (id, knowledge_base_id, uploaded_by, title, filename, file_path, file_size, mime_type,
-            content_hash, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+           (id, knowledge_base_id, uploaded_by, api_key_id, title, filename, file_path, file_size,
+            mime_type, content_hash, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
          ON CONFLICT (knowledge_base_id, content_hash) WHERE deleted_at IS NULL DO NOTHING",
         new.id,
         new.base,
         new.uploader,
+        new.api_key,
         new.title,
         new.filename,
         new.path,

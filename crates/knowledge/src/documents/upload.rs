@@ -113,6 +113,7 @@ impl Knowledge {
             id,
             base,
             uploader: caller.user_id,
+            api_key: caller.credential.api_key_id(),
             title: &label::title(filename),
             filename,
             path,

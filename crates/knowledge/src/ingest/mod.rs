@@ -85,7 +85,9 @@ impl From<KnowledgeError> for Stop {
                     LlmError::Rejected(_) | LlmError::ContextLength(_) | LlmError::ContentPolicy(_)
                 )
             }
-            KnowledgeError::Dimension { .. } => true,
+            // Somebody has to enter it first.
+            KnowledgeError::Gateway(lyceum_gateway::GatewayError::PriceUnknown { .. })
+            | KnowledgeError::Dimension { .. } => true,
             _ => false,
         };
         if hopeless { Stop::Document { code, detail } } else { Stop::Later { code, detail } }

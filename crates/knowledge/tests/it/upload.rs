@@ -234,7 +234,71 @@ async fn storage_quotas_of_the_uploader_and_their_group_hold_exactly() {
     // So is a whole knowledge base.
     let path = format!("/knowledge-bases/{base}");
     assert!(world.send("ann", "DELETE", &path, None).await.0.is_success());
-    let used =
-        world.number("SELECT sum(gateway.storage_used(id, NULL))::bigint FROM identity.users");
+    let used = world
+        .number("SELECT sum(gateway.storage_used(id, NULL, NULL))::bigint FROM identity.users");
     assert_eq!(used.await, 700);
+}
+
+#[tokio::test]
+async fn the_storage_quota_of_a_key_holds_for_what_is_uploaded_with_it() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    let key = world.key(ann, "ann-key").await;
+    world.key(ann, "other-key").await;
+    let base = world.base("ann", "b").await;
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    sqlx::query(
+        "INSERT INTO identity.user_quotas (id, api_key_id, max_storage_bytes, period_start)
+         VALUES (app.new_id(), $1, 1000, '2026-01-01')",
+    )
+    .bind(key)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    // What comes without the key, or with another one, is not the key's.
+    for (who, letter) in [("ann", b'y'), ("other-key", b'z')] {
+        let (status, problem) = world.upload(who, base, "own.txt", &[letter; 900]).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{problem}");
+    }
+    // Eight at once, room for three.
+    let files: Vec<Vec<u8>> = (b'a'..b'i').map(|letter| vec![letter; 300]).collect();
+    let uploads = files.iter().map(|bytes| world.upload("ann-key", base, "a.txt", bytes));
+    let answers = futures::future::join_all(uploads).await;
+    let stored: Vec<_> = answers.iter().filter(|(status, _)| status.is_success()).collect();
+    assert_eq!(stored.len(), 3, "{answers:?}");
+    let (status, problem) = answers.iter().find(|(status, _)| !status.is_success()).unwrap();
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (413, Some("storage_quota_exceeded")));
+    assert_eq!(problem["scope"], "api_key");
+    assert_eq!((problem["limit"].as_i64(), problem["used"].as_i64()), (Some(1000), Some(900)));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("This API key may store 1000 bytes of documents and has 900;"));
+    assert_eq!(world.number("SELECT count(*) FROM gateway.quota_warnings").await, 1);
+    // What is deleted is free at once, also where the owner deletes it.
+    let path = format!("/documents/{}", id(&stored[0].1));
+    assert!(world.send("ann", "DELETE", &path, None).await.0.is_success());
+    let (status, problem) = world.upload("ann-key", base, "m.txt", &[b'm'; 300]).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{problem}");
+    let used = "SELECT gateway.storage_used(NULL, NULL, api_key_id) FROM identity.user_quotas";
+    assert_eq!(world.number(used).await, 900);
+    // It counts for the owner as well, whose quota may be the stricter one.
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    sqlx::query(
+        "INSERT INTO identity.user_quotas (id, user_id, max_storage_bytes, period_start)
+         VALUES (app.new_id(), $1, 2720, '2026-01-01')",
+    )
+    .bind(ann)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let (status, problem) = world.upload("ann-key", base, "n.txt", &[b'n'; 50]).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{problem}");
+    assert_eq!((&problem["scope"], problem["used"].as_i64()), (&"user".into(), Some(2700)));
+    // A key that is gone leaves its documents.
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    sqlx::query("DELETE FROM identity.api_keys").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let kept = "SELECT count(*) FROM knowledge.documents WHERE api_key_id IS NULL";
+    assert_eq!(world.number(kept).await, 6);
 }

@@ -8,7 +8,7 @@ use crate::convert::{
 use crate::{ChatMessage, ChatRequest, LlmError, Role};
 
 /// Members that mean the same in both.
-const SAME: [&str; 9] = [
+pub(super) const SAME: [&str; 9] = [
     "metadata",
     "parallel_tool_calls",
     "prompt_cache_key",

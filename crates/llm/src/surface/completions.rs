@@ -47,6 +47,18 @@ pub fn request(body: &Value) -> Result<ChatRequest, BadRequest> {
     Ok(request)
 }
 
+/// The member of a chat completion's request that one of these becomes; `None` for what is not known
+/// and has no effect.
+pub fn becomes(member: &str) -> Option<&str> {
+    Some(match member {
+        "max_tokens" | "model" | "seed" | "stop" | "stream" | "stream_options" | "temperature"
+        | "top_p" => member,
+        // All but the prompt are refused where they ask for something.
+        "prompt" | "best_of" | "echo" | "logprobs" | "n" | "suffix" => "messages",
+        _ => SAME.contains(&member).then_some(member)?,
+    })
+}
+
 fn prompt<'a>(at: &At<'a>) -> Result<&'a str, BadRequest> {
     let prompt = at.need("prompt")?;
     if let Value::String(text) = prompt.value {

@@ -7,7 +7,7 @@ mod turns;
 use serde_json::Value;
 
 pub use answer::Messages;
-pub use request::request;
+pub use request::{becomes, request};
 
 use super::carry::{self, MARK};
 

@@ -7,7 +7,7 @@ mod request;
 use serde_json::Value;
 
 pub use answer::Responses;
-pub use request::{check, request};
+pub use request::{becomes, check, request};
 
 use super::carry;
 

@@ -55,7 +55,7 @@ async fn streams_are_read_however_they_are_cut() {
 #[tokio::test]
 async fn failures_inside_a_stream_of_status_200_are_what_they_say() {
     for (event, code) in [
-        (json!({"status": 400, "code": "provider_quota_exceeded", "message": "no quota"}), 429),
+        (json!({"status": 400, "code": "provider_quota_exceeded", "message": "no quota"}), 402),
         (json!({"status": 400, "code": "completion_request_error", "message": "x"}), 502),
         (json!({"status": 401, "code": "unauthorized", "message": "x"}), 401),
         (json!({"status": 500, "code": "internal_server_error", "message": "x"}), 500),
@@ -67,7 +67,7 @@ async fn failures_inside_a_stream_of_status_200_are_what_they_say() {
         wire.will(Reply::of(format!("event: ping\n\ndata: {event}\n\n")));
         let failure = ask(&DifyClient::at(wire.at("")), question("app")).await.1.unwrap();
         let found = match failure {
-            LlmError::RateLimited { .. } => 429,
+            LlmError::NoCredit(_) => 402,
             LlmError::Unauthorized(_) => 401,
             LlmError::Rejected(_) => 400,
             LlmError::Provider { status, .. } => status,

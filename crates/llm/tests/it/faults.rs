@@ -92,13 +92,13 @@ async fn refusals_in_each_providers_words_mean_the_same() {
         (
             400,
             anthropic("invalid_request_error", "Your credit balance is too low to access the API"),
-            "provider_rate_limited",
+            "provider_no_credit",
         ),
         (413, anthropic("request_too_large", "too large"), "provider_rejected"),
         (
             400,
             json!({"error": {"code": "Arrearage", "message": "Access denied"}}),
-            "provider_rate_limited",
+            "provider_no_credit",
         ),
         (
             400,
@@ -108,9 +108,38 @@ async fn refusals_in_each_providers_words_mean_the_same() {
         (
             400,
             json!({"code": "provider_quota_exceeded", "message": "x", "status": 400}),
+            "provider_no_credit",
+        ),
+        (402, json!({"error": {"message": "Insufficient Balance"}}), "provider_no_credit"),
+        (
+            429,
+            json!({"error": {"message": "You exceeded your current quota, please check your plan.",
+                "type": "insufficient_quota", "code": "insufficient_quota"}}),
+            "provider_no_credit",
+        ),
+        (
+            429,
+            json!({"error": {"message": "Your account is not active.",
+                "type": "billing_not_active", "code": "billing_not_active"}}),
+            "provider_no_credit",
+        ),
+        (
+            403,
+            json!({"error": {"code": "AccountOverdueError", "type": "Forbidden",
+                "message": "The request failed because your account has an overdue balance."}}),
+            "provider_no_credit",
+        ),
+        (
+            403,
+            json!({"error": {"code": "AllocationQuota.FreeTierOnly",
+                "message": "The free tier of the model has been exhausted."}}),
+            "provider_no_credit",
+        ),
+        (
+            429,
+            json!({"error": {"code": "Throttling.AllocationQuota", "message": "too many tokens"}}),
             "provider_rate_limited",
         ),
-        (402, json!({"error": {"message": "Insufficient Balance"}}), "provider_rate_limited"),
     ] {
         wire.will(Reply::failing(status, &body));
         let client = OpenAiClient::at(wire.at("/v1"));

@@ -8,6 +8,7 @@ mod dify;
 mod embedding;
 mod faults;
 mod gemini;
+mod members;
 mod ollama;
 mod openai;
 mod responses;

@@ -36,6 +36,7 @@ async fn sparks_failures_come_with_status_200() {
         assert!(matches!(error, Some(LlmError::Unauthorized(_))), "{error:?}");
     }
     for (code, wanted) in [
+        (11201, "provider_no_credit"),
         (11202, "provider_rate_limited"),
         (10907, "context_length_exceeded"),
         (10013, "content_policy"),

@@ -57,7 +57,7 @@ async fn warnings_and_errors_are_kept_with_what_they_say_and_without_secrets() {
     let (_listening, events) = listen();
     let (end, keeping) = keep(&ops, events);
     let address: IpAddr = "192.0.2.7".parse().unwrap();
-    lyceum_store::with_client_ip(Some(address), async {
+    lyceum_store::with_client(Some(address), None, async {
         let span = tracing::info_span!("answer", number = 1);
         let _inside = span.enter();
         let error = std::io::Error::other("password=hunter2 was refused");

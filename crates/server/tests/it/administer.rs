@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lyceum_testkit::ServerProcess;
+use reqwest::Method;
 use serde_json::json;
 use tokio::process::Command;
 
@@ -95,6 +96,30 @@ async fn the_audit_log_is_verified_beside_the_program_and_without_it() {
     let World { server, data, .. } = world;
     server.stop().await.unwrap();
     let (intact, said) = run(data.path(), &["audit", "verify"]).await.unwrap();
+    assert!(intact && said.contains("The audit log is intact."), "{said}");
+}
+
+#[tokio::test]
+async fn an_audited_change_says_from_where_and_with_what_program_it_came() {
+    let world = World::new().await.unwrap();
+    // Longer than is kept of it.
+    let agent = "agent/1 ".repeat(100);
+    let made = world
+        .admin
+        .request(Method::POST, "/api/v1/groups")
+        .header("user-agent", &agent)
+        .json(&json!({ "name": "Readers" }))
+        .send()
+        .await
+        .unwrap();
+    let group = id(&made.json().await.unwrap()).unwrap();
+    let path = format!("/api/v1/audit-logs?resource_type=group&resource_id={group}");
+    let entries = world.admin.get(&path).await.unwrap();
+    let entry = &entries["items"][0];
+    assert_eq!((&entry["action"], &entry["ip_address"]), (&json!("create"), &json!("127.0.0.1")));
+    assert_eq!(entry["user_agent"], agent[..400]);
+    linked(&world).await.unwrap();
+    let (intact, said) = run(world.data.path(), &["audit", "verify"]).await.unwrap();
     assert!(intact && said.contains("The audit log is intact."), "{said}");
 }
 

@@ -10,6 +10,7 @@ mod kill_reservations;
 mod limits;
 mod load;
 mod matrix;
+mod named;
 mod nodes;
 mod packages;
 mod pages;

@@ -259,7 +259,8 @@ fn body_for(route: &Route, document: &Value) -> Value {
     sample(&content["schema"], document)
 }
 
-fn sample(schema: &Value, document: &Value) -> Value {
+/// The smallest value that a schema accepts.
+pub fn sample(schema: &Value, document: &Value) -> Value {
     if let Some(reference) = schema["$ref"].as_str() {
         let pointer = reference.trim_start_matches('#');
         return sample(document.pointer(pointer).unwrap_or(&Value::Null), document);

@@ -24,6 +24,8 @@ pub enum RedisError {
 pub(super) enum Failure {
     /// It has to be configured in another way.
     Refused(String),
+    /// It answers, and will not do this one thing.
+    Denied(String),
     /// It may answer later.
     Away(String),
 }
@@ -31,7 +33,7 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn reason(self) -> String {
         match self {
-            Self::Refused(reason) | Self::Away(reason) => reason,
+            Self::Refused(reason) | Self::Denied(reason) | Self::Away(reason) => reason,
         }
     }
 }
@@ -39,6 +41,9 @@ impl Failure {
 impl From<Cause> for Failure {
     fn from(error: Cause) -> Self {
         let text = error.to_string();
+        if is_about_the_command(&error, &text) {
+            return Self::Denied(text);
+        }
         match (error.kind(), error.code()) {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS")) => {
                 Self::Refused("it does not accept the user name and password".to_owned())
@@ -47,17 +52,36 @@ impl From<Cause> for Failure {
             (ErrorKind::Parse, _) => {
                 Self::Refused("what answers there does not speak Redis' protocol".to_owned())
             }
-            (ErrorKind::Server(kind), _) => match kind {
-                ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot => {
-                    Self::Refused(CLUSTER.to_owned())
-                }
-                ServerErrorKind::NoPerm | ServerErrorKind::ResponseError => Self::Refused(text),
-                _ => Self::Away(text),
-            },
+            (
+                ErrorKind::Server(
+                    ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::CrossSlot,
+                ),
+                _,
+            ) => Self::Refused(CLUSTER.to_owned()),
             (ErrorKind::InvalidClientConfig, _) => Self::Refused(text),
             _ => Self::Away(text),
         }
     }
+}
+
+/// Whether the server answers, and only this question has no answer. What is true of the server as a
+/// whole is not: scripts of Redis 6 wrap that into an error of their own.
+fn is_about_the_command(error: &Cause, text: &str) -> bool {
+    const OF_THE_SERVER: [&str; 5] = ["LOADING", "MASTERDOWN", "MISCONF", "OOM ", "READONLY"];
+    let about = match error.kind() {
+        ErrorKind::Server(kind) => matches!(
+            kind,
+            ServerErrorKind::ExecAbort
+                | ServerErrorKind::NoPerm
+                | ServerErrorKind::NoScript
+                | ServerErrorKind::ResponseError
+        ),
+        // A key that holds something else; of several commands at once only the words say it.
+        ErrorKind::Extension => text.contains("WRONGTYPE"),
+        ErrorKind::UnexpectedReturnType => true,
+        _ => false,
+    };
+    about && !OF_THE_SERVER.iter().any(|word| text.contains(word))
 }
 
 /// Keys of one script lie together only on a single server.

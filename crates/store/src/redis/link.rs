@@ -1,12 +1,13 @@
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, RedisResult, Script, cmd};
+use ::redis::{AsyncConnectionConfig, Client, RedisResult, cmd};
 use tokio::sync::Notify;
 
 use super::error::{CLUSTER, Failure};
-use super::{Redis, RedisError, RedisHealth, RedisSettings, RedisStatus};
+use super::{RedisError, RedisHealth, RedisSettings, RedisStatus, trial};
 
 /// How long a connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(1);
@@ -17,10 +18,8 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Questions that wait for their turn to be sent.
 const QUEUE: usize = 1024;
 
-/// Whether scripts run and may write, with the server's clock.
-static PROBE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new("return redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 5000)")
-});
+/// Refusals that are told; more are of one kind, with other words.
+const MOST_TOLD: usize = 32;
 
 /// The connection, and what is known of it. The crate's own connection manager is not used: it
 /// lets calls wait while it connects again, and gives up for good where the server once refused.
@@ -30,6 +29,8 @@ pub(super) struct Link {
     patience: Duration,
     state: RwLock<State>,
     lost: Notify,
+    /// Why questions were refused, as far as it was told.
+    told: Mutex<BTreeSet<String>>,
 }
 
 struct State {
@@ -50,15 +51,15 @@ impl Link {
         let address = client.get_connection_info().addr().to_string();
         let line = Line::Down { reason: "it was not asked yet".to_owned() };
         let state = RwLock::new(State { line, since: Instant::now(), number: 0 });
-        let (patience, lost) = (settings.patience, Notify::new());
-        Ok(Self { client, address, patience, state, lost })
+        let (patience, lost, told) = (settings.patience, Notify::new(), Mutex::default());
+        Ok(Self { client, address, patience, state, lost, told })
     }
 
     /// The first connection.
     pub(super) async fn open(&self) -> Result<(), RedisError> {
         match self.connect().await {
             Ok(()) => Ok(()),
-            Err(Failure::Refused(reason)) => {
+            Err(Failure::Refused(reason) | Failure::Denied(reason)) => {
                 Err(RedisError::Refused { address: self.address.clone(), reason })
             }
             Err(Failure::Away(reason)) => {
@@ -100,7 +101,8 @@ impl Link {
         }
     }
 
-    /// Asks by the connection that there is. Where it fails, whoever comes next is not kept waiting.
+    /// Asks by the connection that there is. Where that fails, whoever comes next is not kept waiting;
+    /// a server that answers and only refuses the question stays.
     pub(super) async fn ask<T>(
         &self,
         question: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
@@ -110,14 +112,22 @@ impl Link {
             let Line::Up { connection, .. } = &state.line else { return None };
             (connection.clone(), state.number)
         };
-        let reason = match tokio::time::timeout(self.patience, question(&mut connection)).await {
+        let failure = match tokio::time::timeout(self.patience, question(&mut connection)).await {
             Ok(Ok(answer)) => return Some(answer),
-            Ok(Err(error)) => Failure::from(error).reason(),
-            Err(_) => format!("it did not answer within {} ms", self.patience.as_millis()),
+            Ok(Err(error)) => Failure::from(error),
+            Err(_) => {
+                let patience = self.patience.as_millis();
+                Failure::Away(format!("it did not answer within {patience} ms"))
+            }
         };
-        if self.lose(number, reason) {
-            self.tell_away();
-            self.lost.notify_one();
+        match failure {
+            Failure::Denied(reason) => self.tell_denied(reason),
+            failure => {
+                if self.lose(number, failure.reason()) {
+                    self.tell_away();
+                    self.lost.notify_one();
+                }
+            }
         }
         None
     }
@@ -132,9 +142,7 @@ impl Link {
         let mut connection = tokio::time::timeout(CONNECTING, connecting)
             .await
             .map_err(|_| Failure::Away("it did not answer in time".to_owned()))??;
-        let asked = Instant::now();
-        PROBE.key(Redis::key("probe")).invoke_async::<()>(&mut connection).await?;
-        let latency = asked.elapsed();
+        let latency = trial::run(&mut connection).await?;
         let version = version(&mut connection).await?;
         // From here on questions have a bound of ours.
         connection.set_response_timeout(CONNECTING.max(self.patience));
@@ -169,6 +177,19 @@ impl Link {
             reason,
             "Redis is away: each node limits and counts by itself until it answers again"
         );
+    }
+
+    /// Tells, once, why a question was refused.
+    fn tell_denied(&self, reason: String) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < MOST_TOLD && !told.contains(&reason) {
+            tracing::error!(
+                address = self.address,
+                reason,
+                "Redis refuses a command; what needs it goes on without Redis"
+            );
+            told.insert(reason);
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {

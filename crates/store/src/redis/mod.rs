@@ -4,6 +4,7 @@
 
 mod error;
 mod link;
+mod trial;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -76,7 +77,8 @@ impl Redis {
         format!("{PREFIX}{name}")
     }
 
-    /// What Redis answers; nothing where it is away or refuses.
+    /// What Redis answers; nothing where it is away or refuses. A refusal of this one question is told
+    /// in the log, once, and is in nobody else's way.
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
         self.link.ask(async |connection| command.query_async(connection).await).await
     }

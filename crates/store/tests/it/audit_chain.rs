@@ -323,3 +323,32 @@ async fn a_role_given_and_a_member_added_are_named() {
     let group = Uuid::from_u128(7);
     assert_eq!(named, [("user_role".to_owned(), root), ("group_member".to_owned(), group)]);
 }
+
+#[tokio::test]
+async fn what_triggers_write_says_from_where_and_with_what_a_request_came() {
+    let db = TestDb::new().await;
+    let make = async |name: &'static str| {
+        let mut tx = db.db.begin_maintenance().await.unwrap();
+        let made = "INSERT INTO identity.groups (id, name) VALUES (app.new_id(), $1)";
+        sqlx::query(made).bind(name).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let ip = "192.0.2.7".parse().ok();
+    lyceum_store::with_client(ip, Some("x".repeat(500)), make("asked for")).await;
+    make("made by itself").await;
+    let entries: Vec<(String, Option<String>, Option<i32>)> = sqlx::query_as(
+        "SELECT new_values ->> 'name', host(ip_address), length(user_agent) FROM ops.audit_logs
+         WHERE resource_type = 'group' ORDER BY created_at",
+    )
+    .fetch_all(&mut owner(&db).await)
+    .await
+    .unwrap();
+    let expected = [
+        ("asked for".to_owned(), Some("192.0.2.7".to_owned()), Some(400)),
+        ("made by itself".to_owned(), None, None),
+    ];
+    assert_eq!(entries, expected);
+    audit::link_all(&db.db, &Clock::system()).await.unwrap();
+    let found = verified(&db, Range::default()).await;
+    assert_eq!((found.broken, found.state.pending), (0, 0), "{:?}", found.faults);
+}

@@ -134,3 +134,64 @@ async fn a_server_that_may_not_be_written_to_counts_as_away() {
     redis.ask::<()>(cmd("REPLICAOF").arg("NO").arg("ONE")).await.unwrap();
     until(&other, true).await;
 }
+
+/// Lets the user `limited`, whose password is `secret`, do no more and no less.
+async fn allow(admin: &Redis, rules: &[&str]) {
+    let mut command = cmd("ACL");
+    command.arg("SETUSER").arg("limited").arg("on").arg(">secret").arg("~lyceum:*");
+    for rule in rules {
+        command.arg(*rule);
+    }
+    admin.ask::<()>(&command).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_who_lacks_a_command_is_refused_at_the_start_and_told_which() {
+    let server = RedisServer::start().await;
+    let admin = server.connect().await;
+    let url = server.tcp_url("").replace("redis://", "redis://limited:secret@");
+    for (rule, named) in [
+        ("-hset", "refuses HSET"),
+        ("-zremrangebyscore", "refuses ZREMRANGEBYSCORE"),
+        ("-evalsha", "refuses EVALSHA"),
+        ("-ping", "refuses PING"),
+    ] {
+        allow(&admin, &["+@all", rule]).await;
+        let error = connect(url.clone()).await.err().unwrap().to_string();
+        assert!(error.contains(named) && error.contains("lyceum:"), "{rule}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    allow(&admin, &["+@all"]).await;
+    assert!(connect(url).await.unwrap().is_up());
+    // What it was tried with does not stay.
+    let left: Vec<String> = admin.ask(cmd("KEYS").arg("lyceum:probe:*")).await.unwrap();
+    assert_eq!(left, [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn a_question_that_is_refused_is_in_nobody_elses_way() {
+    let server = RedisServer::start().await;
+    let admin = server.connect().await;
+    allow(&admin, &["+@all"]).await;
+    let url = server.tcp_url("").replace("redis://", "redis://limited:secret@");
+    let redis = connect(url).await.unwrap();
+    let key = Redis::key("hash");
+    redis.ask::<()>(cmd("HSET").arg(&key).arg("field").arg("1")).await.unwrap();
+    let get = cmd("GET").arg(&key).to_owned();
+    let (mut several, script) = (pipe(), Script::new("return redis.call('GET', KEYS[1])"));
+    several.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+    // It holds something else, then the user may not ask at all.
+    for rule in ["+get", "-get"] {
+        allow(&admin, &[rule]).await;
+        for _ in 0..3 {
+            assert_eq!(redis.ask::<Option<String>>(&get).await, None, "{rule}");
+            assert_eq!(redis.ask_all::<(Option<String>, i64)>(&several).await, None, "{rule}");
+            assert_eq!(redis.run::<Option<String>>(&script.key(&key)).await, None, "{rule}");
+            assert_eq!(redis.ask::<String>(&cmd("NOSUCHTHING")).await, None, "{rule}");
+        }
+        let status = redis.status();
+        assert!(status.health.is_some() && status.reason.is_none(), "{status:?}");
+        let field: String = redis.ask(cmd("HGET").arg(&key).arg("field")).await.unwrap();
+        assert_eq!(field, "1");
+    }
+}

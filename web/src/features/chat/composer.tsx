@@ -3,6 +3,7 @@ import { Sender } from '@ant-design/x';
 import { Button, Input, Tooltip, type GetProps, type GetRef } from 'antd';
 import { useState, type KeyboardEvent, type Ref } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useChatPreference } from '@/api/chat-preference';
 import styles from './chat.module.css';
 import { KnowledgePicker } from './knowledge-picker';
 
@@ -26,6 +27,7 @@ const COMPONENTS = { input: LabelledArea };
 
 export function Composer({ bases, onBases, onSend, onStop, sending, draft = '' }: ComposerProps) {
   const { t } = useTranslation();
+  const { send_with } = useChatPreference();
   const [text, setText] = useState(draft);
   const ready = text.trim() !== '' && !sending && !onStop;
 
@@ -35,20 +37,22 @@ export function Composer({ bases, onBases, onSend, onStop, sending, draft = '' }
     setText('');
     if (!(await onSend(wanted.trim()))) setText((now) => (now === '' ? wanted : now));
   };
+  // Every Enter is judged here: Sender itself sends only while its own button, which is not shown, can be pressed.
   const onKeyDown = (event: KeyboardEvent): false | undefined => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+    if (event.key !== 'Enter') return undefined;
+    const plain = send_with === 'enter' && !event.shiftKey && !event.altKey;
+    // While a word is composed, Enter belongs to the input method.
+    if (!event.nativeEvent.isComposing && (plain || event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       void send();
-      return false;
     }
-    return undefined;
+    return false;
   };
   return (
     <Sender
       className={styles.sender}
       value={text}
       onChange={setText}
-      onSubmit={() => void send()}
       onKeyDown={onKeyDown}
       placeholder={t('chat.placeholder')}
       autoSize={{ minRows: 1, maxRows: 9 }}
@@ -57,7 +61,7 @@ export function Composer({ bases, onBases, onSend, onStop, sending, draft = '' }
       footer={
         <div className={styles.tools}>
           <KnowledgePicker value={bases} onChange={onBases} />
-          <span className={styles.keys}>{t('chat.keys')}</span>
+          <span className={styles.keys}>{t(send_with === 'ctrl_enter' ? 'chat.keysCtrl' : 'chat.keys')}</span>
           {onStop ? (
             <Tooltip title={t('chat.stop')}>
               <Button

@@ -5,8 +5,10 @@ import { Alert, App } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { appendMessages, createConversation, postMessage } from '@/api/chat';
+import { useChatPreference } from '@/api/chat-preference';
 import { modelsQuery } from '@/api/gateway';
 import { meQuery } from '@/api/identity';
+import { findAskableBases, useAskableBases } from '@/api/knowledge';
 import { useDescribe } from '@/lib/use-describe';
 import { useTitle } from '@/lib/use-title';
 import styles from './chat.module.css';
@@ -27,7 +29,11 @@ export function NewChatPage() {
   const { data: me } = useQuery(meQuery);
   const models = useQuery(modelsQuery);
   const [model, setModel] = useState<string>();
-  const [bases, setBases] = useState<string[]>(base ? [base] : []);
+  const [chosen, setChosen] = useState<string[] | undefined>(base ? [base] : undefined);
+  const { knowledge_base_ids } = useChatPreference();
+  // Looked up to the end, whatever is chosen: a question that was sent may wait for them.
+  const { bases: usual } = useAskableBases(knowledge_base_ids);
+  const bases = chosen ?? usual.map(({ id }) => id);
   const [sending, setSending] = useState(false);
   const [draft, setDraft] = useState('');
   const answering = model ?? defaultModel(models.data?.items ?? [])?.id;
@@ -35,7 +41,9 @@ export function NewChatPage() {
   const start = async (content: string) => {
     setSending(true);
     try {
-      const conversation = await createConversation({ model_config_id: answering ?? null, knowledge_base_ids: bases });
+      // A question may be sent before the usual bases are known, but goes out with all of them.
+      const asked = chosen ?? (await findAskableBases(client, knowledge_base_ids)).map(({ id }) => id);
+      const conversation = await createConversation({ model_config_id: answering ?? null, knowledge_base_ids: asked });
       const sent = await postMessage(conversation.id, { content });
       appendMessages(client, conversation.id, null, [sent.user_message, sent.assistant_message]);
       void client.invalidateQueries({ queryKey: ['conversations', 'list'] });
@@ -65,7 +73,7 @@ export function NewChatPage() {
                 description={<Link to="/providers">{t('chat.addProvider')}</Link>}
               />
             )}
-            <Composer key={draft} draft={draft} bases={bases} onBases={setBases} onSend={start} sending={sending} />
+            <Composer key={draft} draft={draft} bases={bases} onBases={setChosen} onSend={start} sending={sending} />
             <Ideas onDocuments={() => void navigate({ to: '/welcome' })} onDraft={setDraft} />
           </div>
         </div>

@@ -1,4 +1,4 @@
-import { Alert, Button } from 'antd';
+import { Alert, Button, Tooltip } from 'antd';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useTestProvider } from '@/api/gateway';
@@ -16,9 +16,11 @@ export function ConnectionTest({ id, extra }: { id: string; extra?: ReactNode })
   return (
     <>
       <div className={styles.buttons}>
-        <Button loading={test.isPending} onClick={() => test.mutate(id)}>
-          {t('providers.test')}
-        </Button>
+        <Tooltip title={t('providers.testHint')} trigger={['hover', 'focus']}>
+          <Button loading={test.isPending} onClick={() => test.mutate(id)}>
+            {t('providers.test')}
+          </Button>
+        </Tooltip>
         {extra}
       </div>
       <div role="status" className={styles.result}>

@@ -58,7 +58,7 @@ export function QuotaForm({ quota, onClose }: { quota: Quota | undefined; onClos
           {amount('max_tokens', t('limits.monthTokens'), 0, 1e15)}
           {amount('max_cost', t('limits.dollars'), 2, 999_999_999)}
           {amount('hours', t('limits.hours'), 2, 1e9)}
-          {scope !== 'api-keys' && amount('gigabytes', t('limits.gigabytes'), 3, 1e6)}
+          {amount('gigabytes', t('limits.gigabytes'), 3, 1e6)}
         </div>
         {scope === 'groups' && (
           <Form.Item name="timezone" label={t('limits.timezone')} extra={t('limits.timezoneHint')}>

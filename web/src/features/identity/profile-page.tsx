@@ -9,6 +9,7 @@ import { permits } from '@/lib/permissions';
 import { AccountForm } from './account-form';
 import { Appearance } from './appearance';
 import { AvatarEditor } from './avatar-editor';
+import { ChatDefaults } from './chat-defaults';
 import { ConfirmIdentity } from './confirm-identity';
 import { DeleteAccount } from './delete-account';
 import { EmailState } from './email-state';
@@ -59,6 +60,9 @@ function ProfileTab({ me }: { me: Me }) {
       </Section>
       <Section title={t('profile.appearance')}>
         <Appearance />
+      </Section>
+      <Section title={t('myProfile.chats')} description={t('myProfile.chatsHint')}>
+        <ChatDefaults />
       </Section>
     </>
   );

@@ -247,6 +247,7 @@ export const control = {
 export const controlErrors = {
   invalid_field: 'This value is not allowed here.',
   invalid_value: 'This value is not allowed here.',
+  price_unknown: 'A quota limits costs, and the price of this model is unknown. Have it entered, or choose another model.',
   quota_exceeded: 'The quota for this month is used up.',
   storage_quota_exceeded: 'There is no room for more documents in the quota.',
   personal_provider: 'This is a personal provider; only organisation providers can be distributed.',

@@ -14,6 +14,7 @@ export const rules = {
   length: 'This must have {{min}} to {{max}} characters.',
   login_missing: 'Give a username or an e-mail address.',
   mapping: 'At most {{max}} entries, each of 1 to 255 characters.',
+  members: 'This must be an object with no members but {{allowed}}.',
   name_missing: 'Give it a name.',
   name_taken: 'Another one has this name.',
   network: '“{{text}}” is not an address; write it like 192.0.2.7 or 2001:db8::/32.',

@@ -245,6 +245,7 @@ export const control = {
 export const controlErrors = {
   invalid_field: '此处不允许该值。',
   invalid_value: '此处不允许该值。',
+  price_unknown: '额度限制了费用，而该模型的价格未知。请先录入价格，或选择其他模型。',
   quota_exceeded: '本月额度已用完。',
   storage_quota_exceeded: '存储额度已满，无法再添加文档。',
   personal_provider: '这是个人供应商，只有组织供应商可以分发。',

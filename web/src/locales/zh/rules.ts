@@ -14,6 +14,7 @@ export const rules = {
   length: '请填写 {{min}} 至 {{max}} 个字符。',
   login_missing: '请填写用户名或电子邮件地址。',
   mapping: '最多 {{max}} 条，每条 1 至 255 个字符。',
+  members: '必须是对象，且只能包含这些成员：{{allowed}}。',
   name_missing: '请填写名称。',
   name_taken: '此名称已被使用。',
   network: '“{{text}}”不是地址，请写成 192.0.2.7 或 2001:db8::/32 的形式。',

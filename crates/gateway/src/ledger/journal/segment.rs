@@ -4,7 +4,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::super::LedgerRow;
+use super::super::{LedgerRow, refused};
 
 const EXTENSION: &str = "jsonl";
 /// Of a file that has no lock yet and that others leave alone.
@@ -80,7 +80,8 @@ pub(super) fn take_over_all(folder: &Path) -> io::Result<Vec<(Segment, Vec<Ledge
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) {
+        let is_rows = path.extension().is_some_and(|extension| extension == EXTENSION);
+        if is_rows && path.file_name().is_some_and(|name| name != refused::FILE) {
             found.extend(take_over(path)?);
         }
     }

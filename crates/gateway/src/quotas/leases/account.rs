@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-use super::amounts::{Amounts, Maximum, RESOURCES, in_decimal};
+use super::amounts::{Amounts, COST, Maximum, RESOURCES, in_decimal};
 use crate::quotas::QuotaRefusal;
 
 /// One quota as this process knows it: what it holds of it, and how it stood when it last asked.
@@ -86,6 +86,13 @@ impl Account {
         });
         let describe = |place| state.standing.describe(place, held, Amounts::default(), at);
         near.filter_map(|place| describe(place)?.warning()).collect()
+    }
+
+    /// Whose it is (`user`, `group` or `api_key`), if it limits costs.
+    pub(super) fn cost_limited_by(&self) -> Option<String> {
+        let state = self.state();
+        let limit = state.standing.maximum.0[COST];
+        limit.map(|_| state.standing.scope.clone())
     }
 
     /// What is leased and no running call needs.

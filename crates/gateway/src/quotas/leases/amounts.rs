@@ -9,7 +9,7 @@ use crate::ledger::LedgerRow;
 /// `gateway.quota_standing`.
 pub(crate) const RESOURCES: [&str; 4] = ["api_calls", "tokens", "cost", "compute_seconds"];
 /// The place of the cost, which is kept in billionths of a US dollar.
-const COST: usize = 2;
+pub(super) const COST: usize = 2;
 const BILLION: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
 
 /// So much of each resource.

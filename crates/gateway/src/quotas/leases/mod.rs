@@ -127,6 +127,11 @@ impl Reserved {
         }
     }
 
+    /// Whose quota (`user`, `group` or `api_key`) limits costs, if one of them does.
+    pub(crate) fn cost_limited_by(&self) -> Option<String> {
+        self.held.iter().find_map(|(account, _)| account.cost_limited_by())
+    }
+
     /// Quotas of which four fifths are used.
     pub(crate) fn warnings(&self, at: DateTime<Utc>) -> Vec<String> {
         self.held.iter().flat_map(|(account, _)| account.warnings(at)).collect()

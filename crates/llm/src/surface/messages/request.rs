@@ -49,6 +49,21 @@ pub fn request(body: &Value) -> Result<ChatRequest, BadRequest> {
     Ok(request)
 }
 
+/// The member of a chat completion's request that one of these becomes; `None` for what is not known
+/// and has no effect.
+pub fn becomes(member: &str) -> Option<&str> {
+    Some(match member {
+        "max_tokens" | "messages" | "model" | "stream" | "temperature" | "tool_choice"
+        | "tools" | "top_k" | "top_p" => member,
+        "system" => "messages",
+        "stop_sequences" => "stop",
+        "metadata" => "user",
+        "thinking" => "reasoning_effort",
+        "output_config" | "output_format" => "response_format",
+        _ => return None,
+    })
+}
+
 fn tools(at: &At<'_>, extra: &mut Map<String, Value>) -> Result<(), BadRequest> {
     let Some(list) = at.get("tools") else { return Ok(()) };
     let tools: Vec<Value> = list.items()?.iter().map(tool).collect::<Result<_, _>>()?;

@@ -69,6 +69,20 @@ pub fn request(body: &Value) -> Result<ChatRequest, BadRequest> {
     Ok(request)
 }
 
+/// The member of a chat completion's request that one of these becomes; `None` for what is not known
+/// and has no effect.
+pub fn becomes(member: &str) -> Option<&str> {
+    Some(match member {
+        "model" | "stream" | "temperature" | "tool_choice" | "tools" | "top_p" => member,
+        // Every answer says that it is not stored.
+        "input" | "instructions" | "store" => "messages",
+        "max_output_tokens" => "max_tokens",
+        "reasoning" => "reasoning_effort",
+        "text" => "response_format",
+        _ => SAME.contains(&member).then_some(member)?,
+    })
+}
+
 fn tools(at: &At<'_>, extra: &mut Map<String, Value>) -> Result<(), BadRequest> {
     let Some(list) = at.get("tools") else { return Ok(()) };
     let tools: Vec<Value> = list.items()?.iter().map(tool).collect::<Result<_, _>>()?;

@@ -1,0 +1,69 @@
+//! What of a request has no effect, told in a header of its answer.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::body::Body;
+
+/// Names the members of a request that mean nothing to the model; absent where all do.
+const IGNORED: HeaderName = HeaderName::from_static("x-lyceum-ignored");
+/// Names that are told; more are a mistake of another kind.
+const MOST: usize = 20;
+/// Characters of a name that are told.
+const LONGEST: usize = 64;
+
+/// Members of a request, by their names, that have no effect.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ignored(Vec<String>);
+
+impl Ignored {
+    /// The members of `body` that have no meaning. Whoever says `null` asks for nothing.
+    pub(super) fn of(body: &Body, has_meaning: impl Fn(&str) -> bool) -> Self {
+        let given = body.members().filter(|(_, raw)| *raw != "null");
+        let without = given.filter(|(name, _)| !has_meaning(name));
+        Self(without.map(|(name, _)| shown(name)).collect())
+    }
+
+    /// Tells of them.
+    pub(super) fn describe(&self, headers: &mut HeaderMap) {
+        let Self(names) = self;
+        if names.is_empty() {
+            return;
+        }
+        let mut told = names[..names.len().min(MOST)].join(", ");
+        if names.len() > MOST {
+            told.push_str(", ...");
+        }
+        if let Ok(value) = HeaderValue::from_str(&told) {
+            headers.insert(IGNORED, value);
+        }
+    }
+}
+
+/// A name may be anything: what is not plain is escaped, and what is long is cut.
+fn shown(name: &str) -> String {
+    name.escape_default().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(body: &str) -> Option<String> {
+        let body = Body::from_bytes(body.as_bytes()).unwrap();
+        let mut headers = HeaderMap::new();
+        Ignored::of(&body, |name| name == "model").describe(&mut headers);
+        headers.get(IGNORED).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_named_whatever_its_name_is() {
+        assert_eq!(told(r#"{"model": 1, "nothing": null}"#), None);
+        assert_eq!(told(r#"{"b": 1, "model": 1, "a": false}"#).unwrap(), "a, b");
+        assert_eq!(told("{\"汉\\r\\nx\": 1}").unwrap(), "\\u{6c49}\\r\\nx");
+        let long = format!("{{\"{}\": 1}}", "x".repeat(1000));
+        assert_eq!(told(&long).unwrap(), "x".repeat(LONGEST));
+        let many: Vec<String> = (0..100).map(|number| format!("\"m{number:02}\": 1")).collect();
+        let told = told(&format!("{{{}}}", many.join(","))).unwrap();
+        assert!(told.starts_with("m00, m01,") && told.ends_with("m19, ..."), "{told}");
+    }
+}
