@@ -35,7 +35,7 @@ export function CallDetails({ id }: { id: string }) {
                 { key: 'user', label: t('usage.groups.user'), children: call.user ?? '—' },
                 { key: 'purpose', label: t('usage.purpose'), children: purpose ? t(`usage.purposes.${purpose}`) : call.purpose },
                 { key: 'model', label: t('usage.groups.model'), children: call.model },
-                ...(call.requested_model === call.model ? [] : [{ key: 'asked', label: t('spend.asked'), children: call.requested_model }]),
+                ...(call.requested_model === call.model || call.requested_model === call.route ? [] : [{ key: 'asked', label: t('spend.asked'), children: call.requested_model }]),
                 ...(call.route ? [{ key: 'route', label: t('spend.route'), children: call.route }] : []),
                 ...(call.attempt > 1 ? [{ key: 'attempt', label: t('spend.attempt'), children: format.number(call.attempt) }] : []),
                 { key: 'provider', label: t('usage.groups.provider'), children: call.provider },
