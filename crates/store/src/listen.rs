@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
+use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 
 use crate::Db;
@@ -20,35 +21,33 @@ pub enum Heard {
 }
 
 impl Db {
-    /// What the database tells on `channel`, for ever. Keeps one connection of the pool.
+    /// What the database tells on `channel`, until the pool is closed. Keeps one connection of it.
     pub fn listen(&self, channel: &'static str) -> impl Stream<Item = Heard> + use<> {
         let pool = self.pool().clone();
         async_stream::stream! {
             loop {
-                let mut listener = match listen(&pool, channel).await {
-                    Ok(listener) => listener,
-                    Err(error) => {
-                        tracing::warn!(%error, channel, "listening for changes failed");
-                        yield Heard::Lost;
-                        tokio::time::sleep(RETRY_AFTER).await;
-                        continue;
-                    }
-                };
-                yield Heard::Listening;
-                loop {
-                    match listener.try_recv().await {
-                        Ok(Some(notification)) => {
-                            yield Heard::Told(notification.payload().to_owned());
-                        }
-                        Ok(None) => break,
-                        Err(error) => {
-                            tracing::warn!(%error, channel, "listening for changes failed");
-                            break;
+                match listen(&pool, channel).await {
+                    Ok(mut listener) => {
+                        yield Heard::Listening;
+                        loop {
+                            match listener.try_recv().await {
+                                Ok(Some(notification)) => {
+                                    yield Heard::Told(notification.payload().to_owned());
+                                }
+                                Ok(None) => break,
+                                Err(error) => {
+                                    warn(&pool, channel, &error);
+                                    break;
+                                }
+                            }
                         }
                     }
+                    Err(error) => warn(&pool, channel, &error),
                 }
-                drop(listener);
                 yield Heard::Lost;
+                if pool.is_closed() {
+                    return;
+                }
                 tokio::time::sleep(RETRY_AFTER).await;
             }
         }
@@ -68,8 +67,15 @@ impl Db {
     }
 }
 
-async fn listen(pool: &sqlx::PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
+async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(channel).await?;
     Ok(listener)
+}
+
+/// That a pool was closed on purpose is no failure.
+fn warn(pool: &PgPool, channel: &str, error: &sqlx::Error) {
+    if !pool.is_closed() {
+        tracing::warn!(%error, channel, "listening for changes failed");
+    }
 }

@@ -67,7 +67,10 @@ async fn begin_anew(
             request_id: new_id(),
             model,
             knowledge_bases: orphan.knowledge_base_ids.clone(),
-            cause: Cause::Asked { makes_title: false },
+            cause: match orphan.asked_again {
+                true => Cause::AskedAgain,
+                false => Cause::Asked { makes_title: false },
+            },
         });
     }
     Ok(ours)

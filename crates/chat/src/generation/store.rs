@@ -164,6 +164,8 @@ pub(crate) struct Orphan {
     pub user_id: Uuid,
     pub conversation_id: Uuid,
     pub begun: bool,
+    /// Whether the question has an earlier answer.
+    pub asked_again: bool,
     pub stop_requested: bool,
     pub content: String,
     pub reasoning: Option<String>,
@@ -184,6 +186,10 @@ pub(crate) async fn orphans(
     sqlx::query_as!(
         Orphan,
         r#"SELECT m.id, m.user_id, m.conversation_id, m.status = 'streaming' AS "begun!",
+                  EXISTS (SELECT FROM chat.messages s
+                          WHERE s.conversation_id = m.conversation_id
+                            AND s.parent_id = m.parent_id
+                            AND s.sequence_number < m.sequence_number) AS "asked_again!",
                   m.stop_requested_at IS NOT NULL AS "stop_requested!", m.content, m.reasoning,
                   m.request_id, m.created_at, c.model_config_id, c.knowledge_base_ids
            FROM chat.messages m JOIN chat.conversations c ON c.id = m.conversation_id

@@ -6,7 +6,7 @@ use lyceum_testkit::TestDb;
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 
-use crate::support::{Client, Node, Step, settings};
+use crate::support::{Client, Node, Step, chunk, settings};
 
 /// A node on a runtime of its own, so that all its tasks can die at once.
 struct Doomed {
@@ -101,6 +101,10 @@ async fn rewrite(database: &TestDb, statement: &'static str) {
     assert_eq!(changed.rows_affected(), 1);
 }
 
+const NOT_BEGUN: &str = "UPDATE chat.messages
+    SET status = 'pending', context = NULL, request_id = NULL
+    WHERE status IN ('pending', 'streaming')";
+
 #[tokio::test]
 async fn an_answer_that_was_not_begun_is_begun_after_the_crash() {
     let database = TestDb::new().await;
@@ -110,16 +114,41 @@ async fn an_answer_that_was_not_begun_is_begun_after_the_crash() {
     let (_, answer) = ask(client, vec![Step::Gate], &doomed).await;
     doomed.crash();
     let survivor = Node::new(database.db.clone(), settings("one"), Clock::system()).await;
-    rewrite(
-        &database,
-        "UPDATE chat.messages SET status = 'pending', context = NULL, request_id = NULL
-         WHERE status IN ('pending', 'streaming')",
-    )
-    .await;
+    rewrite(&database, NOT_BEGUN).await;
     assert_eq!(survivor.chat.recover().await.unwrap(), 1);
     let done = survivor.client(user).done(&answer).await;
     assert_eq!(done["status"], "completed");
     assert_eq!(done["content"], "You said: go");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_asked_for_again_may_be_another_one_also_after_the_crash() {
+    let database = TestDb::new().await;
+    let user = lyceum_testkit::user(&database.db, "ada").await;
+    let doomed = Doomed::start(&database, "one");
+    let (client, model) = (doomed.node.client(user), doomed.node.model.clone());
+    let chunks = vec![chunk("Handbook", "Seventeen days of leave.", true)];
+    let base = doomed.node.retriever.base(chunks.clone());
+    let again = doomed.run(async move {
+        let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
+        let first = client.answer(&id, "How many days of leave are there?").await;
+        model.will([Step::Gate]);
+        let regenerate = format!("/messages/{}/regenerate", first["id"].as_str().unwrap());
+        let again = client.call("POST", &regenerate, None).await.expect(201);
+        again["assistant_message"]["id"].as_str().unwrap().to_owned()
+    });
+    let again = again.await;
+    doomed.crash();
+    let survivor = Node::new(database.db.clone(), settings("one"), Clock::system()).await;
+    survivor.retriever.bases.lock().unwrap().push(base);
+    *survivor.retriever.chunks.lock().unwrap() = chunks;
+    rewrite(&database, NOT_BEGUN).await;
+    assert_eq!(survivor.chat.recover().await.unwrap(), 1);
+    let done = survivor.client(user).done(&again).await;
+    assert_eq!(done["status"], "completed", "{done}");
+    // The first answer from documents is the likeliest one, at 0.
+    let asked: Vec<_> = survivor.model.requests().iter().map(|asked| asked.temperature).collect();
+    assert_eq!(asked, [None]);
 }
 
 #[tokio::test]

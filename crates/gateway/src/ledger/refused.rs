@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -64,8 +64,12 @@ impl Refused {
 fn append(path: &Path, row: &LedgerRow, reason: &str) -> io::Result<()> {
     let mut line = serde_json::to_vec(&Line { refused: reason, row })?;
     line.push(b'\n');
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
     let before = file.metadata()?.len();
+    if !ends_a_line(&file, before)? {
+        line.insert(0, b'\n');
+    }
     if before + line.len() as u64 > MOST {
         return Err(io::Error::other("it is as large as it may become"));
     }
@@ -76,6 +80,15 @@ fn append(path: &Path, row: &LedgerRow, reason: &str) -> io::Result<()> {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }
+}
+
+/// Whether what is added stands in a line of its own: a process may have died while it wrote.
+fn ends_a_line(file: &File, len: u64) -> io::Result<bool> {
+    let mut last = [b'\n'];
+    if let Some(at) = len.checked_sub(1) {
+        file.read_exact_at(&mut last, at)?;
+    }
+    Ok(last == [b'\n'])
 }
 
 #[cfg(test)]
@@ -116,6 +129,26 @@ mod tests {
         for kept in ["file", "log"] {
             let line = format!("lyceum_gateway_ledger_refused_total{{kept=\"{kept}\"}} 2");
             assert!(counted.contains(&line), "{counted}");
+        }
+    }
+
+    #[test]
+    fn a_row_stands_in_a_line_of_its_own_behind_half_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let refused = Refused::default();
+        refused.keep_in(folder.path());
+        refused.keep(&row(None), "first");
+        let torn = br#"{"refused":"torn","id":"#;
+        File::options().append(true).open(&path).unwrap().write_all(torn).unwrap();
+        refused.keep(&row(None), "second");
+        refused.keep(&row(None), "third");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[1].as_bytes()), (4, torn.as_slice()));
+        for (line, reason) in [(lines[0], "first"), (lines[2], "second"), (lines[3], "third")] {
+            serde_json::from_str::<LedgerRow>(line).unwrap();
+            assert!(line.contains(reason), "{line}");
         }
     }
 }

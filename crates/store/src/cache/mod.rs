@@ -128,7 +128,8 @@ impl Cache {
         Ok(value)
     }
 
-    /// Forgets what the database tells that it changed, for ever. Run it once on each node.
+    /// Forgets what the database tells that it changed, until the pool is closed. Run it once on each
+    /// node.
     pub async fn follow(&self, db: &Db) {
         let mut changes = std::pin::pin!(db.listen(CHANNEL));
         while let Some(heard) = changes.next().await {

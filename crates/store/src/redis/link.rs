@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,8 @@ use ::redis::{AsyncConnectionConfig, Client, RedisResult, cmd};
 use tokio::sync::Notify;
 
 use super::error::{CLUSTER, Failure};
-use super::{RedisError, RedisHealth, RedisSettings, RedisStatus, trial};
+use super::trial::{self, Tried};
+use super::{RedisError, RedisHealth, RedisSettings, RedisStatus};
 
 /// How long a connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(1);
@@ -20,6 +21,8 @@ const QUEUE: usize = 1024;
 
 /// Refusals that are told; more are of one kind, with other words.
 const MOST_TOLD: usize = 32;
+/// How long a refusal that was told is not told again; later it may have gone and come back.
+const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// The connection, and what is known of it. The crate's own connection manager is not used: it
 /// lets calls wait while it connects again, and gives up for good where the server once refused.
@@ -29,8 +32,23 @@ pub(super) struct Link {
     patience: Duration,
     state: RwLock<State>,
     lost: Notify,
-    /// Why questions were refused, as far as it was told.
-    told: Mutex<BTreeSet<String>>,
+    told: Mutex<Told>,
+}
+
+/// Why questions were refused, and when it was told.
+#[derive(Default)]
+struct Told(BTreeMap<String, Instant>);
+
+impl Told {
+    /// Whether a refusal is to be told; then it counts as told.
+    fn is_news(&mut self, reason: &str, now: Instant) -> bool {
+        self.0.retain(|_, at| now.saturating_duration_since(*at) < TELL_AGAIN);
+        let news = self.0.len() < MOST_TOLD && !self.0.contains_key(reason);
+        if news {
+            self.0.insert(reason.to_owned(), now);
+        }
+        news
+    }
 }
 
 struct State {
@@ -58,8 +76,8 @@ impl Link {
     /// The first connection.
     pub(super) async fn open(&self) -> Result<(), RedisError> {
         match self.connect().await {
-            Ok(()) => Ok(()),
-            Err(Failure::Refused(reason) | Failure::Denied(reason)) => {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) | Err(Failure::Refused(reason) | Failure::Denied(reason)) => {
                 Err(RedisError::Refused { address: self.address.clone(), reason })
             }
             Err(Failure::Away(reason)) => {
@@ -82,8 +100,11 @@ impl Link {
                 continue;
             }
             tokio::time::sleep(RETRY).await;
-            if let Err(failure) = self.connect().await {
-                self.explain(failure.reason());
+            match self.connect().await {
+                Ok(None) => {}
+                // As of a user whose rights are taken back while it is up.
+                Ok(Some(reason)) => self.tell_denied(&reason),
+                Err(failure) => self.explain(failure.reason()),
             }
         }
     }
@@ -121,7 +142,7 @@ impl Link {
             }
         };
         match failure {
-            Failure::Denied(reason) => self.tell_denied(reason),
+            Failure::Denied(reason) => self.tell_denied(&reason),
             failure => {
                 if self.lose(number, failure.reason()) {
                     self.tell_away();
@@ -132,7 +153,8 @@ impl Link {
         None
     }
 
-    async fn connect(&self) -> Result<(), Failure> {
+    /// Connects; says what the user may not do, if there is something.
+    async fn connect(&self) -> Result<Option<String>, Failure> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECTING))
             .set_response_timeout(Some(CONNECTING))
@@ -142,7 +164,7 @@ impl Link {
         let mut connection = tokio::time::timeout(CONNECTING, connecting)
             .await
             .map_err(|_| Failure::Away("it did not answer in time".to_owned()))??;
-        let latency = trial::run(&mut connection).await?;
+        let Tried { latency, denied } = trial::run(&mut connection).await?;
         let version = version(&mut connection).await?;
         // From here on questions have a bound of ours.
         connection.set_response_timeout(CONNECTING.max(self.patience));
@@ -150,7 +172,7 @@ impl Link {
         let mut state = self.write();
         let line = Line::Up { connection, version, latency };
         *state = State { line, since: Instant::now(), number: state.number + 1 };
-        Ok(())
+        Ok(denied)
     }
 
     /// Notes that connection `number` is of no more use; says whether that is news.
@@ -179,16 +201,15 @@ impl Link {
         );
     }
 
-    /// Tells, once, why a question was refused.
-    fn tell_denied(&self, reason: String) {
+    /// Tells why a question was refused, where it was not told lately.
+    fn tell_denied(&self, reason: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < MOST_TOLD && !told.contains(&reason) {
+        if told.is_news(reason, Instant::now()) {
             tracing::error!(
                 address = self.address,
                 reason,
                 "Redis refuses a command; what needs it goes on without Redis"
             );
-            told.insert(reason);
         }
     }
 
@@ -232,4 +253,22 @@ async fn version(connection: &mut MultiplexedConnection) -> Result<String, Failu
         (None, Some(version)) => format!("redis {version}"),
         (None, None) => "unknown".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_once_and_again_where_it_comes_back_later() {
+        let (mut told, start) = (Told::default(), Instant::now());
+        assert!(told.is_news("HSET", start));
+        assert!(!told.is_news("HSET", start + TELL_AGAIN / 2), "it was told");
+        assert!(told.is_news("GET", start + TELL_AGAIN / 2));
+        assert!(told.is_news("HSET", start + TELL_AGAIN));
+        assert!(!told.is_news("GET", start + TELL_AGAIN));
+        // Many at once are of one kind.
+        let news = (0..100).filter(|number| told.is_news(&number.to_string(), start + TELL_AGAIN));
+        assert_eq!(news.count() + 2, MOST_TOLD);
+    }
 }

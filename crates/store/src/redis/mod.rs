@@ -78,7 +78,7 @@ impl Redis {
     }
 
     /// What Redis answers; nothing where it is away or refuses. A refusal of this one question is told
-    /// in the log, once, and is in nobody else's way.
+    /// in the log, once an hour at most, and is in nobody else's way.
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
         self.link.ask(async |connection| command.query_async(connection).await).await
     }

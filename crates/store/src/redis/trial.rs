@@ -38,11 +38,21 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     Script::new("return redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 5000)")
 });
 
-/// Tries it all; says how long the last round trip took.
-pub(super) async fn run(connection: &mut MultiplexedConnection) -> Result<Duration, Failure> {
-    // Alone, as it may be no Redis that answers.
+/// How a trial of a server that answers ended.
+pub(super) struct Tried {
+    /// How long the last round trip took.
+    pub(super) latency: Duration,
+    /// What the user may not do, the first of it.
+    pub(super) denied: Option<String>,
+}
+
+/// Tries it all.
+pub(super) async fn run(connection: &mut MultiplexedConnection) -> Result<Tried, Failure> {
+    // Alone, as it may be no Redis that answers. Without it nobody can see whether it still does.
     let pong: RedisResult<Value> = cmd("PING").query_async(connection).await;
-    pong.map_err(|error| named("PING", error.into()))?;
+    if let Some(reason) = refusal("PING", pong)? {
+        return Err(Failure::Denied(reason));
+    }
     let mut all = pipe();
     all.ignore_errors();
     for (command, kind, arguments) in COMMANDS {
@@ -55,20 +65,23 @@ pub(super) async fn run(connection: &mut MultiplexedConnection) -> Result<Durati
         }
     }
     let answers: Vec<RedisResult<Value>> = all.query_async(connection).await?;
+    let mut denied = None;
     for ((command, ..), answer) in COMMANDS.iter().zip(answers) {
-        answer.map_err(|error| named(command, error.into()))?;
+        denied = denied.or(refusal(command, answer)?);
     }
     let asked = Instant::now();
     let ran = SCRIPT.key(Redis::key("probe")).invoke_async::<()>(connection).await;
-    ran.map_err(|error| named("EVALSHA or SCRIPT LOAD", error.into()))?;
-    Ok(asked.elapsed())
+    let latency = asked.elapsed();
+    Ok(Tried { latency, denied: denied.or(refusal("EVALSHA or SCRIPT LOAD", ran)?) })
 }
 
-fn named(command: &str, failure: Failure) -> Failure {
-    match failure {
-        Failure::Denied(words) => Failure::Denied(format!(
+/// Why the command was refused, where nothing else went wrong.
+fn refusal<T>(command: &str, answer: RedisResult<T>) -> Result<Option<String>, Failure> {
+    match answer.map_err(Failure::from) {
+        Ok(_) => Ok(None),
+        Err(Failure::Denied(words)) => Ok(Some(format!(
             "it refuses {command}, which is needed on keys that begin with {PREFIX} ({words})"
-        )),
-        other => other,
+        ))),
+        Err(other) => Err(other),
     }
 }

@@ -8,5 +8,6 @@ mod cache_shared;
 mod catalogue;
 mod cluster;
 mod isolation;
+mod listen;
 mod redis;
 mod secrets;

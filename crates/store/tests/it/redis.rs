@@ -195,3 +195,23 @@ async fn a_question_that_is_refused_is_in_nobody_elses_way() {
         assert_eq!(field, "1");
     }
 }
+
+#[tokio::test]
+async fn a_right_that_was_taken_back_keeps_no_connection_from_coming_about_again() {
+    let server = RedisServer::start().await;
+    let admin = server.connect().await;
+    allow(&admin, &["+@all"]).await;
+    let url = server.tcp_url("").replace("redis://", "redis://limited:secret@");
+    let redis = connect(url).await.unwrap();
+    allow(&admin, &["-hset"]).await;
+    let kill = cmd("CLIENT").arg("KILL").arg("USER").arg("limited").to_owned();
+    assert_eq!(admin.ask::<u32>(&kill).await, Some(1));
+    let asking = async { while redis.ask::<String>(&cmd("PING")).await.is_some() {} };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the connection lives");
+    until(&redis, true).await;
+    redis.ask::<()>(cmd("SET").arg(Redis::key("text")).arg("1")).await.unwrap();
+    let write = cmd("HSET").arg(Redis::key("hash")).arg("field").arg("1").to_owned();
+    assert_eq!(redis.ask::<u32>(&write).await, None);
+    let status = redis.status();
+    assert!(status.health.is_some() && status.reason.is_none(), "{status:?}");
+}
