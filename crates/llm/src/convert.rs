@@ -298,6 +298,23 @@ const OPENAI: [&str; 36] = [
     "web_search_options",
 ];
 
+/// Those of them that Gemini's and Ollama's own protocols have a word for.
+pub(crate) const TRANSLATED: [&str; 13] = [
+    "frequency_penalty",
+    "max_completion_tokens",
+    "max_tokens",
+    "presence_penalty",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "stop",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+];
+
 /// Members that are read wherever a request goes.
 const ALWAYS: [&str; 5] = ["messages", "model", "n", "stream", "stream_options"];
 

@@ -16,23 +16,6 @@ use crate::{
 /// The most texts that one request embeds.
 const MAX_BATCH: usize = 100;
 
-/// Members of OpenAI's chat completions that are translated.
-const TRANSLATED: [&str; 13] = [
-    "frequency_penalty",
-    "max_completion_tokens",
-    "max_tokens",
-    "presence_penalty",
-    "reasoning_effort",
-    "response_format",
-    "seed",
-    "stop",
-    "temperature",
-    "tool_choice",
-    "tools",
-    "top_k",
-    "top_p",
-];
-
 /// A client of one account. Cheap to clone.
 #[derive(Clone)]
 pub struct GeminiClient {
@@ -146,7 +129,7 @@ impl ChatModel for GeminiClient {
     }
 
     fn takes(&self, member: &str) -> bool {
-        convert::takes(&TRANSLATED, member)
+        convert::takes(&convert::TRANSLATED, member)
     }
 }
 

@@ -14,23 +14,6 @@ use crate::{
     Endpoint, LlmError, convert, stream,
 };
 
-/// Members of OpenAI's chat completions that are translated.
-const TRANSLATED: [&str; 13] = [
-    "frequency_penalty",
-    "max_completion_tokens",
-    "max_tokens",
-    "presence_penalty",
-    "reasoning_effort",
-    "response_format",
-    "seed",
-    "stop",
-    "temperature",
-    "tool_choice",
-    "tools",
-    "top_k",
-    "top_p",
-];
-
 /// A client of one server. Cheap to clone.
 #[derive(Clone)]
 pub struct OllamaClient {
@@ -89,7 +72,7 @@ impl ChatModel for OllamaClient {
     }
 
     fn takes(&self, member: &str) -> bool {
-        convert::takes(&TRANSLATED, member)
+        convert::takes(&convert::TRANSLATED, member)
     }
 }
 
