@@ -6,6 +6,8 @@ mod administer;
 mod collector;
 mod journey;
 mod kill;
+mod kill_chat;
+mod kill_documents;
 mod kill_reservations;
 mod limits;
 mod load;

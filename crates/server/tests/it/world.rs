@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lyceum_store::cluster::Cluster;
 use lyceum_testkit::{MockUpstream, PASSWORD, ServerProcess, Session};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::{Method, multipart};
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions as _, PgConnection};
 
 /// The program under test.
 pub fn program() -> &'static Path {
@@ -61,6 +65,24 @@ impl World {
         Ok(Self { server, upstream, admin, alice, bob, data })
     }
 
+    /// The same, and its PostgreSQL is killed with it.
+    pub async fn crash_with_database_and_restart(self) -> anyhow::Result<Self> {
+        let file = self.data.path().join("postgres/data/postmaster.pid");
+        let database = std::fs::read_to_string(file)?;
+        let database: i32 = database.lines().next().context("no process")?.trim().parse()?;
+        let program = self.server.pid().context("it has ended already")?.cast_signed();
+        kill(Pid::from_raw(program), Signal::SIGKILL)?;
+        // It stops by itself, too, once the program is gone.
+        let _gone_already = kill(Pid::from_raw(database), Signal::SIGKILL);
+        self.crash_and_restart().await
+    }
+
+    /// The program's database, as its owner.
+    pub async fn database(&self) -> anyhow::Result<PgConnection> {
+        let owner = Cluster::owner_options_of_running(self.data.path())?;
+        Ok(owner.context("no database runs")?.connect().await?)
+    }
+
     /// A model of the mock upstream for one person; answers the model config's id.
     pub async fn model(&self, person: &Session, upstream_model: &str) -> anyhow::Result<Ids> {
         let provider = person
@@ -86,6 +108,11 @@ impl World {
 pub struct Ids {
     pub provider: String,
     pub model: String,
+}
+
+/// The number that a query answers.
+pub async fn number(database: &mut PgConnection, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(database).await.unwrap()
 }
 
 /// The `id` of an answer.

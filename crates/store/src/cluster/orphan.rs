@@ -1,5 +1,5 @@
 //! What a program that was killed may leave behind: a server that still runs, its processes, or
-//! its `postmaster.pid`.
+//! its lock files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::ClusterError;
+use super::layout::{Layout, PORT};
 
+/// In the folder of the data.
+const PID_FILE: &str = "postmaster.pid";
 /// How long each kind of request to stop is given.
 const PATIENCE: [(Signal, Duration); 3] = [
     (Signal::SIGINT, Duration::from_secs(30)),
@@ -20,7 +23,7 @@ const PATIENCE: [(Signal, Duration); 3] = [
 
 /// The server that runs on `data`, if one does.
 pub(super) fn running(data: &Path) -> Option<u32> {
-    let pid = recorded(data)?;
+    let pid = recorded(&data.join(PID_FILE))?;
     let pid = u32::try_from(pid).ok()?;
     servers(data).contains(&pid).then_some(pid)
 }
@@ -28,22 +31,24 @@ pub(super) fn running(data: &Path) -> Option<u32> {
 /// The folder of the socket of the server that runs on `data`, if one does.
 pub(super) fn sockets(data: &Path) -> Option<PathBuf> {
     running(data)?;
-    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let text = fs::read_to_string(data.join(PID_FILE)).ok()?;
     text.lines().nth(4).filter(|line| !line.is_empty()).map(PathBuf::from)
 }
 
-/// Stops whatever still runs on `data`, and removes a `postmaster.pid` that names a stranger. The
-/// caller holds the lock of the data folder, so whatever runs belongs to nobody.
-pub(super) fn settle(data: &Path) -> Result<(), ClusterError> {
+/// Stops whatever still runs on the data, and removes lock files that name a stranger. The caller
+/// holds the lock of the data folder, so whatever runs belongs to nobody.
+pub(super) fn settle(layout: &Layout) -> Result<(), ClusterError> {
+    let data = &layout.data;
     if let Some(pid) = running(data) {
         tracing::warn!(pid, "a PostgreSQL of an earlier run is still there; stopping it");
         stop(pid, data)?;
     }
     // PostgreSQL takes any living process of that number for its predecessor. In a container the
     // numbers come again soon.
-    if recorded(data).is_some_and(is_alive) && servers(data).is_empty() {
-        let path = data.join("postmaster.pid");
-        fs::remove_file(&path).map_err(ClusterError::file(&path))?;
+    for lock in [data.join(PID_FILE), layout.sockets.join(format!(".s.PGSQL.{PORT}.lock"))] {
+        if recorded(&lock).is_some_and(is_alive) && servers(data).is_empty() {
+            fs::remove_file(&lock).map_err(ClusterError::file(&lock))?;
+        }
     }
     Ok(())
 }
@@ -63,8 +68,9 @@ fn stop(pid: u32, data: &Path) -> Result<(), ClusterError> {
     Err(ClusterError::Start(format!("process {pid} still runs on {}", data.display())))
 }
 
-fn recorded(data: &Path) -> Option<i32> {
-    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+/// The process that a lock file names.
+fn recorded(lock: &Path) -> Option<i32> {
+    let text = fs::read_to_string(lock).ok()?;
     text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 0)
 }
 

@@ -186,7 +186,7 @@ fn wait_for_end(mut child: Child, state: &Watched) {
 fn launch(spec: &Spec, state: &Watched) -> Result<Child, ClusterError> {
     let begin = Instant::now();
     loop {
-        orphan::settle(&spec.layout.data)?;
+        orphan::settle(&spec.layout)?;
         let (mut child, log) = spawn(spec)?;
         let pid = Pid::from_raw(child.id().cast_signed());
         state.set(|now| now.pid = Some(pid));

@@ -198,13 +198,15 @@ async fn a_server_left_behind_is_stopped_before_the_next() {
 }
 
 #[tokio::test]
-async fn a_pid_file_that_names_a_stranger_does_not_stop_the_start() {
+async fn lock_files_that_name_a_stranger_do_not_stop_the_start() {
     let folder = folder();
     start(folder.path()).await.stop().await;
     let data = folder.path().join("data/postgres/data");
     let stranger = std::process::id();
     let text = format!("{stranger}\n{}\n1700000000\n5432\n/nowhere\n\n\n", data.display());
-    fs::write(data.join("postmaster.pid"), text).unwrap();
+    fs::write(data.join("postmaster.pid"), &text).unwrap();
+    let socket = folder.path().join("data/postgres/run/.s.PGSQL.5432.lock");
+    fs::write(socket, text).unwrap();
     start(folder.path()).await.stop().await;
 }
 

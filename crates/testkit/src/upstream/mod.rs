@@ -28,6 +28,7 @@ use running::Running;
 /// | `slow` | the same with 50 ms before each chunk, or before the whole (OpenAI only) |
 /// | `paced-N` | the same with N ms between the chunks, by a clock that never falls behind |
 /// | `gated` | each chunk waits for [`MockUpstream::release`] |
+/// | `gated-N` | embeddings of N dimensions, each answer waits for the same |
 /// | `status-NNN` | that HTTP status with an error document; 429 and 503 with `Retry-After: 1` |
 /// | `flaky-N` | the first N calls fail with status 500, the others answer |
 /// | `limited-N` | the same with status 429 |
@@ -164,7 +165,7 @@ impl MockUpstream {
         locked(&self.state.requests).clone()
     }
 
-    /// Lets `chunks` more chunks of the model `gated` pass.
+    /// Lets `chunks` more chunks of the model `gated` pass, or answers of `gated-N`.
     pub fn release(&self, chunks: usize) {
         self.state.gate.add_permits(chunks);
     }

@@ -110,6 +110,12 @@ async fn embeddings(AxumState(state): AxumState<Arc<State>>, request: Request) -
     if model == "cut" {
         return cut_body();
     }
+    let gated: Option<u64> = model.strip_prefix("gated-").and_then(|number| number.parse().ok());
+    if gated.is_some()
+        && let Ok(permit) = state.gate.acquire().await
+    {
+        permit.forget();
+    }
     let inputs: Vec<&str> = match &body["input"] {
         Value::String(text) => vec![text],
         Value::Array(texts) => texts.iter().filter_map(Value::as_str).collect(),
@@ -117,7 +123,7 @@ async fn embeddings(AxumState(state): AxumState<Arc<State>>, request: Request) -
     };
     let tokens = inputs.iter().map(|text| reply::words(text)).sum();
     state.count(tokens, 0);
-    let dimensions = body["dimensions"].as_u64().unwrap_or(DIMENSIONS);
+    let dimensions = body["dimensions"].as_u64().or(gated).unwrap_or(DIMENSIONS);
     let items: Vec<_> = inputs
         .iter()
         .enumerate()
