@@ -172,7 +172,7 @@ impl Gateway {
         let inner = Inner {
             http: Arc::new(Http::new(outgoing.clone())),
             ledger: Ledger::start(db.clone(), accounts.clone()),
-            catalogues: Catalogues::new(),
+            catalogues: models::catalogues(),
             health: HealthBook::default(),
             limits: Limits::new(
                 settings.requests_per_minute,
@@ -210,7 +210,7 @@ impl Gateway {
     /// Drops what is remembered of who may call what. To be called when somebody's access changed,
     /// on whichever node.
     pub fn forget_access(&self) {
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
     }
 
     /// The program stops: [`Gateway::flush`], and the journal takes no more rows.

@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lyceum_core::PermissionSet;
 use lyceum_http::Credential;
-use lyceum_store::StoreError;
-use moka::future::Cache;
+use lyceum_store::Remembered;
 use sqlx::types::ipnet::IpNet;
 use uuid::Uuid;
 
@@ -45,9 +43,9 @@ impl Standing {
 
 /// What is remembered of credentials, and which were used.
 pub(crate) struct Credentials {
-    pub(crate) sessions: Believed<Uuid>,
+    pub(crate) sessions: Remembered<Uuid, Option<Standing>>,
     /// By the whole SHA-256 of the key.
-    pub(crate) api_keys: Believed<[u8; 32]>,
+    pub(crate) api_keys: Remembered<[u8; 32], Option<Standing>>,
     used: Mutex<Used>,
 }
 
@@ -60,13 +58,12 @@ pub(crate) struct Used {
 
 impl Credentials {
     pub(crate) fn new() -> Self {
-        Self { sessions: Believed::new(), api_keys: Believed::new(), used: Mutex::default() }
+        Self { sessions: remembered(), api_keys: remembered(), used: Mutex::default() }
     }
 
     /// Forgets one session.
     pub(crate) async fn forget_session(&self, session: Uuid) {
-        self.sessions.changed.fetch_add(1, Ordering::SeqCst);
-        self.sessions.entries.invalidate(&session).await;
+        self.sessions.forget(&session).await;
     }
 
     /// Forgets everything, which costs each credential in use one look-up.
@@ -90,132 +87,9 @@ impl Credentials {
     }
 }
 
-/// Credentials of one kind, by what identifies them.
-#[derive(Clone)]
-pub(crate) struct Believed<K> {
-    entries: Cache<K, Arc<Entry>>,
-    /// Counts what was forgotten: a look-up that was under way meanwhile may be out of date.
-    changed: Arc<AtomicU64>,
-}
-
-struct Entry {
-    standing: Option<Standing>,
-    at: Instant,
-    renewing: AtomicBool,
-}
-
-impl Entry {
-    fn new(standing: Option<Standing>) -> Arc<Self> {
-        Arc::new(Self { standing, at: Instant::now(), renewing: AtomicBool::new(false) })
-    }
-
-    /// Whether it is time to look again; true once only.
-    fn is_due(&self) -> bool {
-        self.at.elapsed() >= RENEWED && !self.renewing.swap(true, Ordering::Relaxed)
-    }
-}
-
-impl<K: Copy + Eq + Hash + Send + Sync + 'static> Believed<K> {
-    fn new() -> Self {
-        let entries = Cache::builder().max_capacity(CAPACITY).time_to_live(BELIEVED).build();
-        Self { entries, changed: Arc::default() }
-    }
-
-    fn forget_all(&self) {
-        self.changed.fetch_add(1, Ordering::SeqCst);
-        self.entries.invalidate_all();
-    }
-
-    /// The standing of a credential, from memory or by `load`; one look-up at a time for each.
-    pub(crate) async fn get<F, L>(
-        &self,
-        key: K,
-        load: F,
-    ) -> Result<Option<Standing>, Arc<StoreError>>
-    where
-        F: Fn() -> L + Send + 'static,
-        L: Future<Output = Result<Option<Standing>, StoreError>> + Send + 'static,
-    {
-        let before = self.changed.load(Ordering::SeqCst);
-        let first = async { load().await.map(Entry::new) };
-        let entry = self.entries.try_get_with(key, first).await?;
-        self.drop_if_changed(key, before).await;
-        if entry.is_due() {
-            let this = self.clone();
-            tokio::spawn(async move {
-                let before = this.changed.load(Ordering::SeqCst);
-                // Where it fails, the entry expires and the next request tells the error.
-                if let Ok(standing) = load().await {
-                    this.entries.insert(key, Entry::new(standing)).await;
-                    this.drop_if_changed(key, before).await;
-                }
-            });
-        }
-        Ok(entry.standing.clone())
-    }
-
-    async fn drop_if_changed(&self, key: K, before: u64) {
-        if self.changed.load(Ordering::SeqCst) != before {
-            self.entries.invalidate(&key).await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn standing(number: u128) -> Standing {
-        let id = Uuid::from_u128(number);
-        Standing {
-            id,
-            user_id: id,
-            permissions: Arc::default(),
-            expires_at: None,
-            allowed_addresses: Arc::default(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_look_up_overtaken_by_a_change_is_not_believed() {
-        let credentials = Arc::new(Credentials::new());
-        let key = Uuid::from_u128(1);
-        let overtaken = credentials.clone();
-        let load = move || {
-            let credentials = overtaken.clone();
-            async move {
-                credentials.forget_session(key).await;
-                Ok(Some(standing(1)))
-            }
-        };
-        assert!(credentials.sessions.get(key, load).await.unwrap().is_some());
-        let now = credentials.sessions.get(key, || async { Ok(None) }).await.unwrap();
-        assert!(now.is_none(), "the old state was kept");
-    }
-
-    #[tokio::test]
-    async fn what_is_remembered_is_not_looked_up_and_what_is_forgotten_is() {
-        let credentials = Credentials::new();
-        let key = Uuid::from_u128(1);
-        let get = async |number| {
-            let load = move || async move { Ok(Some(standing(number))) };
-            credentials.sessions.get(key, load).await.unwrap().unwrap().id.as_u128()
-        };
-        assert_eq!(get(1).await, 1);
-        assert_eq!(get(2).await, 1);
-        credentials.forget_session(key).await;
-        assert_eq!(get(3).await, 3);
-        credentials.forget_all();
-        assert_eq!(get(4).await, 4);
-    }
-
-    #[tokio::test]
-    async fn a_failed_look_up_is_not_remembered() {
-        let credentials = Credentials::new();
-        let key = Uuid::from_u128(1);
-        let failing = || async { Err(StoreError(sqlx::Error::PoolTimedOut)) };
-        assert!(credentials.sessions.get(key, failing).await.is_err());
-        let load = || async { Ok(Some(standing(1))) };
-        assert!(credentials.sessions.get(key, load).await.unwrap().is_some());
-    }
+fn remembered<K>() -> Remembered<K, Option<Standing>>
+where
+    K: Copy + Eq + Hash + Send + Sync + 'static,
+{
+    Remembered::new(CAPACITY, BELIEVED, RENEWED)
 }

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use lyceum_core::{ErrorKind, Problem};
@@ -196,18 +195,6 @@ impl From<sqlx::Error> for IdentityError {
 /// Whether row-level security refused a row.
 fn refused_by_policy(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some("42501")
-}
-
-impl From<Arc<StoreError>> for IdentityError {
-    fn from(error: Arc<StoreError>) -> Self {
-        match Arc::try_unwrap(error) {
-            Ok(error) => IdentityError::Store(error),
-            Err(shared) if shared.kind() == ErrorKind::Unavailable => {
-                IdentityError::Store(StoreError(sqlx::Error::PoolTimedOut))
-            }
-            Err(_) => IdentityError::Internal("a look-up of another request failed"),
-        }
-    }
 }
 
 impl IdentityError {

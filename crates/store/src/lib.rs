@@ -16,6 +16,7 @@ mod listen;
 mod migrate;
 mod objects;
 pub mod redis;
+mod remembered;
 mod segmenter;
 
 pub use acting::{current_client_ip, with_client};
@@ -27,4 +28,5 @@ pub use listen::Heard;
 pub use migrate::migrate;
 pub use objects::{ObjectError, Objects, StoredObject};
 pub use redis::{Redis, RedisError, RedisSettings};
+pub use remembered::Remembered;
 pub use segmenter::{content_words, distinct_words, is_chinese, jieba};

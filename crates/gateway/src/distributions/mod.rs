@@ -56,7 +56,7 @@ impl Gateway {
             added += store::add(&mut tx, provider, None, Some(*group), caller.user_id, now).await?;
         }
         tx.commit().await?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(added)
     }
 
@@ -71,7 +71,7 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         store::set_active(&mut tx, provider, id, is_active).await?;
         tx.commit().await?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         store::remove(&mut tx, provider, id).await?;
         tx.commit().await?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(())
     }
 

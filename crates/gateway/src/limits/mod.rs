@@ -9,13 +9,11 @@ mod store;
 mod taken;
 mod watch;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use lyceum_store::{Db, Redis, StoreError};
-use moka::future::Cache;
+use lyceum_store::{Db, Redis, Remembered, StoreError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -34,6 +32,8 @@ use crate::{CallContext, GatewayError};
 
 /// Changes are told at once; this bound holds where one was lost.
 const TIME_TO_LIVE: Duration = Duration::from_secs(30);
+/// From this age on the terms of a steady caller are read again beside the calls.
+const RENEWED: Duration = Duration::from_secs(25);
 /// Callers that are remembered at most.
 const CAPACITY: u64 = 50_000;
 
@@ -93,15 +93,13 @@ pub(crate) struct Limits {
 
 /// Terms that are remembered.
 struct Kept {
-    terms: Cache<Caller, Arc<Terms>>,
+    terms: Remembered<Caller, Arc<Terms>>,
     accounts: Accounts,
-    changes: AtomicU64,
 }
 
 impl Kept {
     fn forget(&self) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        self.terms.invalidate_all();
+        self.terms.forget_all();
         self.accounts.forget();
     }
 
@@ -111,24 +109,19 @@ impl Kept {
         caller: Caller,
         at: DateTime<Utc>,
     ) -> Result<Arc<Terms>, StoreError> {
-        let changes = self.changes.load(Ordering::SeqCst);
         let mut tx = db.begin_maintenance().await?;
         let terms = Arc::new(store::terms(&mut tx, &self.accounts, caller.0, caller.1, at).await?);
         tx.commit().await?;
-        // What was read before a change must not be kept after it.
-        if self.changes.load(Ordering::SeqCst) == changes {
-            self.terms.insert(caller, terms.clone()).await;
-        }
         Ok(terms)
     }
 }
 
 impl Limits {
     pub(crate) fn new(per_minute: Option<u32>, accounts: Accounts, redis: Option<Redis>) -> Self {
-        let terms = Cache::builder().max_capacity(CAPACITY).time_to_live(TIME_TO_LIVE).build();
+        let terms = Remembered::new(CAPACITY, TIME_TO_LIVE, RENEWED);
         Self {
             per_minute: per_minute.filter(|limit| *limit > 0).map(f64::from),
-            kept: Arc::new(Kept { terms, accounts, changes: AtomicU64::new(0) }),
+            kept: Arc::new(Kept { terms, accounts }),
             buckets: Arc::default(),
             shared: redis.map(SharedBuckets::new),
             watch: OnceLock::new(),
@@ -148,14 +141,12 @@ impl Limits {
         at: DateTime<Utc>,
     ) -> Result<Arc<Terms>, GatewayError> {
         let caller = (context.user_id, context.api_key_id);
-        if let Some(terms) = self.kept.terms.get(&caller).await {
-            return Ok(terms);
-        }
-        // In a task, so that a call which nobody polls for a while keeps no connection from those
-        // that it waits for.
         let (db, kept) = (db.clone(), self.kept.clone());
-        let loading = tokio::spawn(async move { kept.load(&db, caller, at).await });
-        Ok(loading.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+        let load = move || {
+            let (db, kept) = (db.clone(), kept.clone());
+            async move { kept.load(&db, caller, at).await }
+        };
+        Ok(self.kept.terms.get(caller, load).await?)
     }
 
     /// Listens for changes from now on, before the first call.

@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lyceum_llm::{LocalModel, ModelKind};
-use lyceum_store::Sealed;
-use moka::future::Cache;
+use lyceum_store::{Remembered, Sealed, StoreError};
 use rust_decimal::prelude::ToPrimitive as _;
 use serde_json::{Map, Value};
 use url::Url;
@@ -22,24 +20,14 @@ use crate::{Gateway, GatewayError, LogPayloads, Price};
 
 /// How long another node's changes may go unnoticed; our own are noticed at once.
 const TIME_TO_LIVE: Duration = Duration::from_secs(5);
+/// From this age on the catalogue of somebody who calls steadily is read again beside the calls.
+const RENEWED: Duration = Duration::from_secs(4);
 
 /// The catalogues of the users that called lately.
-pub(crate) struct Catalogues {
-    kept: Cache<Uuid, Arc<Catalogue>>,
-    changes: AtomicU64,
-}
+pub(crate) type Catalogues = Remembered<Uuid, Arc<Catalogue>>;
 
-impl Catalogues {
-    pub(crate) fn new() -> Self {
-        let kept = Cache::builder().max_capacity(10_000).time_to_live(TIME_TO_LIVE).build();
-        Self { kept, changes: AtomicU64::new(0) }
-    }
-
-    /// After any change of providers, models or prices.
-    pub(crate) fn forget(&self) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        self.kept.invalidate_all();
-    }
+pub(crate) fn catalogues() -> Catalogues {
+    Remembered::new(10_000, TIME_TO_LIVE, RENEWED)
 }
 
 /// The models that one user may call: their own first, then the shared ones, each by name.
@@ -121,20 +109,15 @@ impl Catalogue {
 impl Gateway {
     /// What `user` may call.
     pub(crate) async fn catalogue(&self, user: Uuid) -> Result<Arc<Catalogue>, GatewayError> {
-        let catalogues = &self.inner.catalogues;
-        if let Some(found) = catalogues.kept.get(&user).await {
-            return Ok(found);
-        }
-        let changes = catalogues.changes.load(Ordering::SeqCst);
-        let loaded = Arc::new(self.load(user).await?);
-        // What was read before a change must not be kept after it.
-        if catalogues.changes.load(Ordering::SeqCst) == changes {
-            catalogues.kept.insert(user, loaded.clone()).await;
-        }
-        Ok(loaded)
+        let gateway = self.clone();
+        let load = move || {
+            let gateway = gateway.clone();
+            async move { gateway.load(user).await.map(Arc::new) }
+        };
+        Ok(self.inner.catalogues.get(user, load).await?)
     }
 
-    async fn load(&self, user: Uuid) -> Result<Catalogue, GatewayError> {
+    async fn load(&self, user: Uuid) -> Result<Catalogue, StoreError> {
         let mut tx = self.inner.db.begin_as(user).await?;
         let rows = store::usable(&mut tx, user, self.inner.clock.now()).await?;
         let mut catalogue =

@@ -71,7 +71,7 @@ impl Gateway {
         store::insert(&mut tx, &new).await.map_err(|error| fields::refused(error, "provider"))?;
         self.settle(&mut tx, caller, new.id, body.is_default, None, prices).await?;
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(self.model_view(caller, new.id).await?)
     }
 
@@ -94,13 +94,17 @@ impl Gateway {
                 return Err(GatewayError::NotFound("model").into());
             }
         } else if !row.usable {
-            return Err(GatewayError::NotFound("model").into());
+            // Who manages it need not use it, but for having it as their own default.
+            let manages = check_editable(caller, row.owner_id).is_ok();
+            if !manages || body.is_default == Some(true) {
+                return Err(GatewayError::NotFound("model").into());
+            }
         }
         let prices = body.prices();
         let UpdateModel { is_default, is_organization_default, .. } = body;
         self.settle(&mut tx, caller, id, is_default, is_organization_default, prices).await?;
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(self.model_view(caller, id).await?)
     }
 
@@ -120,7 +124,7 @@ impl Gateway {
             return Err(GatewayError::NotFound("model").into());
         }
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(())
     }
 

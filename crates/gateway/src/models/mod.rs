@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub(crate) use catalogue::{Catalogue, Catalogues, kind_of};
+pub(crate) use catalogue::{Catalogue, Catalogues, catalogues, kind_of};
 pub(crate) use change::check_editable;
 pub(crate) use http::{Kind, router};
 pub(crate) use local::register as register_local;

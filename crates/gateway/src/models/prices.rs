@@ -154,7 +154,7 @@ impl Gateway {
         let written = price_store::insert_price(&mut tx, &row, &price, user, valid_from, now).await;
         written.map_err(|error| fields::refused(error, "model"))?;
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(())
     }
 }

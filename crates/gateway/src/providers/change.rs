@@ -70,7 +70,7 @@ impl Gateway {
         let written = store::insert(&mut tx, &row, caller.user_id).await;
         written.map_err(|error| fields::refused(error, "provider"))?;
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(ProviderView::new(row, caller))
     }
 
@@ -121,7 +121,7 @@ impl Gateway {
         }
         let row = store::find(&mut tx, caller.user_id, id).await?;
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(ProviderView::new(row, caller))
     }
 
@@ -135,7 +135,7 @@ impl Gateway {
             return Err(GatewayError::NotFound("provider").into());
         }
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(())
     }
 

@@ -80,7 +80,7 @@ impl Gateway {
         let row = find(&mut tx, caller, id).await?;
         let view = view(&mut tx, caller, row).await?;
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(view)
     }
 
@@ -124,7 +124,7 @@ impl Gateway {
         let row = find(&mut tx, caller, id).await?;
         let view = view(&mut tx, caller, row).await?;
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(view)
     }
 
@@ -140,7 +140,7 @@ impl Gateway {
             return Err(GatewayError::NotFound("route").into());
         }
         tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget();
+        self.inner.catalogues.forget_all();
         Ok(())
     }
 

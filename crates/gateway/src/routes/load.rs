@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use lyceum_store::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::health::Policy;
 use super::store::{self, SettingsRow, TargetRow};
 use super::{Cause, HealthBook, Rank, Route, Settings, Target};
-use crate::{GatewayError, ModelConfig};
+use crate::ModelConfig;
 
 /// Reads the routes `wanted` (id and name), each with those of its targets that are among `models`,
 /// which are all that the user may call.
@@ -18,7 +19,7 @@ pub(crate) async fn load(
     book: &HealthBook,
     wanted: &[(Uuid, &str)],
     models: &[ModelConfig],
-) -> Result<HashMap<Uuid, Route>, GatewayError> {
+) -> Result<HashMap<Uuid, Route>, StoreError> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }

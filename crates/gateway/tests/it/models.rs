@@ -129,6 +129,28 @@ async fn settings_and_prices_of_a_model_are_used() {
 }
 
 #[tokio::test]
+async fn who_manages_a_shared_model_sets_its_price_without_using_it() {
+    let world = World::new().await;
+    world.admin("root").await;
+    world.user("ada").await;
+    let (_, id) = world.shared("root", "Company", "shared").await;
+    let path = format!("/api/v1/models/{id}");
+    let (price, default) = (json!({"input_price": "7"}), json!({"is_organization_default": true}));
+    for change in [&price, &default, &json!({"is_default": false})] {
+        let (status, view) = world.send("root", "PATCH", &path, change.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{change}: {view}");
+        assert_eq!(view["available"], false, "nobody was given the provider");
+        assert_eq!(view["input_price"].as_str().unwrap().parse::<f64>().unwrap(), 7.0);
+    }
+    // Nobody has as their default what they cannot use; to others it is not there at all.
+    let own = json!({"is_default": true});
+    for (who, change) in [("root", &own), ("ada", &own), ("ada", &price), ("ada", &default)] {
+        let (status, answer) = world.send(who, "PATCH", &path, change.clone()).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{who}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn reasoning_costs_as_the_answer_or_by_a_price_of_its_own() {
     let world = World::new().await;
     world.user("ada").await;
