@@ -19,7 +19,9 @@ use crate::quotas::{Accounts, Tally};
 const MAX_BATCH: usize = 512;
 /// The same where nobody waits for them and there is time: PostgreSQL is not to have a core for long,
 /// which the calls need.
-const SMALL_BATCH: usize = 64;
+const SMALL_BATCH: usize = 32;
+/// There is no time where so many rows wait: large commits take less for each.
+const MOST_AT_LEISURE: usize = 4096;
 /// How long rows that nobody waits for gather before they are committed.
 const GATHER: Duration = Duration::from_millis(200);
 /// The longest that one commit may take before its calls are told.
@@ -120,7 +122,7 @@ pub(super) async fn run(
         // Others are not received meanwhile, so that a row does not wake this task.
         let leisure = ahead == 0
             && batch.can_wait()
-            && receiver.len() < MAX_BATCH
+            && receiver.len() < MOST_AT_LEISURE
             && idle(pause, &hurry).await;
         if !leisure {
             ahead = ahead.max(receiver.len());
@@ -134,9 +136,14 @@ pub(super) async fn run(
         }
         let began = Instant::now();
         writer.take(batch).await;
-        pause = if receiver.len() < SMALL_BATCH { GATHER } else { began.elapsed().min(GATHER) };
+        pause = pause_before(receiver.len()).max(began.elapsed()).min(GATHER);
     }
     writer.retry_backlog().await;
+}
+
+/// The pauses that spread the commits of what waits evenly over the time in which as much comes in.
+fn pause_before(waiting: usize) -> Duration {
+    GATHER.mul_f64(SMALL_BATCH as f64 / waiting.max(SMALL_BATCH) as f64)
 }
 
 /// Lets time pass; `false` where somebody came to wait before it was over.
