@@ -1,9 +1,11 @@
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use lyceum_core::{ErrorKind, Problem};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::runtime;
 use url::{Host, Url};
 
 /// Which private hosts outgoing requests may reach. An administrator's setting.
@@ -63,10 +65,10 @@ impl Problem for OutgoingError {
 /// connects to the very address that was judged; follows no redirect and reads no proxy setting.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// Connects to public addresses only.
-    strict: reqwest::Client,
+    /// Connect to public addresses only.
+    strict: Clients,
     /// For the hosts and ports that an administrator opened.
-    open: reqwest::Client,
+    open: Clients,
     policy: Arc<OutgoingPolicy>,
 }
 
@@ -74,8 +76,8 @@ impl Outgoing {
     /// A client under the given policy. Connecting takes at most 10 s.
     pub fn new(policy: OutgoingPolicy) -> Result<Self, OutgoingError> {
         Ok(Self {
-            strict: client(JudgingResolver { open: false })?,
-            open: client(JudgingResolver { open: true })?,
+            strict: Clients::new(JudgingResolver { open: false })?,
+            open: Clients::new(JudgingResolver { open: true })?,
             policy: Arc::new(policy),
         })
     }
@@ -122,8 +124,46 @@ impl Outgoing {
             true => &self.open,
             false => &self.strict,
         };
-        Ok(client.request(method, url))
+        Ok(client.current().request(method, url))
     }
+}
+
+/// A client for each of the program's runtimes: a connection is driven by the runtime that opened it,
+/// and a call that stays on one thread takes its answer there.
+#[derive(Clone, Debug)]
+struct Clients {
+    resolver: JudgingResolver,
+    first: reqwest::Client,
+    others: Arc<RwLock<HashMap<runtime::Id, reqwest::Client>>>,
+    owner: Option<runtime::Id>,
+}
+
+impl Clients {
+    fn new(resolver: JudgingResolver) -> Result<Self, OutgoingError> {
+        let (first, others) = (client(resolver)?, Arc::default());
+        Ok(Self { resolver, first, others, owner: current_runtime() })
+    }
+
+    /// That of the runtime in which this is called.
+    fn current(&self) -> reqwest::Client {
+        let current = current_runtime();
+        let Some(other) = current.filter(|_| current != self.owner) else {
+            return self.first.clone();
+        };
+        let found = self.others.read().unwrap_or_else(PoisonError::into_inner).get(&other).cloned();
+        found.unwrap_or_else(|| self.make(other))
+    }
+
+    fn make(&self, runtime: runtime::Id) -> reqwest::Client {
+        // The first one was made in the same way.
+        let Ok(made) = client(self.resolver) else { return self.first.clone() };
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        others.entry(runtime).or_insert(made).clone()
+    }
+}
+
+fn current_runtime() -> Option<runtime::Id> {
+    runtime::Handle::try_current().ok().map(|runtime| runtime.id())
 }
 
 fn client(resolver: JudgingResolver) -> Result<reqwest::Client, OutgoingError> {
@@ -141,6 +181,7 @@ fn client(resolver: JudgingResolver) -> Result<reqwest::Client, OutgoingError> {
         .map_err(OutgoingError::Client)
 }
 
+#[derive(Clone, Copy, Debug)]
 struct JudgingResolver {
     /// Whether private addresses may be connected to: the host and port were opened.
     open: bool,

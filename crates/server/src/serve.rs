@@ -63,10 +63,10 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
         // A client that keeps its connection must not keep the program.
         tokio::time::sleep(LAST_REQUESTS).await;
     };
-    tokio::select! {
-        () = serving => {}
-        () = ending => {}
-    }
+    let served = tokio::select! {
+        served = serving => served,
+        () = ending => Ok(()),
+    };
     platform.stop().await;
     // What went wrong at the end is kept, too.
     last_word.cancel();
@@ -77,7 +77,7 @@ pub async fn serve(mut config: Config) -> anyhow::Result<()> {
         traces.end().await;
     }
     database.close().await;
-    Ok(())
+    Ok(served?)
 }
 
 /// Applies the migrations to the configured server.

@@ -2,22 +2,34 @@
 //! which `axum::serve` lacks: a client that sends a byte a minute would hold its connection for
 //! ever.
 
+mod lanes;
+
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt as _;
+
+use lanes::Lanes;
 
 /// Wait after a failed accept, as when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes of a request's body up to which a lane answers it itself.
+const BRIEF: u64 = 64 * 1024;
 
 /// Serves `app` until `stop` is done, then lets the requests under way come to their end. A
 /// request's head has to arrive within `head_timeout`; an idle connection is kept as long.
@@ -26,54 +38,78 @@ pub async fn listen(
     app: Router,
     head_timeout: Duration,
     stop: impl Future<Output = ()>,
-) {
+) -> io::Result<()> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
     // Makes routes of the handlers now instead of at each request, as `axum::serve` does.
     let app = app.with_state(());
-    let connections = GracefulShutdown::new();
+    let mut lanes = Lanes::start(&Arc::new(Server { http, app, common: Handle::current() }))?;
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let (stream, peer) = match accepted {
-            Ok(connection) => connection,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        serve_connection(&http, &connections, stream, peer, app.clone());
+        let taken = accepted.and_then(|(stream, peer)| lanes.take(stream, peer));
+        if let Err(error) = taken {
+            tracing::warn!(%error, "a connection could not be taken");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
     }
     drop(listener);
-    connections.shutdown().await;
+    lanes.shutdown().await;
+    Ok(())
 }
 
-fn serve_connection(
-    http: &http1::Builder,
-    connections: &GracefulShutdown,
-    stream: TcpStream,
-    peer: SocketAddr,
+/// How requests are answered.
+struct Server {
+    http: http1::Builder,
     app: Router,
-) {
-    // Without it the end of a streamed answer, which waits for its ledger row, is held back by
-    // Nagle's algorithm for 40 ms.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY was refused");
-    }
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        app.clone().oneshot(request)
-    });
-    let connection = http.serve_connection(TokioIo::new(stream), service);
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, %peer, "a connection ended");
-        }
-    });
+    /// The program's runtime, whose threads take work from each other.
+    common: Handle,
 }
+
+impl Server {
+    /// Serves a connection on the runtime in which this is called.
+    fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &GracefulShutdown) {
+        // Without it the end of a streamed answer, which waits for its ledger row, is held back by
+        // Nagle's algorithm for 40 ms.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+        let server = self.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            server.clone().answer(request)
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, %peer, "a connection ended");
+            }
+        });
+    }
+
+    /// Answers a request here, or on the common runtime where it may compute for long, for others wait
+    /// for this thread. A client that goes away takes it back in either case.
+    async fn answer(self: Arc<Self>, request: Request) -> Result<Response, JoinError> {
+        let is_brief = is_brief(&request);
+        let answer = self.app.clone().oneshot(request);
+        let Ok(response) = match is_brief {
+            true => answer.await,
+            false => AbortOnDropHandle::new(self.common.spawn(answer)).await?,
+        };
+        Ok(response)
+    }
+}
+
+/// Whether it is a call of a model whose body is known to be small.
+fn is_brief(request: &Request) -> bool {
+    let size = request.body().size_hint().upper();
+    request.uri().path().starts_with("/v1/") && size.is_some_and(|size| size <= BRIEF)
+}
+
+#[cfg(test)]
+mod tests;
