@@ -8,6 +8,9 @@ const RESULTS = fileURLToPath(new URL('../test-results/', import.meta.url));
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const axeSource = await readFile(AXE, 'utf8');
 
+/** How long a page may take to show what is waited for. */
+const REST_MS = 20_000;
+
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -27,11 +30,18 @@ export async function launch() {
   });
 }
 
-/** The app's own texts, so that a walk finds things by what a person reads. */
-export async function loadTexts(language) {
+const loadedTexts = new Map();
+
+async function importTexts(language) {
   const file = fileURLToPath(new URL(`../src/locales/${language}.ts`, import.meta.url));
   const { module } = await runnerImport(file, { configFile: false });
-  const texts = module[language];
+  return module[language];
+}
+
+/** The app's own texts, so that a walk finds things by what a person reads. */
+export async function loadTexts(language) {
+  if (!loadedTexts.has(language)) loadedTexts.set(language, importTexts(language));
+  const texts = await loadedTexts.get(language);
   return (key, values = {}) => {
     let found = texts;
     for (const part of key.split('.')) found = found?.[part];
@@ -40,7 +50,7 @@ export async function loadTexts(language) {
   };
 }
 
-/** A page that remembers everything that went wrong on it. */
+/** A page that remembers everything that went wrong on it, and how to wait until it is at rest. */
 export async function openPage(browser, { origin, language, theme, width }) {
   const context = await browser.newContext({
     baseURL: origin,
@@ -60,22 +70,40 @@ export async function openPage(browser, { origin, language, theme, width }) {
     // The browser reports every 4xx answer; those that matter are seen on the page.
     if (message.type() === 'error' && !text.startsWith('Failed to load resource')) faults.push(`console: ${text}`);
   });
-  page.setDefaultTimeout(20_000);
-  return { page, faults, context };
+  page.setDefaultTimeout(REST_MS);
+  return { page, faults, context, rest: watchRequests(page) };
 }
 
-/** Shows the app in this look, whatever its account prefers. */
-export async function preferLook(page, { language, theme }) {
-  await page.addInitScript(
-    (preferences) => localStorage.setItem('lyceum.preferences', preferences),
-    JSON.stringify({ language, theme }),
-  );
-  await page.route('**/api/v1/me', async (route) => {
-    const response = await route.fetch();
-    if (!response.ok()) return route.fulfill({ response });
-    const me = await response.json();
-    return route.fulfill({ response, json: { ...me, preferences: { language, theme } } });
+/** Answers with a function that waits until the page has every answer it asked for, and has drawn them. */
+function watchRequests(page) {
+  const pending = new Set();
+  page.on('request', (request) => {
+    // A stream of events has no end.
+    if (request.headers().accept !== 'text/event-stream') pending.add(request);
   });
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => pending.delete(request));
+  return async () => {
+    const deadline = Date.now() + REST_MS;
+    // What is drawn may ask for more, so the page has to be found at rest twice.
+    for (let found = 0; found < 2; ) {
+      await page.evaluate(() => new Promise((idle) => window.requestIdleCallback(() => idle(), { timeout: 250 })));
+      found = pending.size === 0 ? found + 1 : 0;
+      if (found > 0) continue;
+      const urls = [...pending].map((request) => request.url());
+      if (Date.now() > deadline) throw new Error(`${page.url()} still waits for ${urls.join(', ')}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+}
+
+/** Draws the page in the other colours, as where the system's theme changes. */
+export async function switchTheme(page, theme) {
+  await page.emulateMedia({ colorScheme: theme });
+  await waitForTheme(page, theme);
+}
+
+export async function waitForTheme(page, theme) {
+  await page.locator(`html[data-theme="${theme}"]`).waitFor({ state: 'attached' });
 }
 
 /** Drops a file as a person does, which an input would not see. */
@@ -106,7 +134,8 @@ export async function checkAccessibility(page, where) {
         .map((animation) => animation.finished),
     ).then(() => undefined),
   );
-  await page.evaluate(axeSource);
+  // A page that is checked again has it already.
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axeSource);
   const violations = await page.evaluate(async () => {
     const result = await window.axe.run(document, { resultTypes: ['violations'] });
     return result.violations

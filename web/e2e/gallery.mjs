@@ -1,5 +1,5 @@
-import { checkAccessibility, checkWidth, loadTexts, openPage, preferLook, shoot } from './browser.mjs';
-import { ACCOUNT } from './walk.mjs';
+import { checkAccessibility, checkWidth, loadTexts, openPage, shoot, switchTheme } from './browser.mjs';
+import { signInBeside } from './walk.mjs';
 
 const PAGES = [
   'chat',
@@ -37,44 +37,39 @@ const PAGES = [
   'admin/status',
 ];
 
-export const LOOKS = ['en', 'zh'].flatMap((language) =>
-  ['light', 'dark'].flatMap((theme) => [1440, 390].map((width) => ({ language, theme, width }))),
-);
+/** How pages are loaded; each is seen in the other theme, too. */
+export const LOOKS = [
+  { language: 'en', theme: 'light' },
+  { language: 'zh', theme: 'dark' },
+].flatMap((look) => [1440, 390].map((width) => ({ ...look, width })));
+
+const OTHER_THEME = { light: 'dark', dark: 'light' };
 
 export const lookName = ({ language, theme, width }) => `${language}-${theme}-${width}`;
 
-/** The page before there is any account, in one look. */
+/** The page before there is any account. */
 export async function viewSetup(browser, server, look) {
-  const { page, faults, context } = await openPage(browser, { origin: server.origin, ...look });
-  await page.goto(`/setup?token=${encodeURIComponent(server.token)}`);
-  await page.getByRole('button', { name: (await loadTexts(look.language))('identity.createAdmin') }).waitFor();
-  await inspect(page, `${lookName(look)}-setup`);
-  await context.close();
-  return faults;
+  const view = { ...look, ...(await openPage(browser, { origin: server.origin, ...look })) };
+  await view.page.goto(`/setup?token=${encodeURIComponent(server.token)}`);
+  await view.page.getByRole('button', { name: (await loadTexts(look.language))('identity.createAdmin') }).waitFor();
+  await inspect(view, 'setup');
+  await view.context.close();
+  return view.faults;
 }
 
-/** Every page in one look, with what the walks have left on it. */
+/** Every page, with what the walks have left on it. */
 export async function viewAll(browser, server, look) {
-  const { page, faults, context } = await openPage(browser, { origin: server.origin, ...look });
+  const view = { ...look, ...(await openPage(browser, { origin: server.origin, ...look })) };
   const t = await loadTexts(look.language);
-  const signIn = await page.request.post('/api/v1/auth/sign-in', {
-    headers: { 'X-Lyceum-Client': 'web' },
-    data: { login: ACCOUNT.username, password: ACCOUNT.password },
-  });
-  if (!signIn.ok()) throw new Error(`Signing in answered ${signIn.status()}`);
-  await preferLook(page, look);
-  for (const path of PAGES) {
-    await page.goto(`/${path}`);
-    await settle(page, t, path);
-    await inspect(page, `${lookName(look)}-${path.replace(/[^\w-]+/g, '-')}`);
+  await signInBeside(view.page);
+  const pages = PAGES.map((path) => [path.replace(/[^\w-]+/g, '-'), `/${path}`]);
+  for (const [name, path] of [...pages, ...(await madePages(view.page))]) {
+    await view.page.goto(path);
+    await settle(view, t, path);
+    await inspect(view, name);
   }
-  for (const [name, path] of await madePages(page)) {
-    await page.goto(path);
-    await settle(page, t, path);
-    await inspect(page, `${lookName(look)}-${name}`);
-  }
-  await context.close();
-  return faults;
+  await view.context.close();
+  return view.faults;
 }
 
 /** A conversation with sources and a knowledge base, as the walks made them. */
@@ -88,16 +83,25 @@ async function madePages(page) {
   ];
 }
 
-async function settle(page, t, path) {
+async function settle({ page, rest }, t, path) {
   await page.locator('h1').first().waitFor();
   await page.getByRole('status', { name: t('common.loading') }).first().waitFor({ state: 'detached' });
-  // The live calls are a stream that never ends.
-  if (path === 'live') await page.getByText(t('live.connected')).waitFor();
-  else await page.waitForLoadState('networkidle');
+  if (path === '/live') await page.getByText(t('live.connected')).waitFor();
+  await rest();
 }
 
-async function inspect(page, name) {
-  await shoot(page, name);
-  await checkAccessibility(page, name);
-  await checkWidth(page, name);
+/** Looks at a page in both themes. The second is that of the next page, so half of them are loaded in it. */
+async function inspect(view, name) {
+  await inspectOnce(view, name);
+  view.theme = OTHER_THEME[view.theme];
+  await switchTheme(view.page, view.theme);
+  await view.rest();
+  await inspectOnce(view, name);
+}
+
+async function inspectOnce({ page, ...look }, name) {
+  const seen = `${lookName(look)}-${name}`;
+  await shoot(page, seen);
+  await checkAccessibility(page, seen);
+  await checkWidth(page, seen);
 }

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { deflateSync } from 'node:zlib';
-import { checkAccessibility, checkWidth, shoot } from './browser.mjs';
+import { checkAccessibility, checkWidth, shoot, waitForTheme } from './browser.mjs';
 import { crc32 } from './crc32.mjs';
 import { ACCOUNT } from './walk.mjs';
 
@@ -82,6 +82,25 @@ export async function editProfile({ page, t, name }) {
   await remove.click();
   await page.locator('.ant-popconfirm').getByRole('button', { name: t('common.delete') }).click();
   await remove.waitFor({ state: 'detached' });
+}
+
+/** What the account prefers goes before the system, in a browser that does not know the account, too. */
+export async function chooseTheme({ page, t, look }) {
+  const themes = page.getByRole('group', { name: t('app.theme'), exact: true });
+  const choose = (theme) =>
+    Promise.all([
+      page.waitForResponse((response) => response.url().endsWith('/me/preferences/theme') && response.ok()),
+      themes.getByText(t(`app.themes.${theme}`), { exact: true }).click(),
+    ]);
+  const other = look.theme === 'light' ? 'dark' : 'light';
+  await page.goto('/profile');
+  await choose(other);
+  await waitForTheme(page, other);
+  await page.evaluate(() => localStorage.removeItem('lyceum.preferences'));
+  await page.reload();
+  await waitForTheme(page, other);
+  await choose('system');
+  await waitForTheme(page, look.theme);
 }
 
 /** Switches the app on, signs in with it, uses a recovery code up, and switches it off. */
@@ -246,6 +265,7 @@ function picture() {
 
 export const steps = [
   ['edits the profile', editProfile],
+  ['chooses a theme', chooseTheme],
   ['signs in with an authenticator app', useAuthenticatorApp],
   ['signs in with a passkey', usePasskey],
   ['takes the data away', takeDataAway],

@@ -1,7 +1,7 @@
 import { createServer } from 'vite';
 import { fileURLToPath } from 'node:url';
 import { checkAccessibility, checkWidth, loadTexts, openPage, shoot } from './browser.mjs';
-import { ACCOUNT, answer, answered } from './walk.mjs';
+import { answer, answered, signInBeside } from './walk.mjs';
 
 /** A mark in the text leads to its passage, and copied text has none. */
 async function readMarks({ page, t, name }) {
@@ -113,9 +113,7 @@ export async function viewDevelopment(browser, server) {
   const t = await loadTexts('en');
   const { page, faults, context } = await openPage(browser, { origin, language: 'en', theme: 'light', width: 1440 });
   try {
-    const data = { login: ACCOUNT.username, password: ACCOUNT.password };
-    const signIn = await page.request.post('/api/v1/auth/sign-in', { headers: { 'X-Lyceum-Client': 'web' }, data });
-    if (!signIn.ok()) throw new Error(`Signing in answered ${signIn.status()}`);
+    await signInBeside(page);
     for (const path of DEVELOPMENT_PAGES) {
       await page.goto(`/${path}`, { timeout: 90_000 });
       await page.locator('h1').first().waitFor({ timeout: 90_000 });

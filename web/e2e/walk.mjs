@@ -44,6 +44,15 @@ export async function signIn({ page, t, origin }) {
   await page.waitForURL('**/welcome');
 }
 
+/** Signs in without the page of it, for what begins signed in. */
+export async function signInBeside(page) {
+  const answer = await page.request.post('/api/v1/auth/sign-in', {
+    headers: { 'X-Lyceum-Client': 'web' },
+    data: { login: ACCOUNT.username, password: ACCOUNT.password },
+  });
+  if (!answer.ok()) throw new Error(`Signing in answered ${answer.status()}`);
+}
+
 export async function askDocuments({ page, t, name, question }) {
   await page.getByRole('heading', { name: t('welcome.title') }).waitFor();
   await page.getByLabel(t('knowledge.name'), { exact: true }).fill(name);
