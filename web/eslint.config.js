@@ -70,6 +70,10 @@ export default tseslint.config(
           message: 'No barrel files: import from the file itself.',
         },
         {
+          selector: 'ImportDeclaration[source.value="@ant-design/x"]',
+          message: 'Import one component, as from @ant-design/x/es/sender: the whole looks for notifications and complains where there are none.',
+        },
+        {
           selector: 'JSXAttribute[name.name="dangerouslySetInnerHTML"]',
           message: 'Only the code block component may set HTML, from the escaped highlighter output.',
         },

@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { request } from '@/lib/http';
-import { endSession } from './query-client';
+import { endSession, queryClient } from './query-client';
 import type { ApiKey, CreatedApiKey, Me, Page, Session, SetupState } from './types';
 
 export const setupQuery = queryOptions({
@@ -72,7 +72,9 @@ export function useChangePassword() {
   });
 }
 
+/** Keeps a preference with the account. It is known at once, for every navigation applies what is known. */
 export function savePreference(key: string, value: unknown): Promise<void> {
+  queryClient.setQueryData(meQuery.queryKey, (old) => old && { ...old, preferences: { ...old.preferences, [key]: value } });
   return request(`/me/preferences/${encodeURIComponent(key)}`, { method: 'PUT', body: { value } });
 }
 

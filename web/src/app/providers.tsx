@@ -21,6 +21,8 @@ export function Providers({ children }: { children: ReactNode }) {
         theme={antdTheme(dark, !still)}
         locale={language === 'zh' ? zhCN : enUS}
         button={{ autoInsertSpace: false }}
+        // The wave around what was pressed does not ask whether there is to be motion.
+        wave={{ disabled: still }}
       >
         <App>{children}</App>
       </ConfigProvider>

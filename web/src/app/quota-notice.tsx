@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Alert } from 'antd';
 import { useTranslation } from 'react-i18next';
@@ -19,7 +19,6 @@ const isPutAway = (value: unknown): value is PutAway => typeof value === 'object
 /** Tells, once a month for each, which quotas of the person are nearly used up. */
 export function QuotaNotice() {
   const { t } = useTranslation();
-  const client = useQueryClient();
   const may = usePermits();
   const { data: me } = useQuery(meQuery);
   const { data: quotas } = useQuery({ ...ownQuotasQuery, enabled: may('usage:read'), refetchInterval: POLL_MS });
@@ -29,7 +28,6 @@ export function QuotaNotice() {
   if (near.length === 0) return null;
   const dismiss = () => {
     const value = { ...putAway, ...Object.fromEntries(near.map(({ key, month }) => [key, month])) };
-    client.setQueryData(meQuery.queryKey, (old) => old && { ...old, preferences: { ...old.preferences, [PREFERENCE]: value } });
     // A failure here costs nothing but being told once more.
     void savePreference(PREFERENCE, value).catch(() => undefined);
   };

@@ -1,42 +1,20 @@
-import { QueryClientProvider } from '@tanstack/react-query';
-import { createEvent, fireEvent, render, screen } from '@testing-library/react';
+import { createEvent, fireEvent, screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { App } from 'antd';
-import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { meQuery } from '@/api/identity';
 import { knowledgeBasesQuery } from '@/api/knowledge';
-import { endSession, queryClient } from '@/api/query-client';
+import { queryClient } from '@/api/query-client';
 import type { Me } from '@/api/types';
-import { showLanguage } from '@/lib/i18n';
+import { renderInApp, setUpApp } from '@/components/test-app';
 import { Composer } from './composer';
 
-beforeAll(() => showLanguage('en'));
-
-afterEach(() => {
-  endSession();
-  vi.unstubAllGlobals();
-});
-
-class NoResizes {
-  observe = vi.fn();
-  unobserve = vi.fn();
-  disconnect = vi.fn();
-}
+setUpApp();
 
 function open(preferences: Record<string, unknown>) {
-  // What jsdom does not have.
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: vi.fn(), removeEventListener: vi.fn() }));
-  vi.stubGlobal('ResizeObserver', NoResizes);
   queryClient.setQueryData(meQuery.queryKey, { permissions: [], preferences } as unknown as Me);
   queryClient.setQueryData(knowledgeBasesQuery.queryKey, { pages: [{ items: [] }], pageParams: [null] });
   const onSend = vi.fn(() => Promise.resolve(true));
-  render(
-    <QueryClientProvider client={queryClient}>
-      <App>
-        <Composer bases={[]} onBases={vi.fn()} onSend={onSend} sending={false} />
-      </App>
-    </QueryClientProvider>,
-  );
+  renderInApp(<Composer bases={[]} onBases={vi.fn()} onSend={onSend} sending={false} />);
   return onSend;
 }
 

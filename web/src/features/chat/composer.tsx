@@ -1,13 +1,19 @@
 import { ArrowUpOutlined } from '@ant-design/icons';
-import { Sender } from '@ant-design/x';
+import Sender, { type SenderRef } from '@ant-design/x/es/sender';
 import { Button, Input, Tooltip, type GetProps, type GetRef } from 'antd';
-import { useState, type KeyboardEvent, type Ref } from 'react';
+import { useImperativeHandle, useRef, useState, type KeyboardEvent, type Ref } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useChatPreference } from '@/api/chat-preference';
 import styles from './chat.module.css';
 import { KnowledgePicker } from './knowledge-picker';
 
+export interface ComposerRef {
+  /** Puts an idea after what is typed, to be changed or sent. */
+  suggest: (idea: string) => void;
+}
+
 interface ComposerProps {
+  ref?: Ref<ComposerRef>;
   bases: string[];
   onBases: (ids: string[]) => void;
   /** Resolves to false when the text was not accepted and must be kept. */
@@ -15,7 +21,6 @@ interface ComposerProps {
   /** Set while an answer is running. */
   onStop?: (() => void) | undefined;
   sending: boolean;
-  draft?: string;
 }
 
 function LabelledArea({ ref, ...props }: GetProps<typeof Input.TextArea> & { ref?: Ref<GetRef<typeof Input.TextArea>> }) {
@@ -25,11 +30,24 @@ function LabelledArea({ ref, ...props }: GetProps<typeof Input.TextArea> & { ref
 
 const COMPONENTS = { input: LabelledArea };
 
-export function Composer({ bases, onBases, onSend, onStop, sending, draft = '' }: ComposerProps) {
+export function Composer({ ref, bases, onBases, onSend, onStop, sending }: ComposerProps) {
   const { t } = useTranslation();
   const { send_with } = useChatPreference();
-  const [text, setText] = useState(draft);
+  const sender = useRef<SenderRef>(null);
+  const [text, setText] = useState('');
+  const [suggested, setSuggested] = useState({ typed: '', whole: '' });
   const ready = text.trim() !== '' && !sending && !onStop;
+
+  useImperativeHandle(ref, () => ({
+    suggest: (idea) => {
+      // An idea that nobody has touched gives way to the next one; what was typed stays.
+      const typed = text === suggested.whole ? suggested.typed : text.trimEnd();
+      const whole = typed === '' ? idea : `${typed}\n\n${idea}`;
+      setSuggested({ typed, whole });
+      setText(whole);
+      sender.current?.focus({ cursor: 'end' });
+    },
+  }));
 
   const send = async () => {
     if (!ready) return;
@@ -50,6 +68,7 @@ export function Composer({ bases, onBases, onSend, onStop, sending, draft = '' }
   };
   return (
     <Sender
+      ref={sender}
       className={styles.sender}
       value={text}
       onChange={setText}

@@ -1,4 +1,4 @@
-import { Bubble } from '@ant-design/x';
+import Bubble from '@ant-design/x/es/bubble';
 import { Alert, Button, Collapse, Spin } from 'antd';
 import { memo, useState } from 'react';
 import { useTranslation } from 'react-i18next';

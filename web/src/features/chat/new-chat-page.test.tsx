@@ -1,21 +1,14 @@
-import { QueryClientProvider } from '@tanstack/react-query';
-import { createMemoryHistory, createRootRoute, createRoute, createRouter, RouterProvider } from '@tanstack/react-router';
-import { render, screen, waitFor } from '@testing-library/react';
+import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { App } from 'antd';
-import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { meQuery } from '@/api/identity';
-import { endSession, queryClient } from '@/api/query-client';
+import { queryClient } from '@/api/query-client';
 import type { Me } from '@/api/types';
-import { showLanguage } from '@/lib/i18n';
+import { renderPage, setUpApp } from '@/components/test-app';
+import { en } from '@/locales/en';
 import { NewChatPage } from './new-chat-page';
 
-beforeAll(() => showLanguage('en'));
-
-afterEach(() => {
-  endSession();
-  vi.unstubAllGlobals();
-});
+setUpApp();
 
 const BASES = [
   { id: 'b1', name: 'Handbook', level: 'own' },
@@ -31,19 +24,9 @@ function answer(url: string): Response {
   return Response.json({ items: BASES });
 }
 
-class NoResizes {
-  observe = vi.fn();
-  unobserve = vi.fn();
-  disconnect = vi.fn();
-}
-
 /** Opens the page, whose person kept two bases and one that is gone; they can be looked up once they are `known`. */
 function open(address: string, known: Promise<void> = Promise.resolve()) {
   const made: unknown[] = [];
-  // What jsdom does not have.
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: vi.fn(), removeEventListener: vi.fn() }));
-  vi.stubGlobal('ResizeObserver', NoResizes);
-  vi.stubGlobal('scrollTo', vi.fn());
   vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
     if (init.method !== 'POST') {
       return url.includes('/knowledge-bases/') ? known.then(() => answer(url)) : Promise.resolve(answer(url));
@@ -53,20 +36,7 @@ function open(address: string, known: Promise<void> = Promise.resolve()) {
   });
   const preferences = { chat: { knowledge_base_ids: ['b1', 'b2', 'b9'] } };
   queryClient.setQueryData(meQuery.queryKey, { username: 'ada', permissions: [], preferences } as unknown as Me);
-  const root = createRootRoute();
-  const shell = createRoute({ getParentRoute: () => root, id: 'shell' });
-  const chat = createRoute({ getParentRoute: () => shell, path: '/chat', component: NewChatPage });
-  const router = createRouter({
-    routeTree: root.addChildren([shell.addChildren([chat])]),
-    history: createMemoryHistory({ initialEntries: [address] }),
-  });
-  render(
-    <QueryClientProvider client={queryClient}>
-      <App>
-        <RouterProvider router={router as never} />
-      </App>
-    </QueryClientProvider>,
-  );
+  renderPage('/chat', NewChatPage, address);
   return made;
 }
 
@@ -111,4 +81,19 @@ test('a base that the address names takes their place', async () => {
   await ask();
   await waitFor(() => expect(made).toEqual([{ model_config_id: null, knowledge_base_ids: ['b3'] }]));
   await expectRefusal();
+});
+
+test('an idea stands after what was typed, and gives way to the next one unless it was changed', async () => {
+  open('/chat');
+  const choose = (idea: RegExp) => userEvent.click(screen.getByRole('button', { name: idea }));
+  const { codePrompt, explainPrompt, translatePrompt } = en.chat.ideas;
+  await userEvent.type(await field(), 'For Bo:');
+  await choose(/^Explain something/);
+  expect(await field()).toHaveProperty('value', `For Bo:\n\n${explainPrompt}`);
+  expect(document.activeElement).toBe(await field());
+  await choose(/^Write code/);
+  expect(await field()).toHaveProperty('value', `For Bo:\n\n${codePrompt}`);
+  await userEvent.type(await field(), ' Now.');
+  await choose(/^Translate/);
+  expect(await field()).toHaveProperty('value', `For Bo:\n\n${codePrompt} Now.\n\n${translatePrompt}`);
 });

@@ -2,7 +2,7 @@ import { BookOutlined, BulbOutlined, CodeOutlined, TranslationOutlined } from '@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { Alert, App } from 'antd';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { appendMessages, createConversation, postMessage } from '@/api/chat';
 import { useChatPreference } from '@/api/chat-preference';
@@ -12,7 +12,7 @@ import { findAskableBases, useAskableBases } from '@/api/knowledge';
 import { useDescribe } from '@/lib/use-describe';
 import { useTitle } from '@/lib/use-title';
 import styles from './chat.module.css';
-import { Composer } from './composer';
+import { Composer, type ComposerRef } from './composer';
 import { defaultModel, ModelPicker } from './model-picker';
 
 const route = getRouteApi('/shell/chat');
@@ -35,7 +35,7 @@ export function NewChatPage() {
   const { bases: usual } = useAskableBases(knowledge_base_ids);
   const bases = chosen ?? usual.map(({ id }) => id);
   const [sending, setSending] = useState(false);
-  const [draft, setDraft] = useState('');
+  const composer = useRef<ComposerRef>(null);
   const answering = model ?? defaultModel(models.data?.items ?? [])?.id;
 
   const start = async (content: string) => {
@@ -73,8 +73,11 @@ export function NewChatPage() {
                 description={<Link to="/providers">{t('chat.addProvider')}</Link>}
               />
             )}
-            <Composer key={draft} draft={draft} bases={bases} onBases={setChosen} onSend={start} sending={sending} />
-            <Ideas onDocuments={() => void navigate({ to: '/welcome' })} onDraft={setDraft} />
+            <Composer ref={composer} bases={bases} onBases={setChosen} onSend={start} sending={sending} />
+            <Ideas
+              onDocuments={() => void navigate({ to: '/welcome' })}
+              onIdea={(idea) => composer.current?.suggest(idea)}
+            />
           </div>
         </div>
       </section>
@@ -83,7 +86,7 @@ export function NewChatPage() {
 }
 
 /** Where to begin. Prompts of Ant Design X are no buttons, so the keyboard cannot reach them. */
-function Ideas({ onDocuments, onDraft }: { onDocuments: () => void; onDraft: (text: string) => void }) {
+function Ideas({ onDocuments, onIdea }: { onDocuments: () => void; onIdea: (text: string) => void }) {
   const { t } = useTranslation();
   const ideas = [
     { icon: <BookOutlined />, title: t('chat.ideas.documents'), text: t('chat.ideas.documentsHint'), start: onDocuments },
@@ -95,7 +98,7 @@ function Ideas({ onDocuments, onDraft }: { onDocuments: () => void; onDraft: (te
     <ul className={styles.ideas} aria-label={t('chat.ideas.title')}>
       {ideas.map(({ icon, title, text, start }) => (
         <li key={title}>
-          <button type="button" className={styles.idea} onClick={start ?? (() => onDraft(text))}>
+          <button type="button" className={styles.idea} onClick={start ?? (() => onIdea(text))}>
             <span className={styles.ideaIcon} aria-hidden>
               {icon}
             </span>

@@ -48,6 +48,7 @@ export default function UsageChart({ items, metric, days }: UsageChartProps) {
     }[metric];
     const text = { color: token.colorTextSecondary, fontFamily: token.fontFamily };
     chart.setOption({
+      animation: token.motion,
       aria: { enabled: true },
       textStyle: text,
       grid: { left: 8, right: 8, top: 40, bottom: 4, outerBoundsMode: 'same' },

@@ -1,20 +1,13 @@
-import { QueryClientProvider } from '@tanstack/react-query';
-import { render, screen, waitFor } from '@testing-library/react';
+import { screen, waitFor } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { App } from 'antd';
-import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { meQuery } from '@/api/identity';
-import { endSession, queryClient } from '@/api/query-client';
+import { queryClient } from '@/api/query-client';
 import type { Me } from '@/api/types';
-import { showLanguage } from '@/lib/i18n';
+import { renderInApp, setUpApp } from '@/components/test-app';
 import { ChatDefaults } from './chat-defaults';
 
-beforeAll(() => showLanguage('en'));
-
-afterEach(() => {
-  endSession();
-  vi.unstubAllGlobals();
-});
+setUpApp();
 
 const HANDBOOK = { id: 'b1', name: 'Handbook', level: 'own' };
 
@@ -24,29 +17,15 @@ function answer(url: string): Response {
   return Response.json({ items: [HANDBOOK] });
 }
 
-class NoResizes {
-  observe = vi.fn();
-  unobserve = vi.fn();
-  disconnect = vi.fn();
-}
-
 function open(preferences: Record<string, unknown>) {
   const saved: unknown[] = [];
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: vi.fn(), removeEventListener: vi.fn() }));
-  vi.stubGlobal('ResizeObserver', NoResizes);
   vi.stubGlobal('fetch', (url: string, init: RequestInit) => {
     if (init.method !== 'PUT') return Promise.resolve(answer(url));
     saved.push(url, JSON.parse(init.body as string));
     return Promise.resolve(new Response(null, { status: 204 }));
   });
   queryClient.setQueryData(meQuery.queryKey, { permissions: ['knowledge_base:read'], preferences } as unknown as Me);
-  render(
-    <QueryClientProvider client={queryClient}>
-      <App>
-        <ChatDefaults />
-      </App>
-    </QueryClientProvider>,
-  );
+  renderInApp(<ChatDefaults />);
   return saved;
 }
 

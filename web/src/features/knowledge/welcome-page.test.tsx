@@ -1,19 +1,10 @@
-import { QueryClientProvider } from '@tanstack/react-query';
-import { createMemoryHistory, createRootRoute, createRoute, createRouter, RouterProvider } from '@tanstack/react-router';
-import { render, screen } from '@testing-library/react';
+import { screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { App } from 'antd';
-import { afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { endSession, queryClient } from '@/api/query-client';
-import { showLanguage } from '@/lib/i18n';
+import { expect, test, vi } from 'vitest';
+import { renderPage, setUpApp } from '@/components/test-app';
 import { WelcomePage } from './welcome-page';
 
-beforeAll(() => showLanguage('en'));
-
-afterEach(() => {
-  endSession();
-  vi.unstubAllGlobals();
-});
+setUpApp();
 
 const BASE = { id: 'b1', name: 'My documents', editable: true, document_count: 0 };
 
@@ -24,33 +15,9 @@ function answer(url: string): Response {
   return Response.json({ items: [BASE, { ...BASE, id: 'b2', name: 'Lent', editable: false }] });
 }
 
-class NoResizes {
-  observe = vi.fn();
-  unobserve = vi.fn();
-  disconnect = vi.fn();
-}
-
 function open(address: string) {
   vi.stubGlobal('fetch', (url: string) => Promise.resolve(answer(url)));
-  // What jsdom does not have.
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: vi.fn(), removeEventListener: vi.fn() }));
-  vi.stubGlobal('ResizeObserver', NoResizes);
-  vi.stubGlobal('scrollTo', vi.fn());
-  const root = createRootRoute();
-  const shell = createRoute({ getParentRoute: () => root, id: 'shell' });
-  const welcome = createRoute({ getParentRoute: () => shell, path: '/welcome', component: WelcomePage });
-  const router = createRouter({
-    routeTree: root.addChildren([shell.addChildren([welcome])]),
-    history: createMemoryHistory({ initialEntries: [address] }),
-  });
-  render(
-    <QueryClientProvider client={queryClient}>
-      <App>
-        <RouterProvider router={router as never} />
-      </App>
-    </QueryClientProvider>,
-  );
-  return () => router.state.location.search;
+  return renderPage('/welcome', WelcomePage, address);
 }
 
 test('a second use has a name that is free, and the bases that one may add to', async () => {
