@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use lyceum_core::{ErrorKind, Problem as _};
 use moka::future::Cache;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::StoreError;
 
@@ -18,6 +21,8 @@ pub struct Remembered<K, V> {
     /// Counts what was forgotten: a look-up that was under way meanwhile may be out of date.
     changes: Arc<AtomicU64>,
     renewed: Duration,
+    /// Where look-ups run, and connections that they open stay.
+    home: Option<Handle>,
 }
 
 struct Entry<V> {
@@ -25,6 +30,8 @@ struct Entry<V> {
     at: Instant,
     /// The changes that were known before it was read.
     changes: u64,
+    /// Whether there was no other by the time that it was kept.
+    settled: AtomicBool,
     renewing: AtomicBool,
 }
 
@@ -34,10 +41,10 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Remembers up to `capacity` entries, each for `believed`. The first request after `renewed` has
-    /// it looked up again beside it.
+    /// it looked up again beside it. Look-ups run on the runtime in which this is called.
     pub fn new(capacity: u64, believed: Duration, renewed: Duration) -> Self {
         let entries = Cache::builder().max_capacity(capacity).time_to_live(believed).build();
-        Self { entries, changes: Arc::default(), renewed }
+        Self { entries, changes: Arc::default(), renewed, home: Handle::try_current().ok() }
     }
 
     /// Forgets one entry.
@@ -58,18 +65,30 @@ where
         F: Fn() -> L + Send + Sync + 'static,
         L: Future<Output = Result<V, StoreError>> + Send + 'static,
     {
-        if let Some(entry) = self.entries.get(&key).await {
+        let found = self.entries.get(&key).await;
+        if let Some(entry) = found.filter(|entry| entry.settled.load(Ordering::SeqCst)) {
             if entry.is_due(self.renewed) {
-                let this = self.clone();
-                tokio::spawn(async move { this.renew(key, load).await });
+                let (this, old) = (self.clone(), entry.clone());
+                self.spawn(async move { this.renew(key, &old, load).await });
             }
             return Ok(entry.value.clone());
         }
         // In a task, so that a request which nobody polls for a while does not hold up those that
         // wait for the same look-up.
         let this = self.clone();
-        let looking = tokio::spawn(async move { this.look_up(key, load).await });
+        let looking = self.spawn(async move { this.look_up(key, load).await });
         looking.await.map_err(|_| StoreError(sqlx::Error::WorkerCrashed))?
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let task = task.in_current_span();
+        match &self.home {
+            Some(home) => home.spawn(task),
+            None => tokio::spawn(task),
+        }
     }
 
     async fn look_up<F, L>(&self, key: K, load: F) -> Result<V, StoreError>
@@ -80,7 +99,7 @@ where
         let asked_at = self.changes.load(Ordering::SeqCst);
         loop {
             let entry = self.entries.try_get_with(key, self.read(&load)).await.map_err(own)?;
-            self.drop_if_overtaken(key, &entry).await;
+            self.settle(&key, &entry).await;
             // Somebody else may have begun to read it before the change that this request follows.
             if entry.changes >= asked_at {
                 return Ok(entry.value.clone());
@@ -88,15 +107,17 @@ where
         }
     }
 
-    async fn renew<F, L>(&self, key: K, load: F)
+    async fn renew<F, L>(&self, key: K, old: &Arc<Entry<V>>, load: F)
     where
         F: Fn() -> L,
         L: Future<Output = Result<V, StoreError>>,
     {
         // Where it fails, the entry expires and the next request tells the error.
-        if let Ok(entry) = self.read(&load).await {
+        let Ok(entry) = self.read(&load).await else { return };
+        // What has expired or was forgotten meanwhile is read anew, and may be newer.
+        if self.entries.get(&key).await.is_some_and(|current| Arc::ptr_eq(&current, old)) {
             self.entries.insert(key, entry.clone()).await;
-            self.drop_if_overtaken(key, &entry).await;
+            self.settle(&key, &entry).await;
         }
     }
 
@@ -105,15 +126,17 @@ where
         F: Fn() -> L,
         L: Future<Output = Result<V, StoreError>>,
     {
-        let changes = self.changes.load(Ordering::SeqCst);
-        let (value, renewing) = (load().await?, AtomicBool::new(false));
-        Ok(Arc::new(Entry { value, at: Instant::now(), changes, renewing }))
+        let (at, changes) = (Instant::now(), self.changes.load(Ordering::SeqCst));
+        let value = load().await?;
+        let (settled, renewing) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Arc::new(Entry { value, at, changes, settled, renewing }))
     }
 
-    /// What was read before a change must not be kept after it.
-    async fn drop_if_overtaken(&self, key: K, entry: &Entry<V>) {
-        if self.changes.load(Ordering::SeqCst) != entry.changes {
-            self.entries.invalidate(&key).await;
+    /// What was read before a change must not be kept after it, nor be given to who comes after it.
+    async fn settle(&self, key: &K, entry: &Entry<V>) {
+        match self.changes.load(Ordering::SeqCst) == entry.changes {
+            true => entry.settled.store(true, Ordering::SeqCst),
+            false => self.entries.invalidate(key).await,
         }
     }
 }
@@ -125,7 +148,7 @@ impl<V> Entry<V> {
     }
 }
 
-/// The failure of a look-up for which others wait as well, of the same kind and with its cause.
+/// The failure of a look-up for which others wait as well, with its cause.
 fn own(error: Arc<StoreError>) -> StoreError {
     Arc::try_unwrap(error).unwrap_or_else(|shared| {
         StoreError(match shared.kind() {
@@ -231,6 +254,30 @@ mod tests {
             assert_eq!(value.unwrap(), 1);
         }
         assert_eq!(looked_up.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_renewal_that_a_change_overtakes_is_not_given_to_who_comes_after() {
+        let remembered = Remembered::new(10, LONG, Duration::ZERO);
+        get(&remembered, 1, 1).await;
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (told, waits) = (begun.clone(), go_on.clone());
+        let slow = move || {
+            let (begun, go_on) = (told.clone(), waits.clone());
+            async move {
+                begun.notify_one();
+                go_on.notified().await;
+                Ok(2)
+            }
+        };
+        remembered.get(1, slow).await.unwrap();
+        begun.notified().await;
+        remembered.forget_all();
+        assert_eq!(get(&remembered, 1, 3).await, 3);
+        go_on.notify_one();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let seen = get(&remembered, 1, 4).await;
+        assert!(seen >= 3, "{seen} was read before the change");
     }
 
     #[tokio::test]
