@@ -5,6 +5,7 @@
 mod connection;
 mod figures;
 mod journal;
+mod pace;
 mod price;
 mod refused;
 mod store;

@@ -11,19 +11,13 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::pace::{GATHER, MAX_BATCH, batch_of, pause_before};
 use super::refused::Refused;
 use super::{Answer, Entry, Holder, LedgerFailure, LedgerRow, Message, connection, store};
 use crate::quotas::{Accounts, Tally};
 
-/// The most rows of one commit.
-const MAX_BATCH: usize = 512;
-/// The same where nobody waits for them and there is time: PostgreSQL is not to have a core for long,
-/// which the calls need.
-const SMALL_BATCH: usize = 32;
 /// There is no time where so many rows wait: large commits take less for each.
 const MOST_AT_LEISURE: usize = 4096;
-/// How long rows that nobody waits for gather before they are committed.
-const GATHER: Duration = Duration::from_millis(200);
 /// The longest that one commit may take before its calls are told.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two tries to write what was left over.
@@ -100,7 +94,7 @@ pub(super) async fn run(
 ) {
     let (connection, backlog, retry_at) = (None, Vec::new(), Instant::now());
     let mut writer = Writer { db, accounts, connection, backlog, retry_at, holder, refused };
-    let mut pause = GATHER;
+    let (mut pause, mut took) = (GATHER, Duration::ZERO);
     // Messages behind which somebody waits.
     let mut ahead = 0;
     loop {
@@ -127,7 +121,7 @@ pub(super) async fn run(
         if !leisure {
             ahead = ahead.max(receiver.len());
         }
-        let most = if leisure { SMALL_BATCH } else { MAX_BATCH };
+        let most = if leisure { batch_of(receiver.len(), took) } else { MAX_BATCH };
         while batch.rows.len() < most
             && let Ok(message) = receiver.try_recv()
         {
@@ -136,14 +130,10 @@ pub(super) async fn run(
         }
         let began = Instant::now();
         writer.take(batch).await;
-        pause = pause_before(receiver.len()).max(began.elapsed()).min(GATHER);
+        took = began.elapsed();
+        pause = pause_before(receiver.len(), took);
     }
     writer.retry_backlog().await;
-}
-
-/// The pauses that spread the commits of what waits evenly over the time in which as much comes in.
-fn pause_before(waiting: usize) -> Duration {
-    GATHER.mul_f64(SMALL_BATCH as f64 / waiting.max(SMALL_BATCH) as f64)
 }
 
 /// Lets time pass; `false` where somebody came to wait before it was over.
