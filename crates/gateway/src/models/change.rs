@@ -94,9 +94,11 @@ impl Gateway {
                 return Err(GatewayError::NotFound("model").into());
             }
         } else if !row.usable {
-            // Who manages it need not use it, but for having it as their own default.
+            // Who manages it need not use it, but nobody's default is what they cannot use.
             let manages = check_editable(caller, row.owner_id).is_ok();
-            if !manages || body.is_default == Some(true) {
+            let default = body.is_default == Some(true)
+                || (body.is_organization_default == Some(true) && !row.is_active);
+            if !manages || default {
                 return Err(GatewayError::NotFound("model").into());
             }
         }
