@@ -1,4 +1,4 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { meQuery, savePreference } from './identity';
 
 export const SEND_KEYS = ['enter', 'ctrl_enter'] as const;
@@ -29,13 +29,5 @@ export function useChatPreference(): ChatPreference {
 }
 
 export function useSaveChatPreference() {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (value: ChatPreference) => savePreference(KEY, value),
-    // Shown at once; where the server refuses it, what the server has is shown again.
-    onMutate: (value) => {
-      client.setQueryData(meQuery.queryKey, (old) => old && { ...old, preferences: { ...old.preferences, [KEY]: value } });
-    },
-    onError: () => client.invalidateQueries({ queryKey: meQuery.queryKey }),
-  });
+  return useMutation({ mutationFn: (value: ChatPreference) => savePreference(KEY, value) });
 }

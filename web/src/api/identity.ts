@@ -72,10 +72,19 @@ export function useChangePassword() {
   });
 }
 
-/** Keeps a preference with the account. It is known at once, for every navigation applies what is known. */
-export function savePreference(key: string, value: unknown): Promise<void> {
+/**
+ * Keeps a preference with the account. It is known at once, for every navigation applies what is known; where
+ * the server refuses it, what the server has is asked for again.
+ */
+export async function savePreference(key: string, value: unknown): Promise<void> {
+  await queryClient.cancelQueries({ queryKey: meQuery.queryKey });
   queryClient.setQueryData(meQuery.queryKey, (old) => old && { ...old, preferences: { ...old.preferences, [key]: value } });
-  return request(`/me/preferences/${encodeURIComponent(key)}`, { method: 'PUT', body: { value } });
+  try {
+    await request(`/me/preferences/${encodeURIComponent(key)}`, { method: 'PUT', body: { value } });
+  } catch (error) {
+    void queryClient.invalidateQueries({ queryKey: meQuery.queryKey });
+    throw error;
+  }
 }
 
 export const sessionsQuery = queryOptions({
