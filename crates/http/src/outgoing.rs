@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use lyceum_core::{ErrorKind, Problem};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::ClientConfig;
+use rustls_platform_verifier::ConfigVerifierExt as _;
 use tokio::runtime;
 use url::{Host, Url};
 
@@ -38,12 +40,15 @@ pub enum OutgoingError {
     /// The client could not be made.
     #[error("the HTTP client could not be made")]
     Client(#[source] reqwest::Error),
+    /// The system's certificates could not be read.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
 }
 
 impl Problem for OutgoingError {
     fn kind(&self) -> ErrorKind {
         match self {
-            OutgoingError::Client(_) => ErrorKind::Internal,
+            OutgoingError::Client(_) | OutgoingError::Tls(_) => ErrorKind::Internal,
             _ => ErrorKind::Invalid,
         }
     }
@@ -52,7 +57,7 @@ impl Problem for OutgoingError {
         match self {
             OutgoingError::BadUrl => "invalid_address",
             OutgoingError::PrivateAddress(_) => "private_address",
-            OutgoingError::Client(_) => "internal",
+            OutgoingError::Client(_) | OutgoingError::Tls(_) => "internal",
         }
     }
 
@@ -75,9 +80,11 @@ pub struct Outgoing {
 impl Outgoing {
     /// A client under the given policy. Connecting takes at most 10 s.
     pub fn new(policy: OutgoingPolicy) -> Result<Self, OutgoingError> {
+        // Reads the system's certificates, so once for all clients.
+        let tls = ClientConfig::with_platform_verifier().map_err(OutgoingError::Tls)?;
         Ok(Self {
-            strict: Clients::new(JudgingResolver { open: false })?,
-            open: Clients::new(JudgingResolver { open: true })?,
+            strict: Clients::new(JudgingResolver { open: false }, &tls)?,
+            open: Clients::new(JudgingResolver { open: true }, &tls)?,
             policy: Arc::new(policy),
         })
     }
@@ -133,32 +140,38 @@ impl Outgoing {
 #[derive(Clone, Debug)]
 struct Clients {
     resolver: JudgingResolver,
-    first: reqwest::Client,
+    tls: ClientConfig,
+    /// That of the runtime in which they were set up.
+    first: (Option<runtime::Id>, reqwest::Client),
     others: Arc<RwLock<HashMap<runtime::Id, reqwest::Client>>>,
-    owner: Option<runtime::Id>,
 }
 
 impl Clients {
-    fn new(resolver: JudgingResolver) -> Result<Self, OutgoingError> {
-        let (first, others) = (client(resolver)?, Arc::default());
-        Ok(Self { resolver, first, others, owner: current_runtime() })
+    fn new(resolver: JudgingResolver, tls: &ClientConfig) -> Result<Self, OutgoingError> {
+        let first = client(resolver, tls.clone()).map_err(OutgoingError::Client)?;
+        let (first, others) = ((current_runtime(), first), Arc::default());
+        Ok(Self { resolver, tls: tls.clone(), first, others })
     }
 
     /// That of the runtime in which this is called.
     fn current(&self) -> reqwest::Client {
-        let current = current_runtime();
-        let Some(other) = current.filter(|_| current != self.owner) else {
-            return self.first.clone();
+        let (owner, first) = &self.first;
+        let Some(other) = current_runtime().filter(|current| Some(*current) != *owner) else {
+            return first.clone();
         };
         let found = self.others.read().unwrap_or_else(PoisonError::into_inner).get(&other).cloned();
         found.unwrap_or_else(|| self.make(other))
     }
 
     fn make(&self, runtime: runtime::Id) -> reqwest::Client {
-        // The first one was made in the same way.
-        let Ok(made) = client(self.resolver) else { return self.first.clone() };
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
-        others.entry(runtime).or_insert(made).clone()
+        let made = others.entry(runtime).or_insert_with(|| {
+            client(self.resolver, self.tls.clone()).unwrap_or_else(|error| {
+                tracing::error!(%error, "a thread has no HTTP client of its own");
+                self.first.1.clone()
+            })
+        });
+        made.clone()
     }
 }
 
@@ -166,7 +179,7 @@ fn current_runtime() -> Option<runtime::Id> {
     runtime::Handle::try_current().ok().map(|runtime| runtime.id())
 }
 
-fn client(resolver: JudgingResolver) -> Result<reqwest::Client, OutgoingError> {
+fn client(resolver: JudgingResolver, tls: ClientConfig) -> reqwest::Result<reqwest::Client> {
     #[expect(clippy::disallowed_methods, reason = "this is the outgoing client")]
     let builder = reqwest::Client::builder();
     builder
@@ -174,11 +187,12 @@ fn client(resolver: JudgingResolver) -> Result<reqwest::Client, OutgoingError> {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(10))
-        .pool_idle_timeout(Duration::from_secs(30))
+        // Each runtime keeps its own, so that they are used less often than one for all would be.
+        .pool_idle_timeout(Duration::from_secs(90))
+        .tls_backend_preconfigured(tls)
         .tcp_nodelay(true)
         .user_agent(concat!("lyceum/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(OutgoingError::Client)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -309,6 +323,19 @@ mod tests {
         assert!(judge(&["localhost"], "http://localhost:1/"));
         assert!(judge(&["*"], "http://10.0.0.1/"));
         assert!(judge(&["[::1]:8080"], "http://[::1]:8080/"));
+    }
+
+    #[test]
+    fn each_runtime_has_connections_of_its_own() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let new = || runtime::Builder::new_current_thread().build().unwrap();
+        let (one, other) = (new(), new());
+        let outgoing = one.block_on(async { Outgoing::new(OutgoingPolicy::default()).unwrap() });
+        let known = || outgoing.strict.others.read().unwrap().len();
+        for (runtime, others) in [(&one, 0), (&other, 1), (&other, 1), (&one, 1)] {
+            runtime.block_on(async { outgoing.strict.current() });
+            assert_eq!(known(), others);
+        }
     }
 
     #[tokio::test]

@@ -18,16 +18,21 @@ use tokio::sync::oneshot;
 use super::Server;
 
 /// A connection, as long as it belongs to no runtime.
-type Accepted = (std::net::TcpStream, SocketAddr);
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    open: Open,
+}
+
+/// Held by each connection of a lane, so that those that are open are counted.
+pub(super) type Open = Arc<()>;
 
 /// One for each core.
-pub(super) struct Lanes {
-    lanes: Vec<Lane>,
-    next: usize,
-}
+pub(super) struct Lanes(Vec<Lane>);
 
 struct Lane {
     connections: UnboundedSender<Accepted>,
+    open: Open,
     /// Told when the last connection has ended.
     ended: oneshot::Receiver<()>,
 }
@@ -36,20 +41,21 @@ impl Lanes {
     pub(super) fn start(server: &Arc<Server>) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let lanes = (0..cores).map(|number| Lane::start(number, server.clone()));
-        Ok(Self { lanes: lanes.collect::<io::Result<_>>()?, next: 0 })
+        Ok(Self(lanes.collect::<io::Result<_>>()?))
     }
 
-    /// Hands a connection to the lane whose turn it is.
-    pub(super) fn take(&mut self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
-        let stream = stream.into_std()?;
-        self.next = (self.next + 1) % self.lanes.len();
-        let gone = |_| io::Error::other("the thread for connections is gone");
-        self.lanes[self.next].connections.send((stream, peer)).map_err(gone)
+    /// Hands a connection to the lane that has the fewest.
+    pub(super) fn take(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        let gone = || io::Error::other("the threads for connections are gone");
+        let living = self.0.iter().filter(|lane| !lane.connections.is_closed());
+        let lane = living.min_by_key(|lane| Arc::strong_count(&lane.open)).ok_or_else(gone)?;
+        let accepted = Accepted { stream: stream.into_std()?, peer, open: lane.open.clone() };
+        lane.connections.send(accepted).map_err(|_| gone())
     }
 
     /// Lets the requests under way come to their end.
     pub(super) async fn shutdown(self) {
-        let ends: Vec<_> = self.lanes.into_iter().map(|lane| lane.ended).collect();
+        let ends: Vec<_> = self.0.into_iter().map(|lane| lane.ended).collect();
         for ended in ends {
             // Where its thread is gone, so are its connections.
             let _ = ended.await;
@@ -72,16 +78,16 @@ impl Lane {
             });
         };
         thread::Builder::new().name(format!("lane-{number}")).spawn(run)?;
-        Ok(Self { connections, ended })
+        Ok(Self { connections, open: Open::default(), ended })
     }
 }
 
 /// Serves what comes in, and lets it come to its end when nothing more will.
 async fn serve(mut connections: UnboundedReceiver<Accepted>, server: Arc<Server>) {
     let served = GracefulShutdown::new();
-    while let Some((stream, peer)) = connections.recv().await {
+    while let Some(Accepted { stream, peer, open }) = connections.recv().await {
         match TcpStream::from_std(stream) {
-            Ok(stream) => server.clone().serve(stream, peer, &served),
+            Ok(stream) => server.clone().serve(stream, peer, open, &served),
             Err(error) => tracing::warn!(%error, "a connection could not be taken"),
         }
     }

@@ -13,6 +13,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,15 +21,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt as _;
 
-use lanes::Lanes;
+use lanes::{Lanes, Open};
 
 /// Wait after a failed accept, as when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// Bytes of a request's body up to which a lane answers it itself.
+/// What a lane answers itself. Not embeddings: their answers are megabytes of numbers.
+const BRIEF_PATHS: [&str; 4] =
+    ["/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"];
+/// Bytes of a request's body up to which it does so.
 const BRIEF: u64 = 64 * 1024;
 
 /// Serves `app` until `stop` is done, then lets the requests under way come to their end. A
@@ -43,7 +48,7 @@ pub async fn listen(
     http.timer(TokioTimer::new()).header_read_timeout(head_timeout);
     // Makes routes of the handlers now instead of at each request, as `axum::serve` does.
     let app = app.with_state(());
-    let mut lanes = Lanes::start(&Arc::new(Server { http, app, common: Handle::current() }))?;
+    let lanes = Lanes::start(&Arc::new(Server { http, app, common: Handle::current() }))?;
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -71,7 +76,13 @@ struct Server {
 
 impl Server {
     /// Serves a connection on the runtime in which this is called.
-    fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, connections: &GracefulShutdown) {
+    fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        open: Open,
+        connections: &GracefulShutdown,
+    ) {
         // Without it the end of a streamed answer, which waits for its ledger row, is held back by
         // Nagle's algorithm for 40 ms.
         if let Err(error) = stream.set_nodelay(true) {
@@ -89,6 +100,7 @@ impl Server {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, %peer, "a connection ended");
             }
+            drop(open);
         });
     }
 
@@ -97,18 +109,38 @@ impl Server {
     async fn answer(self: Arc<Self>, request: Request) -> Result<Response, JoinError> {
         let is_brief = is_brief(&request);
         let answer = self.app.clone().oneshot(request);
-        let Ok(response) = match is_brief {
-            true => answer.await,
-            false => AbortOnDropHandle::new(self.common.spawn(answer)).await?,
-        };
-        Ok(response)
+        if is_brief {
+            let Ok(response) = answer.await;
+            return Ok(response);
+        }
+        let Ok(response) = AbortOnDropHandle::new(self.common.spawn(answer)).await?;
+        Ok(response.map(|body| made_by(&self.common, body)))
     }
 }
 
-/// Whether it is a call of a model whose body is known to be small.
+/// Whether it is a question to a model whose body is known to be small: little is computed for it.
 fn is_brief(request: &Request) -> bool {
     let size = request.body().size_hint().upper();
-    request.uri().path().starts_with("/v1/") && size.is_some_and(|size| size <= BRIEF)
+    BRIEF_PATHS.contains(&request.uri().path()) && size.is_some_and(|size| size <= BRIEF)
+}
+
+/// The body, whose pieces are made by `runtime` where they do not lie there yet.
+fn made_by(runtime: &Handle, body: Body) -> Body {
+    if body.size_hint().exact().is_some() {
+        return body;
+    }
+    let (sender, receiver) = mpsc::channel(1);
+    let making = runtime.spawn(async move {
+        let mut body = body;
+        while let Some(frame) = body.frame().await
+            && sender.send(frame).await.is_ok()
+        {}
+    });
+    let making = AbortOnDropHandle::new(making);
+    let frames = futures::stream::unfold((receiver, making), async |(mut receiver, making)| {
+        Some((receiver.recv().await?, (receiver, making)))
+    });
+    Body::new(StreamBody::new(frames))
 }
 
 #[cfg(test)]

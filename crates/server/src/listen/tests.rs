@@ -20,6 +20,14 @@ async fn start(app: Router) -> Listening {
     Listening { url, stop, ended }
 }
 
+/// Tells when it is dropped.
+struct Dropped(Arc<Notify>);
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 async fn thread_name() -> String {
     std::thread::current().name().unwrap_or_default().to_owned()
 }
@@ -27,7 +35,8 @@ async fn thread_name() -> String {
 #[tokio::test]
 async fn small_calls_stay_on_the_thread_of_their_connection_and_nothing_else_does() {
     let app = Router::new()
-        .route("/v1/thread", post(thread_name))
+        .route("/v1/messages", post(thread_name))
+        .route("/v1/embeddings", post(thread_name))
         .route("/api/v1/thread", post(thread_name))
         .route("/", get(thread_name));
     let Listening { url, stop: _running, .. } = start(app).await;
@@ -36,14 +45,38 @@ async fn small_calls_stay_on_the_thread_of_their_connection_and_nothing_else_doe
         let request = client.post(format!("{url}{path}")).body(vec![b' '; bytes]);
         request.send().await.unwrap().text().await.unwrap()
     };
-    let lane = ask("/v1/thread", 100).await;
+    let lane = ask("/v1/messages", 100).await;
     assert!(lane.starts_with("lane-"), "{lane}");
-    assert_eq!(ask("/v1/thread", 0).await, lane, "the connection moved");
-    assert!(!ask("/v1/thread", BRIEF as usize + 1).await.starts_with("lane-"));
+    assert_eq!(ask("/v1/messages", 0).await, lane, "the connection moved");
+    assert!(!ask("/v1/messages", BRIEF as usize + 1).await.starts_with("lane-"));
+    assert!(!ask("/v1/embeddings", 100).await.starts_with("lane-"));
     assert!(!ask("/api/v1/thread", 100).await.starts_with("lane-"));
     let unknown = reqwest::Body::wrap_stream(futures::stream::iter([Ok::<_, io::Error>("x")]));
-    let chunked = client.post(format!("{url}/v1/thread")).body(unknown).send().await.unwrap();
+    let chunked = client.post(format!("{url}/v1/messages")).body(unknown).send().await.unwrap();
     assert!(!chunked.text().await.unwrap().starts_with("lane-"), "its size was unknown");
+}
+
+#[tokio::test]
+async fn the_pieces_of_other_answers_are_made_elsewhere_until_the_client_goes_away() {
+    let dropped = Arc::new(Notify::new());
+    let drops = dropped.clone();
+    let pieces = async move || {
+        let dropped = Dropped(drops);
+        let names = futures::stream::unfold(dropped, async |dropped| {
+            let name = thread_name().await;
+            Some((Ok::<_, io::Error>(format!("{name};")), dropped))
+        });
+        Body::from_stream(names)
+    };
+    let app = Router::new().route("/export", get(pieces));
+    let Listening { url, stop: _running, .. } = start(app).await;
+    let mut answer = http_client().unwrap().get(format!("{url}/export")).send().await.unwrap();
+    for _ in 0..3 {
+        let piece = answer.chunk().await.unwrap().unwrap();
+        assert!(!String::from_utf8_lossy(&piece).contains("lane-"), "{piece:?}");
+    }
+    drop(answer);
+    dropped.notified().await;
 }
 
 #[tokio::test]
@@ -55,10 +88,10 @@ async fn a_stop_lets_what_is_under_way_end_on_either_kind_of_thread() {
         waited.notified().await;
         "ended"
     };
-    let app = Router::new().route("/v1/slow", get(slow.clone())).route("/slow", get(slow));
+    let app = Router::new().route("/v1/messages", get(slow.clone())).route("/slow", get(slow));
     let Listening { url, stop, ended } = start(app).await;
     let mut answers = Vec::new();
-    for path in ["/v1/slow", "/slow"] {
+    for path in ["/v1/messages", "/slow"] {
         let request = http_client().unwrap().get(format!("{url}{path}"));
         answers.push(tokio::spawn(async move { request.send().await?.text().await }));
         begun.notified().await;
@@ -73,12 +106,6 @@ async fn a_stop_lets_what_is_under_way_end_on_either_kind_of_thread() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_takes_its_request_back_on_either_kind_of_thread() {
-    struct Dropped(Arc<Notify>);
-    impl Drop for Dropped {
-        fn drop(&mut self) {
-            self.0.notify_one();
-        }
-    }
     let (begun, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (told, drops) = (begun.clone(), dropped.clone());
     let endless = async move || {
@@ -87,9 +114,9 @@ async fn a_client_that_goes_away_takes_its_request_back_on_either_kind_of_thread
         std::future::pending::<()>().await;
     };
     let app =
-        Router::new().route("/v1/endless", get(endless.clone())).route("/endless", get(endless));
+        Router::new().route("/v1/messages", get(endless.clone())).route("/endless", get(endless));
     let Listening { url, stop: _running, .. } = start(app).await;
-    for path in ["/v1/endless", "/endless"] {
+    for path in ["/v1/messages", "/endless"] {
         let request = http_client().unwrap().get(format!("{url}{path}")).send();
         let asking = tokio::spawn(request);
         begun.notified().await;
