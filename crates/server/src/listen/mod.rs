@@ -2,6 +2,7 @@
 //! which `axum::serve` lacks: a client that sends a byte a minute would hold its connection for
 //! ever.
 
+mod body;
 mod lanes;
 
 use std::io;
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
-use http_body_util::{BodyExt as _, StreamBody};
+use http::header;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,11 +22,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt as _;
 
+use body::{Lingering, made_by};
 use lanes::{Lanes, Open};
 
 /// Wait after a failed accept, as when the process has no file descriptor left.
@@ -107,12 +108,17 @@ impl Server {
     /// Answers a request here, or on the common runtime where it may compute for long, for others wait
     /// for this thread. A client that goes away takes it back in either case.
     async fn answer(self: Arc<Self>, request: Request) -> Result<Response, JoinError> {
-        let is_brief = is_brief(&request);
-        let answer = self.app.clone().oneshot(request);
-        if is_brief {
-            let Ok(response) = answer.await;
+        let app = self.app.clone();
+        if is_brief(&request) {
+            let Ok(response) = app.oneshot(request).await;
             return Ok(response);
         }
+        // Who asks first whether to send the body sends none that is not wanted.
+        let request = match request.headers().contains_key(header::EXPECT) {
+            true => request,
+            false => request.map(|body| Body::new(Lingering::new(body, &self.common))),
+        };
+        let answer = app.oneshot(request);
         let Ok(response) = AbortOnDropHandle::new(self.common.spawn(answer)).await?;
         Ok(response.map(|body| made_by(&self.common, body)))
     }
@@ -122,25 +128,6 @@ impl Server {
 fn is_brief(request: &Request) -> bool {
     let size = request.body().size_hint().upper();
     BRIEF_PATHS.contains(&request.uri().path()) && size.is_some_and(|size| size <= BRIEF)
-}
-
-/// The body, whose pieces are made by `runtime` where they do not lie there yet.
-fn made_by(runtime: &Handle, body: Body) -> Body {
-    if body.size_hint().exact().is_some() {
-        return body;
-    }
-    let (sender, receiver) = mpsc::channel(1);
-    let making = runtime.spawn(async move {
-        let mut body = body;
-        while let Some(frame) = body.frame().await
-            && sender.send(frame).await.is_ok()
-        {}
-    });
-    let making = AbortOnDropHandle::new(making);
-    let frames = futures::stream::unfold((receiver, making), async |(mut receiver, making)| {
-        Some((receiver.recv().await?, (receiver, making)))
-    });
-    Body::new(StreamBody::new(frames))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use axum::routing::{get, post};
+use http::StatusCode;
 use lyceum_testkit::http_client;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -77,6 +78,19 @@ async fn the_pieces_of_other_answers_are_made_elsewhere_until_the_client_goes_aw
     }
     drop(answer);
     dropped.notified().await;
+}
+
+#[tokio::test]
+async fn who_still_sends_what_is_refused_hears_why() {
+    let app = Router::new().route("/upload", post(async || StatusCode::PAYLOAD_TOO_LARGE));
+    let Listening { url, stop: _running, .. } = start(app).await;
+    for _ in 0..10 {
+        let megabyte = bytes::Bytes::from(vec![0; 1 << 20]);
+        let pieces = (0..16).map(move |_| Ok::<_, io::Error>(megabyte.clone()));
+        let body = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
+        let request = http_client().unwrap().post(format!("{url}/upload")).body(body);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }
 
 #[tokio::test]
