@@ -4,17 +4,20 @@ use std::time::Duration;
 
 /// The most rows of one commit.
 pub(super) const MAX_BATCH: usize = 512;
-/// The same where nobody waits for them and there is time, unless the database is slow: PostgreSQL is
-/// not to have a core for long, which the calls need.
-const SMALL_BATCH: usize = 32;
+/// The same where nobody waits for them and there is time: PostgreSQL is not to have a core for long,
+/// which the calls need.
+const SMALL_BATCH: usize = 8;
+/// The most commits within [`GATHER`], unless rows would be left over: each takes its time whatever
+/// is in it.
+const MOST_COMMITS: f64 = 60.0;
 /// How long rows that nobody waits for gather before they are committed.
 pub(super) const GATHER: Duration = Duration::from_millis(200);
 
 /// As few of `waiting` rows as let all be in after [`GATHER`], if each commit takes as long as the last
 /// one took, and the database rests as long after it.
 pub(super) fn batch_of(waiting: usize, took: Duration) -> usize {
-    let commits = GATHER.as_secs_f64() / (2.0 * took.as_secs_f64()).max(f64::MIN_POSITIVE);
-    let rows = waiting as f64 / commits.max(1.0);
+    let possible = GATHER.as_secs_f64() / (2.0 * took.as_secs_f64()).max(f64::MIN_POSITIVE);
+    let rows = waiting as f64 / possible.clamp(1.0, MOST_COMMITS);
     (rows.ceil() as usize).clamp(SMALL_BATCH, MAX_BATCH)
 }
 
@@ -55,7 +58,8 @@ mod tests {
 
     #[test]
     fn commits_are_small_where_the_database_is_quick() {
-        assert_eq!(batch_of(1_800, Duration::from_millis(1)), SMALL_BATCH);
+        assert_eq!(batch_of(400, Duration::from_millis(1)), SMALL_BATCH);
+        assert_eq!(batch_of(1_800, Duration::from_millis(1)), 30);
         assert_eq!(batch_of(0, Duration::ZERO), SMALL_BATCH);
         assert_eq!(batch_of(4_000, Duration::from_secs(1)), MAX_BATCH);
     }
