@@ -16,7 +16,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use http::Method;
+use lyceum_testkit::measure::{cpu_time, machine_time, percentile};
 use lyceum_testkit::{MockUpstream, ServerProcess, Session, http_client};
 use serde_json::json;
 use support::{print_machine, spread};
@@ -52,15 +54,16 @@ async fn main() -> anyhow::Result<()> {
     let admin: Session = server.set_up().await?;
     let through = provision(&server, &admin, &upstream).await?;
     let callers = callers()?;
+    let pid = server.pid().context("the program has ended")?;
     for limited in [false, true] {
         if limited {
             limit(&admin).await?;
         }
         println!("{}", if limited { "a quota and rate limits" } else { "nothing limits" });
         for &concurrency in &callers {
-            let rate = measure(&direct, &through, concurrency, server.pid()).await?;
+            let rate = measure(&direct, &through, concurrency, pid).await?;
             for pace in PACES {
-                measure_paced(&direct, &through, concurrency, rate * pace, server.pid()).await?;
+                measure_paced(&direct, &through, concurrency, rate * pace, pid).await?;
             }
         }
     }
@@ -123,7 +126,7 @@ async fn measure(
     direct: &Target,
     through: &Target,
     concurrency: usize,
-    pid: Option<u32>,
+    pid: u32,
 ) -> anyhow::Result<f64> {
     run(direct, concurrency, CALLS / 4).await?;
     run(through, concurrency, CALLS / 4).await?;
@@ -163,13 +166,16 @@ async fn measure_paced(
     through: &Target,
     concurrency: usize,
     rate: f64,
-    pid: Option<u32>,
+    pid: u32,
 ) -> anyhow::Result<()> {
-    let (mut added_p50, mut added_p99, mut cpu) = (vec![], vec![], vec![]);
+    let (mut added_p50, mut added_p99, mut cpu, mut busy) = (vec![], vec![], vec![], vec![]);
     for _ in 0..REPEATS {
         let there = run_paced(direct, concurrency, rate).await?;
-        let cpu_before = cpu_time(pid);
+        let (cpu_before, (busy_before, all_before)) = (cpu_time(pid), machine_time());
         let here = run_paced(through, concurrency, rate).await?;
+        let (busy_after, all_after) = machine_time();
+        let share = (busy_after - busy_before).div_duration_f64(all_after - all_before);
+        busy.push(share * 100.0);
         let spent = cpu_time(pid).saturating_sub(cpu_before);
         let added = |share| {
             let (a, b) = (percentile(&here, share), percentile(&there, share));
@@ -184,6 +190,7 @@ async fn measure_paced(
         ("added p50, ms", added_p50),
         ("added p99, ms", added_p99),
         ("CPU of the server, ms a call", cpu),
+        ("the machine's cores busy, %", busy),
     ] {
         let (median, least, greatest) = spread(values);
         println!("  {name:<28} {median:>8.3}  {least:>8.3}  {greatest:>8.3}");
@@ -268,20 +275,4 @@ async fn call(target: &Target) -> anyhow::Result<Duration> {
     let took = started.elapsed();
     anyhow::ensure!(status.is_success(), "{status}: {text}");
     Ok(took)
-}
-
-/// The value below which `share` of the sorted samples lie.
-fn percentile(sorted: &[Duration], share: f64) -> Duration {
-    let last = sorted.len().saturating_sub(1);
-    sorted.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
-}
-
-/// CPU time that a process has spent, in ticks of 10 ms; its database is another process.
-fn cpu_time(pid: Option<u32>) -> Duration {
-    let stat = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-    let stat = stat.unwrap_or_default();
-    let fields: Vec<&str> =
-        stat.rsplit_once(") ").map_or(Vec::new(), |(_, rest)| rest.split(' ').collect());
-    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse().ok()).unwrap_or(0u64);
-    Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
