@@ -4,6 +4,7 @@
 mod clock;
 mod error;
 mod id;
+mod misread;
 mod page;
 mod permission;
 mod secret;
@@ -12,6 +13,7 @@ mod trace;
 pub use clock::Clock;
 pub use error::{BoxError, ErrorKind, Problem, causes, chain};
 pub use id::new_id;
+pub use misread::Misread;
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use permission::{Permission, PermissionError, PermissionSet};
 pub use secret::Secret;

@@ -4,7 +4,7 @@ use lyceum_core::{ErrorKind, Problem};
 use lyceum_http::OutgoingError;
 use lyceum_llm::{LlmError, ModelKind};
 use lyceum_store::{CryptoError, StoreError};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::quotas::whose_quota;
 use crate::{QuotaRefusal, RateRefusal};
@@ -22,6 +22,14 @@ pub enum GatewayError {
         requested: String,
         /// The names that would do.
         available: Vec<String>,
+    },
+    /// The caller's API key is limited to other models.
+    #[error("the API key may not call {requested}")]
+    ModelNotAllowed {
+        /// The name asked for.
+        requested: String,
+        /// The names that the key is limited to.
+        allowed: Vec<String>,
     },
     /// The model is for something else.
     #[error("{model} is not a {wanted:?} model")]
@@ -84,6 +92,12 @@ pub enum GatewayError {
         /// Why not.
         reason: String,
     },
+    /// A provider has no list of its models.
+    #[error("the provider lists no models")]
+    NoModelList,
+    /// Of several models to be added these are refused, each for its reason.
+    #[error("{} models are refused", .0.len())]
+    ModelsRefused(Vec<(String, GatewayError)>),
     /// Another provider or model of the same owner has the name.
     #[error("the name is taken")]
     NameTaken,
@@ -121,6 +135,17 @@ fn name(kind: ModelKind) -> &'static str {
     }
 }
 
+/// The first of the models that are refused, with the reasons.
+fn refusals(refused: &[(String, GatewayError)]) -> String {
+    const TOLD: usize = 5;
+    let told = refused.iter().take(TOLD).map(|(model, why)| format!("'{model}': {}", why.detail()));
+    let told = told.collect::<Vec<_>>().join(" ");
+    match refused.len().saturating_sub(TOLD) {
+        0 => format!("Nothing was added. {told}"),
+        more => format!("Nothing was added. {told} And {more} more."),
+    }
+}
+
 impl Problem for GatewayError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -137,8 +162,11 @@ impl Problem for GatewayError {
             GatewayError::Limited { .. } | GatewayError::QuotaExceeded(_) => {
                 ErrorKind::TooManyRequests
             }
-            GatewayError::PriceUnknown { .. } => ErrorKind::Forbidden,
-            GatewayError::Invalid { .. } => ErrorKind::Invalid,
+            GatewayError::ModelNotAllowed { .. } | GatewayError::PriceUnknown { .. } => {
+                ErrorKind::Forbidden
+            }
+            GatewayError::Invalid { .. } | GatewayError::ModelsRefused(_) => ErrorKind::Invalid,
+            GatewayError::NoModelList => ErrorKind::Upstream,
             GatewayError::NameTaken | GatewayError::PersonalProvider => ErrorKind::Conflict,
             GatewayError::Address(error) => error.kind(),
             GatewayError::Store(error) => error.kind(),
@@ -150,6 +178,7 @@ impl Problem for GatewayError {
         match self {
             GatewayError::NotFound(_) => "not_found",
             GatewayError::UnknownModel { .. } => "model_not_found",
+            GatewayError::ModelNotAllowed { .. } => "model_not_allowed",
             GatewayError::WrongKind { .. } => "wrong_model_kind",
             GatewayError::NoModel(_) => "no_model",
             GatewayError::RouteCooling { .. } => "route_cooling",
@@ -161,6 +190,8 @@ impl Problem for GatewayError {
             GatewayError::QuotaExceeded(_) => "quota_exceeded",
             GatewayError::PriceUnknown { .. } => "price_unknown",
             GatewayError::Invalid { .. } => "invalid_field",
+            GatewayError::NoModelList => "no_model_list",
+            GatewayError::ModelsRefused(_) => "models_refused",
             GatewayError::NameTaken => "name_taken",
             GatewayError::PersonalProvider => "personal_provider",
             GatewayError::Address(error) => error.code(),
@@ -179,6 +210,11 @@ impl Problem for GatewayError {
             GatewayError::UnknownModel { requested, available } => {
                 format!("There is no model '{requested}'. Available: {}.", available.join(", "))
             }
+            GatewayError::ModelNotAllowed { requested, allowed } => format!(
+                "This API key may not call '{requested}': it is limited to {}. Name one of these, \
+                 or have the key's owner add the model.",
+                allowed.join(", "),
+            ),
             GatewayError::WrongKind { model, wanted } => {
                 format!("'{model}' is not a model for {}.", name(*wanted))
             }
@@ -212,6 +248,12 @@ impl Problem for GatewayError {
                 whose_quota(scope),
             ),
             GatewayError::Invalid { field, reason } => format!("{field}: {reason}"),
+            GatewayError::NoModelList => {
+                "This provider has no list of models at this address. Add its models by their \
+                 names, and check the base URL if they do not answer."
+                    .to_owned()
+            }
+            GatewayError::ModelsRefused(refused) => refusals(refused),
             GatewayError::NameTaken => "The name is in use; choose another.".to_owned(),
             GatewayError::PersonalProvider => {
                 "This provider is personal; only the organisation's are distributed.".to_owned()
@@ -244,6 +286,15 @@ impl Problem for GatewayError {
         match self {
             GatewayError::Invalid { field, .. } => {
                 members.insert("field".to_owned(), field.clone().into());
+            }
+            GatewayError::ModelNotAllowed { allowed, .. } => {
+                members.insert("models".to_owned(), allowed.clone().into());
+            }
+            GatewayError::ModelsRefused(refused) => {
+                let each = refused.iter().map(|(model, why)| {
+                    json!({ "model": model, "code": why.code(), "detail": why.detail() })
+                });
+                members.insert("refused".to_owned(), each.collect());
             }
             GatewayError::Limited { rate, .. } => {
                 let (scope, unit) = rate.names();

@@ -3,9 +3,12 @@
 //!
 //! Invariants:
 //! - No answer ends before its ledger row is committed, or, for `/v1`, in the journal, from which it
-//!   is committed within milliseconds. A call that cannot be recorded ends with an error. Cancelled and broken calls have their row, too, with estimated tokens.
+//!   is committed within milliseconds. A call that cannot be recorded ends with an error. Cancelled and
+//!   broken calls have their row, too, with estimated tokens; those that ran for a second before their
+//!   process was killed get it at the next start.
 //! - A provider's key leaves the database only into a request to that provider's own address: it is
-//!   never answered, logged or audited, and a changed address wants the key anew.
+//!   never answered, logged or audited, and a changed address wants the key anew. The values of a
+//!   provider's own headers follow the same rule.
 //! - Requests to addresses that people name go through [`Outgoing`] only, judged at every use.
 //! - Who may use a provider is decided by `app.access_paths` in the database.
 //! - An unknown price is no price: the cost is then NULL, never 0, and whom a quota of costs binds does
@@ -34,13 +37,15 @@ mod usage;
 mod v1;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::middleware::{from_fn, from_fn_with_state};
 use lyceum_core::Clock;
-use lyceum_http::Outgoing;
+use lyceum_http::{AllowedModels, Outgoing};
 use lyceum_jobs::Jobs;
-use lyceum_llm::{LocalModels, ModelKind};
+use lyceum_llm::{Lessons, LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring, Redis};
+use tokio::runtime::Handle;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
@@ -97,13 +102,21 @@ pub struct GatewaySettings {
     pub requests_per_minute: Option<u32>,
     /// The largest body that `/v1` accepts, in bytes.
     pub max_body_bytes: usize,
+    /// The longest silence in a streamed answer of `/v1`; then a sign of life is sent.
+    pub heartbeat: Duration,
     /// What all nodes share; without it each limits and counts by itself.
     pub redis: Option<Redis>,
 }
 
 impl Default for GatewaySettings {
     fn default() -> Self {
-        Self { requests_per_minute: None, max_body_bytes: 20 * 1024 * 1024, redis: None }
+        Self {
+            requests_per_minute: None,
+            // As Anthropic.
+            max_body_bytes: 32 * 1024 * 1024,
+            heartbeat: Duration::from_secs(15),
+            redis: None,
+        }
     }
 }
 
@@ -118,6 +131,8 @@ struct Inner {
     keyring: Keyring,
     outgoing: Outgoing,
     http: Arc<Http>,
+    /// What models refused.
+    lessons: Lessons,
     local: LocalModels,
     clock: Clock,
     ledger: Ledger,
@@ -129,6 +144,8 @@ struct Inner {
     payloads: Payloads,
     answers: Answers,
     settings: GatewaySettings,
+    /// The runtime in which the gateway was made, for what would hold up a connection's own.
+    common: Handle,
 }
 
 impl Gateway {
@@ -171,6 +188,7 @@ impl Gateway {
         let accounts = Accounts::default();
         let inner = Inner {
             http: Arc::new(Http::new(outgoing.clone())),
+            lessons: Lessons::default(),
             ledger: Ledger::start(db.clone(), accounts.clone()),
             catalogues: models::catalogues(),
             health: HealthBook::default(),
@@ -189,6 +207,7 @@ impl Gateway {
             local,
             clock,
             settings,
+            common: Handle::current(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -201,10 +220,13 @@ impl Gateway {
     }
 
     /// Keeps rows of `/v1` in files in `folder` until the database has committed them, so that calls
-    /// need not wait for its disk, and brings in those that an earlier process left there. Of two
-    /// processes with one folder each has its own files.
+    /// need not wait for its disk, and brings in those that an earlier process left there. Calls that
+    /// run are noted there, too, for the process after this one. Of two processes with one folder each
+    /// has its own files.
     pub async fn open_journal(&self, folder: &std::path::Path) -> std::io::Result<()> {
-        self.inner.ledger.open_journal(folder).await
+        let notes = self.inner.ledger.open_journal(folder).await?;
+        self.inner.live.keep_notes(notes);
+        Ok(())
     }
 
     /// Drops what is remembered of who may call what. To be called when somebody's access changed,
@@ -217,6 +239,7 @@ impl Gateway {
     pub async fn close(&self) {
         self.inner.ledger.close_journal();
         self.flush().await;
+        self.inner.live.close_notes().await;
     }
 
     /// Waits until every call made so far is in the ledger and its payload kept where one is, and
@@ -241,7 +264,8 @@ impl Gateway {
     }
 
     /// The chat model that `user` means: the named one, else their default, else the
-    /// organisation's, else the built-in one.
+    /// organisation's, else the built-in one. Where somebody calls for it,
+    /// [`ModelConfig::for_caller`] comes next.
     pub async fn resolve_chat_model(
         &self,
         user: Uuid,
@@ -260,7 +284,8 @@ impl Gateway {
         user: Uuid,
         name_or_id: &str,
     ) -> Result<ModelConfig, GatewayError> {
-        self.catalogue(user).await?.by_name(name_or_id, ModelKind::Embedding)
+        let all = AllowedModels::default();
+        self.catalogue(user).await?.by_name(name_or_id, ModelKind::Embedding, &all)
     }
 
     /// The embedding model where nobody named one: the user's default, else the organisation's,
@@ -289,11 +314,9 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .with_state(gateway)
 }
 
-/// The routes below `/v1`, in OpenAI's form.
+/// The routes below `/v1`, in OpenAI's form, and what is answered where there is none.
 pub fn v1_router(gateway: Gateway) -> OpenApiRouter {
-    v1::router()
-        .route_layer((from_fn(live::name_surface), from_fn(v1::identify)))
-        .with_state(gateway)
+    v1::router().layer((from_fn(live::name_surface), from_fn(v1::identify))).with_state(gateway)
 }
 
 /// Registers this domain's jobs and their schedule.

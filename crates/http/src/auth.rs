@@ -33,13 +33,35 @@ impl Credential {
     }
 }
 
+/// The models that a credential may name, by their names here: all that its person may use, unless it
+/// is limited to some.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedModels(Option<Arc<[String]>>);
+
+impl AllowedModels {
+    /// Those of these names; all where there is no list.
+    pub fn new(names: Option<Vec<String>>) -> Self {
+        Self(names.map(Into::into))
+    }
+
+    /// Whether a model of this name is one of them.
+    pub fn allows(&self, name: &str) -> bool {
+        self.names().is_none_or(|names| names.iter().any(|allowed| allowed == name))
+    }
+
+    /// Their names; `None` where all are allowed.
+    pub fn names(&self) -> Option<&[String]> {
+        self.0.as_deref()
+    }
+}
+
 /// Where a request comes from, for sessions and audit.
 #[derive(Clone, Debug, Default)]
 pub struct ClientInfo {
     /// The peer's address.
     pub ip: Option<IpAddr>,
     /// The `User-Agent` header, cut to 400 characters.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Arc<str>>,
 }
 
 /// Who calls, with which rights.
@@ -49,6 +71,8 @@ pub struct Caller {
     pub user_id: Uuid,
     /// All rights of this credential.
     pub permissions: Arc<PermissionSet>,
+    /// The models that it may name.
+    pub models: AllowedModels,
     /// What the identity was proved with.
     pub credential: Credential,
     /// Where the request comes from.

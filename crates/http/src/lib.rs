@@ -8,9 +8,11 @@ mod paging;
 mod patch;
 mod problem;
 
-pub use auth::{Allow, Authenticator, Caller, ClientInfo, Credential, Right, SessionRequired};
-pub use extract::{ApiPath, ApiQuery};
-pub use outgoing::{Outgoing, OutgoingError, OutgoingPolicy};
+pub use auth::{
+    Allow, AllowedModels, Authenticator, Caller, ClientInfo, Credential, Right, SessionRequired,
+};
+pub use extract::{ApiPath, ApiQuery, misread_query};
+pub use outgoing::{Egress, Outgoing, OutgoingError, OutgoingPolicy};
 pub use paging::PageQuery;
 pub use patch::present;
 pub use problem::{ApiError, ApiJson, ProblemDocument, retry_after};

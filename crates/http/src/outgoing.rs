@@ -1,14 +1,16 @@
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+mod address;
+mod clients;
+mod egress;
+mod tunnel;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use lyceum_core::{ErrorKind, Problem};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use rustls::ClientConfig;
-use rustls_platform_verifier::ConfigVerifierExt as _;
-use tokio::runtime;
-use url::{Host, Url};
+use url::Url;
+
+use clients::{Clients, Reach};
+pub use egress::Egress;
 
 /// Which private hosts outgoing requests may reach. An administrator's setting.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +21,13 @@ pub struct OutgoingPolicy {
 
 impl OutgoingPolicy {
     fn opens(&self, host: &str, port: Option<u16>) -> bool {
+        self.allowed_private_hosts.iter().any(|allowed| allowed == "*") || self.names(host, port)
+    }
+
+    fn names(&self, host: &str, port: Option<u16>) -> bool {
         let host = host.trim_end_matches('.');
         self.allowed_private_hosts.iter().any(|allowed| {
-            allowed == "*"
-                || allowed.eq_ignore_ascii_case(host)
+            allowed.eq_ignore_ascii_case(host)
                 || port.is_some_and(|port| allowed.eq_ignore_ascii_case(&format!("{host}:{port}")))
         })
     }
@@ -35,8 +40,28 @@ pub enum OutgoingError {
     #[error("the address must be http or https with a host and without credentials")]
     BadUrl,
     /// The host is or resolves to a private address.
-    #[error("the address leads to a private network; an administrator can allow the host {0}")]
+    #[error(
+        "the address leads to a private network; whoever runs Lyceum can allow the host {0} with \
+         the setting outgoing.allowed_private_hosts (LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS)"
+    )]
     PrivateAddress(String),
+    /// The setting of the proxy names none.
+    #[error("outgoing.proxy {0}")]
+    Proxy(&'static str),
+    /// A host that is to be reached without the proxy is none.
+    #[error(
+        "outgoing.no_proxy has \"{0}\", which is neither the name of a host or a domain, nor an \
+         address, nor a network like 10.0.0.0/8"
+    )]
+    NoProxy(String),
+    /// The further authorities that are to be trusted cannot be.
+    #[error("outgoing.ca_file {}: {reason}", path.display())]
+    Authorities {
+        /// Where they are.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The client could not be made.
     #[error("the HTTP client could not be made")]
     Client(#[source] reqwest::Error),
@@ -48,8 +73,9 @@ pub enum OutgoingError {
 impl Problem for OutgoingError {
     fn kind(&self) -> ErrorKind {
         match self {
-            OutgoingError::Client(_) | OutgoingError::Tls(_) => ErrorKind::Internal,
-            _ => ErrorKind::Invalid,
+            OutgoingError::BadUrl | OutgoingError::PrivateAddress(_) => ErrorKind::Invalid,
+            // At the start, where nobody has asked yet.
+            _ => ErrorKind::Internal,
         }
     }
 
@@ -57,7 +83,7 @@ impl Problem for OutgoingError {
         match self {
             OutgoingError::BadUrl => "invalid_address",
             OutgoingError::PrivateAddress(_) => "private_address",
-            OutgoingError::Client(_) | OutgoingError::Tls(_) => "internal",
+            _ => "internal",
         }
     }
 
@@ -67,24 +93,40 @@ impl Problem for OutgoingError {
 }
 
 /// The one client for requests to hosts that people name. Resolves, judges every address, and
-/// connects to the very address that was judged; follows no redirect and reads no proxy setting.
+/// connects to the very address that was judged; follows no redirect, and knows no other proxy than
+/// that of its [`Egress`], never the environment's.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Connect to public addresses only.
     strict: Clients,
     /// For the hosts and ports that an administrator opened.
     open: Clients,
+    /// Through the proxy, where there is one: for all hosts but those that were opened and those of
+    /// `direct`.
+    proxied: Option<Clients>,
+    direct: Arc<[egress::Direct]>,
     policy: Arc<OutgoingPolicy>,
 }
 
 impl Outgoing {
     /// A client under the given policy. Connecting takes at most 10 s.
     pub fn new(policy: OutgoingPolicy) -> Result<Self, OutgoingError> {
+        Self::through(policy, &Egress::default())
+    }
+
+    /// The same by a way out of its own.
+    pub fn through(policy: OutgoingPolicy, egress: &Egress) -> Result<Self, OutgoingError> {
         // Reads the system's certificates, so once for all clients.
-        let tls = ClientConfig::with_platform_verifier().map_err(OutgoingError::Tls)?;
+        let tls = egress.tls()?;
+        let proxied = match egress.proxy()? {
+            Some(proxy) => Some(Clients::new(Reach::Proxy(proxy), &tls)?),
+            None => None,
+        };
         Ok(Self {
-            strict: Clients::new(JudgingResolver { open: false }, &tls)?,
-            open: Clients::new(JudgingResolver { open: true }, &tls)?,
+            strict: Clients::new(Reach::Public, &tls)?,
+            open: Clients::new(Reach::Everything, &tls)?,
+            proxied,
+            direct: egress.direct()?,
             policy: Arc::new(policy),
         })
     }
@@ -92,31 +134,7 @@ impl Outgoing {
     /// Judges the address as far as it can be without asking DNS. Call it when a person enters an
     /// address; [`Outgoing::request`] does it again at every use.
     pub fn judge(&self, url: &Url) -> Result<(), OutgoingError> {
-        if !matches!(url.scheme(), "http" | "https")
-            || !url.username().is_empty()
-            || url.password().is_some()
-        {
-            return Err(OutgoingError::BadUrl);
-        }
-        let literal = match url.host() {
-            None => return Err(OutgoingError::BadUrl),
-            Some(Host::Domain(name)) => {
-                let name = name.trim_end_matches('.').to_ascii_lowercase();
-                let local = name == "localhost" || name.ends_with(".localhost");
-                return match local && !self.policy.opens(&name, url.port_or_known_default()) {
-                    true => Err(OutgoingError::PrivateAddress(name)),
-                    false => Ok(()),
-                };
-            }
-            Some(Host::Ipv4(address)) => IpAddr::V4(address),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address),
-        };
-        let host = url.host_str().unwrap_or_default().to_owned();
-        if is_public(literal) || self.policy.opens(&host, url.port_or_known_default()) {
-            Ok(())
-        } else {
-            Err(OutgoingError::PrivateAddress(host))
-        }
+        self.way(url).map(drop)
     }
 
     /// A request to a judged address.
@@ -125,150 +143,46 @@ impl Outgoing {
         method: http::Method,
         url: Url,
     ) -> Result<reqwest::RequestBuilder, OutgoingError> {
-        self.judge(&url)?;
-        let host = url.host_str().unwrap_or_default();
-        let client = match self.policy.opens(host, url.port_or_known_default()) {
-            true => &self.open,
-            false => &self.strict,
+        Ok(self.way(&url)?.current().request(method, url))
+    }
+
+    /// The clients that the address is reached by, if it may be reached.
+    fn way(&self, url: &Url) -> Result<&Clients, OutgoingError> {
+        if !matches!(url.scheme(), "http" | "https")
+            || !url.username().is_empty()
+            || url.password().is_some()
+        {
+            return Err(OutgoingError::BadUrl);
+        }
+        let (Some(host), Some(name)) = (url.host(), url.host_str()) else {
+            return Err(OutgoingError::BadUrl);
         };
-        Ok(client.current().request(method, url))
-    }
-}
-
-/// A client for each of the program's runtimes: a connection is driven by the runtime that opened it,
-/// and a call that stays on one thread takes its answer there.
-#[derive(Clone, Debug)]
-struct Clients {
-    resolver: JudgingResolver,
-    tls: ClientConfig,
-    /// That of the runtime in which they were set up.
-    first: (Option<runtime::Id>, reqwest::Client),
-    others: Arc<RwLock<HashMap<runtime::Id, reqwest::Client>>>,
-}
-
-impl Clients {
-    fn new(resolver: JudgingResolver, tls: &ClientConfig) -> Result<Self, OutgoingError> {
-        let first = client(resolver, tls.clone()).map_err(OutgoingError::Client)?;
-        let (first, others) = ((current_runtime(), first), Arc::default());
-        Ok(Self { resolver, tls: tls.clone(), first, others })
-    }
-
-    /// That of the runtime in which this is called.
-    fn current(&self) -> reqwest::Client {
-        let (owner, first) = &self.first;
-        let Some(other) = current_runtime().filter(|current| Some(*current) != *owner) else {
-            return first.clone();
-        };
-        let found = self.others.read().unwrap_or_else(PoisonError::into_inner).get(&other).cloned();
-        found.unwrap_or_else(|| self.make(other))
-    }
-
-    fn make(&self, runtime: runtime::Id) -> reqwest::Client {
-        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
-        let made = others.entry(runtime).or_insert_with(|| {
-            client(self.resolver, self.tls.clone()).unwrap_or_else(|error| {
-                tracing::error!(%error, "a thread has no HTTP client of its own");
-                self.first.1.clone()
-            })
+        let port = url.port_or_known_default();
+        let opened = self.policy.opens(name, port);
+        let proxied = self.proxied.as_ref().filter(|_| {
+            !self.policy.names(name, port) && !self.direct.iter().any(|direct| direct.has(&host))
         });
-        made.clone()
-    }
-}
-
-fn current_runtime() -> Option<runtime::Id> {
-    runtime::Handle::try_current().ok().map(|runtime| runtime.id())
-}
-
-fn client(resolver: JudgingResolver, tls: ClientConfig) -> reqwest::Result<reqwest::Client> {
-    #[expect(clippy::disallowed_methods, reason = "this is the outgoing client")]
-    let builder = reqwest::Client::builder();
-    builder
-        .dns_resolver(Arc::new(resolver))
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(Duration::from_secs(10))
-        // Each runtime keeps its own, so that they are used less often than one for all would be.
-        .pool_idle_timeout(Duration::from_secs(90))
-        .tls_backend_preconfigured(tls)
-        .tcp_nodelay(true)
-        .user_agent(concat!("lyceum/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
-
-#[derive(Clone, Copy, Debug)]
-struct JudgingResolver {
-    /// Whether private addresses may be connected to: the host and port were opened.
-    open: bool,
-}
-
-impl Resolve for JudgingResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let open = self.open;
-        Box::pin(async move {
-            let host = name.as_str().trim_end_matches('.').to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let judged: Vec<SocketAddr> =
-                found.filter(|address| open || is_public(address.ip())).collect();
-            if judged.is_empty() {
-                return Err(Box::new(OutgoingError::PrivateAddress(host)) as _);
+        // A proxy looks names up by itself, so that no address of theirs can be judged here.
+        let private =
+            address::is_private(&host) || proxied.is_some() && address::is_internal(&host);
+        match (private, opened, proxied) {
+            (true, false, _) => {
+                let name = name.trim_end_matches('.').to_ascii_lowercase();
+                Err(OutgoingError::PrivateAddress(name))
             }
-            Ok(Box::new(judged.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Whether an address belongs to the public Internet (RFC 6890 and what was added since).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            let special = matches!(
-                (a, b, c),
-                (0, ..)
-                    | (10, ..)
-                    | (100, 64..=127, _)
-                    | (127, ..)
-                    | (169, 254, _)
-                    | (172, 16..=31, _)
-                    | (192, 0, 0)
-                    | (192, 0, 2)
-                    | (192, 88, 99)
-                    | (192, 168, _)
-                    | (198, 18..=19, _)
-                    | (198, 51, 100)
-                    | (203, 0, 113)
-                    | (224..=255, ..)
-            );
-            !special
+            (true, true, _) | (false, true, None) => Ok(&self.open),
+            (false, false, None) => Ok(&self.strict),
+            (false, _, Some(proxied)) => Ok(proxied),
         }
-        IpAddr::V6(v6) => {
-            if let Some(v4) = embedded_v4(v6) {
-                return is_public(IpAddr::V4(v4));
-            }
-            let s = v6.segments();
-            let global_unicast = (s[0] & 0xe000) == 0x2000;
-            let documentation = (s[0] == 0x2001 && s[1] == 0x0db8) || s[0] == 0x3fff;
-            let protocol = s[0] == 0x2001 && s[1] < 0x0200;
-            global_unicast && !documentation && !protocol
-        }
-    }
-}
-
-/// The IPv4 address inside a mapped, compatible, NAT64 or 6to4 IPv6 address.
-fn embedded_v4(v6: std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
-    let s = v6.segments();
-    let v4 =
-        |high: u16, low: u16| std::net::Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match s {
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => Some(v4(high, low)),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
-        [0x2002, high, low, ..] => Some(v4(high, low)),
-        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lyceum_core::Secret;
+    use reqwest::dns::Resolve as _;
+
+    use super::clients::JudgingResolver;
     use super::*;
 
     fn judge(policy: &[&str], url: &str) -> bool {
@@ -310,6 +224,25 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_names_the_host_and_the_setting_that_opens_it() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let outgoing = Outgoing::new(OutgoingPolicy::default()).unwrap();
+        for (url, host) in
+            [("http://10.0.0.7:11434/v1", "10.0.0.7"), ("http://LOCALHOST./", "localhost")]
+        {
+            let refusal = outgoing.judge(&Url::parse(url).unwrap()).unwrap_err();
+            assert_eq!(refusal.code(), "private_address");
+            for words in [
+                format!("allow the host {host} ").as_str(),
+                "outgoing.allowed_private_hosts",
+                "LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS",
+            ] {
+                assert!(refusal.detail().contains(words), "{}", refusal.detail());
+            }
+        }
+    }
+
+    #[test]
     fn public_addresses_pass() {
         for url in ["https://api.openai.com/v1", "http://1.1.1.1/", "http://[2606:4700::1111]/"] {
             assert!(judge(&[], url), "{url}");
@@ -325,17 +258,69 @@ mod tests {
         assert!(judge(&["[::1]:8080"], "http://[::1]:8080/"));
     }
 
-    #[test]
-    fn each_runtime_has_connections_of_its_own() {
+    fn through_a_proxy(allowed: &[&str], no_proxy: &[&str]) -> Outgoing {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let new = || runtime::Builder::new_current_thread().build().unwrap();
-        let (one, other) = (new(), new());
-        let outgoing = one.block_on(async { Outgoing::new(OutgoingPolicy::default()).unwrap() });
-        let known = || outgoing.strict.others.read().unwrap().len();
-        for (runtime, others) in [(&one, 0), (&other, 1), (&other, 1), (&one, 1)] {
-            runtime.block_on(async { outgoing.strict.current() });
-            assert_eq!(known(), others);
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let policy = OutgoingPolicy { allowed_private_hosts: texts(allowed) };
+        let proxy = Some(Secret::new("http://user:hunter2@10.0.0.1:3128"));
+        let egress = Egress { proxy, no_proxy: texts(no_proxy), ca_file: None };
+        Outgoing::through(policy, &egress).unwrap()
+    }
+
+    /// How an address is reached, if it is.
+    fn way(outgoing: &Outgoing, url: &str) -> Option<&'static str> {
+        let way = outgoing.way(&Url::parse(url).unwrap()).ok()?;
+        Some(match way.reach {
+            Reach::Public => "directly",
+            Reach::Everything => "opened",
+            Reach::Proxy(_) => "proxy",
+        })
+    }
+
+    #[test]
+    fn all_goes_through_the_proxy_but_what_is_named() {
+        let allowed = ["10.0.0.7:11434", "ollama.corp"];
+        let outgoing = through_a_proxy(&allowed, &["example.org", "1.1.1.0/24", "models.lan"]);
+        for (url, expected) in [
+            ("https://api.openai.com/v1", Some("proxy")),
+            ("http://api.openai.com/v1", Some("proxy")),
+            ("http://8.8.8.8/", Some("proxy")),
+            ("https://api.example.org/", Some("directly")),
+            ("https://1.1.1.1/", Some("directly")),
+            ("http://10.0.0.7:11434/", Some("opened")),
+            ("http://ollama.corp:8000/", Some("opened")),
+            // Its address is judged when it is looked up here.
+            ("http://models.lan/", Some("directly")),
+            ("http://10.0.0.8/", None),
+            // Nor may it be reached itself, although it is in the way of everything.
+            ("http://10.0.0.1:3128/", None),
+        ] {
+            assert_eq!(way(&outgoing, url), expected, "{url}");
         }
+        assert!(!format!("{outgoing:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_proxy_is_asked_for_no_name_of_a_private_network() {
+        let outgoing = through_a_proxy(&[], &[]);
+        for url in [
+            "http://127.0.0.1/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://localhost/",
+            "http://intranet/",
+            "http://intranet./",
+            "http://metadata.google.internal/",
+            "http://printer.local/",
+            "http://wiki.corp/",
+            "http://qdrant.default.svc/",
+        ] {
+            assert_eq!(way(&outgoing, url), None, "{url}");
+        }
+        // Where everything is opened, these are where the program is, not where the proxy is.
+        let outgoing = through_a_proxy(&["*"], &[]);
+        assert_eq!(way(&outgoing, "http://intranet/"), Some("opened"));
+        assert_eq!(way(&outgoing, "http://10.0.0.1/"), Some("opened"));
+        assert_eq!(way(&outgoing, "https://api.openai.com/"), Some("proxy"));
     }
 
     #[tokio::test]
@@ -347,16 +332,9 @@ mod tests {
         assert!(opens(8080));
         assert!(!opens(5432));
         // The strict client, which takes all other ports, refuses a private answer of DNS.
-        let strict = JudgingResolver { open: false };
+        let strict = JudgingResolver(Reach::Public);
         assert!(strict.resolve("localhost".parse().unwrap()).await.is_err());
-        let open = JudgingResolver { open: true };
+        let open = JudgingResolver(Reach::Everything);
         assert!(open.resolve("localhost".parse().unwrap()).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_name_that_resolves_to_a_private_address_is_refused() {
-        let resolver = JudgingResolver { open: false };
-        let answer = resolver.resolve("localhost".parse().unwrap()).await;
-        assert!(answer.is_err());
     }
 }

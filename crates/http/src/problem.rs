@@ -4,7 +4,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use lyceum_core::{BoxError, ErrorKind, Problem, chain};
+use lyceum_core::{BoxError, ErrorKind, Misread, Problem, causes, chain};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -48,6 +48,16 @@ impl ApiError {
     /// A malformed request (400).
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadRequest, code, detail)
+    }
+
+    /// A member of the request that cannot be what it is (422), or the `whole` of it. Named in the
+    /// member `field`, too.
+    pub(crate) fn misread(misread: &Misread, whole: &str) -> Self {
+        let error = Self::new(ErrorKind::Invalid, "invalid_field", misread.sentence(whole));
+        match misread.member.is_empty() {
+            true => error,
+            false => error.with("field", misread.member.as_str()),
+        }
     }
 
     /// No valid credential (401).
@@ -186,10 +196,13 @@ where
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(JsonRejection::JsonDataError(error)) => {
-                Err(ApiError::new(ErrorKind::Invalid, "invalid_field", error.body_text()))
+                Err(ApiError::misread(&Misread::of(&innermost(&error)), "The body"))
             }
             Err(JsonRejection::JsonSyntaxError(error)) => {
-                Err(ApiError::bad_request("malformed_json", error.body_text()))
+                // Where one of several names is wanted, a number counts as a fault of the form.
+                let words = innermost(&error).replace("expected value", "expected another value");
+                let detail = format!("The body cannot be read as JSON: {words}.");
+                Err(ApiError::bad_request("malformed_json", detail))
             }
             Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::new(
                 ErrorKind::UnsupportedMedia,
@@ -201,14 +214,107 @@ where
                 "body_too_large",
                 "The body is larger than this address accepts.",
             )),
-            Err(other) => Err(ApiError::bad_request("unreadable_body", other.body_text())),
+            Err(_) => Err(ApiError::bad_request(
+                "unreadable_body",
+                "The body did not arrive whole; send it again.",
+            )),
         }
     }
 }
 
+/// What the reader itself says, without the framework's words around it.
+pub(crate) fn innermost(rejection: &(dyn std::error::Error + 'static)) -> String {
+    causes(rejection).last().map(ToString::to_string).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Route {
+        name: String,
+        targets: Vec<Target>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Target {
+        weight: u8,
+        level: Level,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Level {
+        View,
+        Edit,
+    }
+
+    async fn read(body: &str) -> Result<Route, ApiError> {
+        let request = http::Request::post("/")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        ApiJson::<Route>::from_request(request, &()).await.map(|ApiJson(route)| route)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_cannot_be_read_is_told_by_member_and_what_is_allowed() {
+        let target = Target { weight: 1, level: Level::Edit };
+        let whole = r#"{"name": "a", "targets": [{"weight": 1, "level": "edit"}]}"#;
+        let route = Route { name: "a".to_owned(), targets: vec![target] };
+        assert_eq!(read(whole).await.unwrap(), route);
+        for (change, field, detail) in [
+            (r#""name": 7"#, "name", "name: must be a string, not 7."),
+            (r#""nom": "a""#, "nom", "nom: is not known here; known are: name, targets."),
+            (r#""targets": "all""#, "targets", "targets: must be a list, not a string."),
+            (r#""targets": [{"level": "edit"}]"#, "targets[0].weight", "is required."),
+            (
+                r#""targets": [{"weight": 300, "level": "edit"}]"#,
+                "targets[0].weight",
+                "must be a whole number from 0 to 255, not 300.",
+            ),
+            (
+                r#""targets": [{"weight": 1, "level": "own"}]"#,
+                "targets[0].level",
+                "must be one of: view, edit; 'own' is not.",
+            ),
+            (
+                r#""targets": [{"weight": 1, "level": "view", "x": 0}]"#,
+                "targets[0].x",
+                "is not known here; known are: weight, level.",
+            ),
+        ] {
+            let refusal = read(&format!("{{{change}}}")).await.unwrap_err();
+            let told = (refusal.status(), refusal.code(), &refusal.extensions["field"]);
+            let expected = (StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", &Value::from(field));
+            assert_eq!(told, expected, "{change}");
+            assert!(refusal.detail().ends_with(detail), "{change}: {}", refusal.detail());
+            assert!(refusal.detail().starts_with(field), "{change}: {}", refusal.detail());
+        }
+        let list = read("[]").await.unwrap_err();
+        assert_eq!((list.code(), list.extensions.get("field")), ("invalid_field", None));
+        assert_eq!(list.detail(), "The body must be an object, not a list.");
+        let missing = read("{}").await.unwrap_err();
+        assert_eq!(missing.detail(), "name: is required.");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_no_json_is_told_with_the_place() {
+        for (body, words) in [
+            (r#"{"name": "a""#, "EOF while parsing an object at line 1"),
+            (r#"{"targets": [{"level": 5}]}"#, "targets[0].level: expected another value"),
+        ] {
+            let refusal = read(body).await.unwrap_err();
+            let told = (refusal.status(), refusal.code());
+            assert_eq!(told, (StatusCode::BAD_REQUEST, "malformed_json"), "{body}");
+            assert!(refusal.detail().contains(words), "{body}: {}", refusal.detail());
+        }
+    }
 
     #[test]
     fn nobody_is_asked_back_too_early() {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use http::header;
 use http::request::Parts;
 use lyceum_core::{Permission, PermissionSet};
-use lyceum_http::{ApiError, Authenticator, Caller, Credential};
+use lyceum_http::{AllowedModels, ApiError, Authenticator, Caller, Credential};
 use lyceum_store::StoreError;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -49,6 +49,7 @@ impl Authenticator for Identity {
         Ok(Caller {
             user_id: standing.user_id,
             permissions: standing.permissions,
+            models: standing.models,
             credential,
             client,
         })
@@ -159,6 +160,7 @@ async fn find_session(
             permissions: Arc::new(permissions),
             expires_at: Some(row.expires_at),
             allowed_addresses: Arc::default(),
+            models: AllowedModels::default(),
         }
     }))
 }
@@ -176,7 +178,7 @@ async fn find_api_key(
     hash: &[u8; 32],
 ) -> Result<Option<Standing>, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT k.id, k.user_id, k.permissions AS scopes,
+        r#"SELECT k.id, k.user_id, k.permissions AS scopes, k.models,
                   k.allowed_addresses AS "allowed_addresses: Vec<IpNet>",
                   CASE WHEN k.key_hash = $1 THEN k.expires_at
                        ELSE least(k.expires_at, k.previous_expires_at) END AS expires_at,
@@ -198,6 +200,7 @@ async fn find_api_key(
             permissions: Arc::new(permission_set(&row.permissions).restricted_to(&scopes)),
             expires_at: row.expires_at,
             allowed_addresses: row.allowed_addresses.into(),
+            models: AllowedModels::new(row.models),
         }
     }))
 }

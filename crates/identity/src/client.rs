@@ -34,12 +34,17 @@ fn client_ip(parts: &Parts, trust_proxy: bool) -> Option<IpAddr> {
     forwarded.or(peer).map(|ip| ip.to_canonical())
 }
 
-/// Where a request comes from, and with what program; where the proxy is trusted, by its word.
+/// Where a request comes from, and with what program; where the proxy is trusted, by its word. What
+/// is among the request's extensions was found before and is not read again.
 pub fn client_info(parts: &Parts, trust_proxy: bool) -> ClientInfo {
+    if let Some(found) = parts.extensions.get::<ClientInfo>() {
+        return found.clone();
+    }
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     ClientInfo {
         ip: client_ip(parts, trust_proxy),
-        user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
+        // It is ASCII, so that a byte is a character.
+        user_agent: user_agent.map(|text| text.get(..USER_AGENT_MAX).unwrap_or(text).into()),
     }
 }
 
@@ -144,6 +149,8 @@ pub(crate) type SetCookies = AppendHeaders<[(HeaderName, String); 2]>;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use http::Request;
 
     use super::*;
@@ -176,6 +183,17 @@ mod tests {
         let agent = "x".repeat(1000);
         let info = client_info(&parts(&[("user-agent", &agent)]), false);
         assert_eq!(info.user_agent.unwrap().len(), 400);
+    }
+
+    #[test]
+    fn what_was_found_of_a_request_is_not_read_again() {
+        let mut parts = parts(&[("user-agent", "curl/8")]);
+        let first = client_info(&parts, false);
+        parts.extensions.insert(first.clone());
+        parts.headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
+        let again = client_info(&parts, true);
+        assert_eq!(again.ip, first.ip);
+        assert!(Arc::ptr_eq(&again.user_agent.unwrap(), &first.user_agent.unwrap()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lyceum_core::PermissionSet;
-use lyceum_http::Credential;
+use lyceum_http::{AllowedModels, Credential};
 use lyceum_store::Remembered;
 use sqlx::types::ipnet::IpNet;
 use uuid::Uuid;
@@ -31,6 +31,7 @@ pub(crate) struct Standing {
     pub(crate) expires_at: Option<DateTime<Utc>>,
     /// From where it may be used; from everywhere where empty.
     pub(crate) allowed_addresses: Arc<[IpNet]>,
+    pub(crate) models: AllowedModels,
 }
 
 impl Standing {

@@ -83,10 +83,10 @@ pub enum Rule {
     Scopes,
     #[error("At most {max} entries, each of 1 to 255 characters.")]
     Mapping { max: usize },
-    #[error("The object is of the type knowledge_base or provider.")]
+    #[error("The object is of the type knowledge_base, provider or api_key.")]
     ObjectType,
     #[error("With an object, the action is view, use, edit or own.")]
     AccessLevel,
-    #[error("Without an object, the action is a right like document:write.")]
+    #[error("Without an object, or about an API key, the action is a right like document:write.")]
     OneRight,
 }

@@ -13,6 +13,8 @@ const USERNAME_MAX: usize = 64;
 const EMAIL_MAX: usize = 254;
 const NAME_MAX: usize = 100;
 const NETWORKS_MAX: usize = 50;
+const MODELS_MAX: usize = 100;
+const MODEL_NAME_MAX: usize = 200;
 const PASSWORD_MIN: usize = 10;
 const PASSWORD_MAX: usize = 256;
 const VALUE_KIB: usize = 32;
@@ -141,6 +143,28 @@ pub(crate) fn networks(texts: &[String]) -> Result<Vec<IpNet>, IdentityError> {
             .map_err(|_| bad(Rule::Network { text: text.chars().take(50).collect() }))
     };
     texts.iter().map(network).collect()
+}
+
+/// Models that a key is limited to, each once, by the names that its calls will say. An empty list
+/// is refused: it could mean none as well as all.
+pub(crate) fn models(names: &[String]) -> Result<Vec<String>, IdentityError> {
+    let bad = |rule| IdentityError::field("models", rule);
+    if names.is_empty() || names.len() > MODELS_MAX {
+        return Err(bad(Rule::Count { min: 1, max: MODELS_MAX }));
+    }
+    let mut models: Vec<String> = Vec::with_capacity(names.len());
+    for name in names.iter().map(|name| name.trim()) {
+        if name.is_empty() || name.chars().count() > MODEL_NAME_MAX {
+            return Err(bad(Rule::Length { min: 1, max: MODEL_NAME_MAX }));
+        }
+        if name.chars().any(char::is_control) {
+            return Err(bad(Rule::OneLine));
+        }
+        if !models.iter().any(|known| known == name) {
+            models.push(name.to_owned());
+        }
+    }
+    Ok(models)
 }
 
 fn line(field: &'static str, text: &str) -> Result<String, IdentityError> {
@@ -309,6 +333,22 @@ mod tests {
             assert!(read(bad).is_err(), "{bad:?}");
         }
         assert!(networks(&vec!["::1".to_owned(); 51]).is_err());
+    }
+
+    #[test]
+    fn models_of_a_key_are_trimmed_and_each_is_named_once() {
+        let read = |names: &[&str]| {
+            models(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            read(&[" gpt-5 ", "通义 千问", "gpt-5", "GPT-5"]).unwrap(),
+            ["gpt-5", "通义 千问", "GPT-5"]
+        );
+        assert!(read(&[&"字".repeat(200)]).is_ok());
+        for bad in ["", "  ", "a\0b", "a\nb", &"x".repeat(201)] {
+            assert!(read(&[bad]).is_err(), "{bad:?}");
+        }
+        assert!(read(&[]).is_err() && read(&["m"; 101]).is_err());
     }
 
     #[test]

@@ -9,16 +9,18 @@ use crate::chunk::Counter;
 use crate::{Knowledge, KnowledgeError};
 
 impl Knowledge {
-    /// The model of this name or id that `user` may use; their default where none is named.
+    /// The model of this name or id that the caller may use; their default where none is named.
     pub(crate) async fn embedding_model(
         &self,
-        user: Uuid,
+        caller: &Caller,
         name: Option<&str>,
     ) -> Result<ModelConfig, GatewayError> {
-        match name {
+        let user = caller.user_id;
+        let model = match name {
             Some(name) => self.gateway.embedding_model(user, name).await,
             None => self.gateway.default_embedding_model(user).await,
-        }
+        };
+        model?.for_caller(caller)
     }
 
     /// The model that a knowledge base was made with, found with the rights of its owner: whoever

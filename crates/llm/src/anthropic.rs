@@ -2,15 +2,18 @@
 
 mod events;
 mod request;
+mod schema;
+mod turns;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
+use crate::listing::{self, AnthropicModel};
 use crate::{
-    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, Native, PassedStream,
-    convert, native, stream,
+    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, ListedModel, LlmError, Native,
+    PassedStream, convert, native, stream,
 };
 
 /// The version of the protocol that is spoken.
@@ -40,14 +43,9 @@ pub struct AnthropicClient {
 
 #[derive(Deserialize)]
 struct ModelPage {
-    data: Vec<Model>,
+    data: Vec<AnthropicModel>,
     #[serde(default)]
     has_more: bool,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    id: String,
 }
 
 impl AnthropicClient {
@@ -66,26 +64,28 @@ impl AnthropicClient {
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
     ) -> Result<Bytes, LlmError> {
-        let endpoint = self.endpoint.with_headers(headers);
+        let endpoint = self.endpoint.with_headers(headers).streaming(false);
         endpoint.read(endpoint.post("messages/count_tokens", &[], body).await?).await
     }
 
     /// The models that the provider lists, sorted.
-    pub async fn models(&self) -> Result<Vec<String>, LlmError> {
-        let mut ids: Vec<String> = Vec::new();
-        loop {
+    pub async fn models(&self) -> Result<Vec<ListedModel>, LlmError> {
+        let mut models: Vec<ListedModel> = Vec::new();
+        let mut last: Option<String> = None;
+        for _ in 0..listing::MOST_PAGES {
             let mut query = vec![("limit", "1000")];
-            query.extend(ids.last().map(|last| ("after_id", last.as_str())));
+            query.extend(last.as_deref().map(|id| ("after_id", id)));
             let page = self.endpoint.get("models", &query).await?;
-            let page: ModelPage = self.endpoint.json(page).await?;
-            let more = page.has_more && !page.data.is_empty();
-            ids.extend(page.data.into_iter().map(|model| model.id));
-            if !more {
-                ids.sort();
-                ids.dedup();
-                return Ok(ids);
+            let ModelPage { data, has_more } = self.endpoint.json(page).await?;
+            models.extend(data.into_iter().map(ListedModel::from));
+            let next = models.last().filter(|_| has_more).map(|model| model.id.clone());
+            // Who gives a page again gives it for ever.
+            if next.is_none() || next == last {
+                break;
             }
+            last = next;
         }
+        Ok(listing::sorted(models))
     }
 }
 
@@ -99,14 +99,8 @@ impl ChatModel for AnthropicClient {
                     let reader = events::Events::new(self.endpoint.clone());
                     return Ok(stream::events(self.endpoint.events(response), reader));
                 }
-                // Newer models choose these by themselves and refuse them.
-                Err(LlmError::Rejected(words)) => {
-                    let refused =
-                        ["temperature", "top_p", "top_k"].into_iter().find(|n| words.contains(n));
-                    if refused.and_then(|name| body.remove(name)).is_none() {
-                        return Err(LlmError::Rejected(words));
-                    }
-                }
+                // What a model can do, its name does not always say.
+                Err(LlmError::Rejected(words)) if request::give_way(&mut body, &words) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -123,8 +117,10 @@ impl Native for AnthropicClient {
         &self,
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
+        streamed: bool,
     ) -> Result<reqwest::Response, LlmError> {
-        self.endpoint.with_headers(headers).post("messages", &[], body).await
+        let endpoint = self.endpoint.with_headers(headers).streaming(streamed);
+        endpoint.post("messages", &[], body).await
     }
 
     fn pass(&self, response: reqwest::Response) -> PassedStream {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::LlmError;
+use crate::convert::{Media, Part, part};
 
 /// Who says a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,9 +155,9 @@ pub struct ChatRequest {
     /// Texts that end the answer; one string or a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Value>,
-    /// Repeats an answer where the provider can.
+    /// Repeats an answer where the provider can; some take a negative one for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
+    pub seed: Option<i64>,
     /// Every other member, passed on as it came (`tools`, `response_format`, `user` …).
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -175,6 +176,17 @@ impl ChatRequest {
             seed: None,
             extra: Map::new(),
         }
+    }
+
+    /// Whether it names pictures by their addresses: clients whose providers take none fetch them, and
+    /// send the bytes.
+    pub fn names_pictures(&self) -> bool {
+        let contents = self.messages.iter().filter_map(|message| message.content.as_ref());
+        let parts = contents.filter_map(|content| match content {
+            Content::Text(_) => None,
+            Content::Parts(parts) => Some(parts),
+        });
+        parts.flatten().any(|found| matches!(part(found), Ok(Part::Image(Media::Remote(_)))))
     }
 }
 
@@ -200,6 +212,9 @@ pub struct Usage {
     /// Of the prompt's tokens, those written to the provider's cache, where it charges for that.
     #[serde(default)]
     pub cache_write_tokens: u64,
+    /// Of these, those that are kept for an hour, which costs more than the usual minutes.
+    #[serde(default)]
+    pub cache_write_1h_tokens: u64,
     /// Of the generated tokens, those spent on reasoning.
     #[serde(default)]
     pub reasoning_tokens: u64,
@@ -216,6 +231,7 @@ impl Usage {
             completion_tokens: self.completion_tokens.min(Self::MAX_TOKENS),
             cached_tokens: self.cached_tokens.min(Self::MAX_TOKENS),
             cache_write_tokens: self.cache_write_tokens.min(Self::MAX_TOKENS),
+            cache_write_1h_tokens: self.cache_write_1h_tokens.min(Self::MAX_TOKENS),
             reasoning_tokens: self.reasoning_tokens.min(Self::MAX_TOKENS),
         }
     }
@@ -273,6 +289,8 @@ pub enum ChatEvent {
     },
     /// More of the answer.
     Text(String),
+    /// More of the words with which the model refuses to answer.
+    Refusal(String),
     /// More of the model's reasoning, where the provider shows it.
     Reasoning(String),
     /// More of a tool call.
@@ -300,5 +318,11 @@ pub trait ChatModel: Send + Sync {
     /// know takes everything.
     fn takes(&self, _member: &str) -> bool {
         true
+    }
+
+    /// The members that the client takes and that are known to have no meaning for a model, as the
+    /// model refuses them.
+    fn left_out_of(&self, _model: &str) -> Vec<&'static str> {
+        Vec::new()
     }
 }

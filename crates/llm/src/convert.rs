@@ -1,12 +1,18 @@
 //! The parts of a request in OpenAI's form that clients of other protocols translate.
 
+mod tools;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+pub(crate) use self::tools::{
+    Tool, ToolCall, ToolChoice, check_tools, in_order, tool_call_id, tool_calls, tool_choice,
+    tool_name, tools,
+};
 use crate::chat::decimal;
-use crate::{ChatMessage, ChatRequest, Content, ContentPart, Endpoint, LlmError, Role};
+use crate::{ChatRequest, Content, ContentPart, Endpoint, LlmError, Role};
 
 /// The largest picture that is fetched for a provider that takes no addresses, in bytes.
 const MAX_FETCHED: usize = 20 * 1024 * 1024;
@@ -108,102 +114,6 @@ pub(crate) fn system(request: &ChatRequest) -> Option<String> {
         messages.filter_map(|message| Some(message.content.as_ref()?.text())).collect();
     let text = texts.join("\n\n");
     (!text.is_empty()).then_some(text)
-}
-
-/// A tool that the model called in an earlier turn.
-pub(crate) struct ToolCall<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) name: &'a str,
-    /// JSON text.
-    pub(crate) arguments: &'a str,
-    /// What the provider of this name gave along with the call.
-    extra: Option<&'a Value>,
-}
-
-impl ToolCall<'_> {
-    /// The arguments as an object; what is none becomes empty.
-    pub(crate) fn object(&self) -> Map<String, Value> {
-        serde_json::from_str(self.arguments).unwrap_or_default()
-    }
-
-    /// What the provider of this name gave along with the call.
-    pub(crate) fn extra(&self, provider: &str, member: &str) -> Option<&Value> {
-        self.extra?.get(provider)?.get(member)
-    }
-}
-
-/// The tools that an assistant's message calls.
-pub(crate) fn tool_calls(message: &ChatMessage) -> Vec<ToolCall<'_>> {
-    let calls = message.extra.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
-    calls
-        .filter_map(|call| {
-            let function = call.get("function")?;
-            Some(ToolCall {
-                id: call.get("id").and_then(Value::as_str).unwrap_or_default(),
-                name: function.get("name")?.as_str()?,
-                arguments: function.get("arguments").and_then(Value::as_str).unwrap_or("{}"),
-                extra: call.get("extra_content"),
-            })
-        })
-        .collect()
-}
-
-/// The id of the call whose result a tool's message is.
-pub(crate) fn tool_call_id(message: &ChatMessage) -> &str {
-    message.extra.get("tool_call_id").and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The name of the tool whose result a message is, from the call that it answers.
-pub(crate) fn tool_name<'a>(request: &'a ChatRequest, message: &'a ChatMessage) -> &'a str {
-    let id = tool_call_id(message);
-    let mut calls = request.messages.iter().rev().flat_map(tool_calls);
-    let called = calls.find(|call| call.id == id).map(|call| call.name);
-    called.or_else(|| message.extra.get("name")?.as_str()).unwrap_or_default()
-}
-
-/// A tool that the model may call.
-pub(crate) struct Tool<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) description: Option<&'a str>,
-    /// JSON Schema.
-    pub(crate) parameters: Option<&'a Value>,
-    pub(crate) strict: Option<bool>,
-}
-
-/// The tools of a request.
-pub(crate) fn tools(request: &ChatRequest) -> Vec<Tool<'_>> {
-    let tools = request.extra.get("tools").and_then(Value::as_array).into_iter().flatten();
-    let functions = tools.filter_map(|tool| tool.get("function"));
-    functions
-        .filter_map(|function| {
-            Some(Tool {
-                name: function.get("name")?.as_str()?,
-                description: function.get("description").and_then(Value::as_str),
-                parameters: function.get("parameters").filter(|schema| schema.is_object()),
-                strict: function.get("strict").and_then(Value::as_bool),
-            })
-        })
-        .collect()
-}
-
-/// Whether the model has to call a tool.
-#[derive(Debug, PartialEq)]
-pub(crate) enum ToolChoice<'a> {
-    Auto,
-    Never,
-    Some,
-    One(&'a str),
-}
-
-/// What the request says of it.
-pub(crate) fn tool_choice(request: &ChatRequest) -> Option<ToolChoice<'_>> {
-    let choice = request.extra.get("tool_choice")?;
-    match choice.as_str() {
-        Some("auto") => Some(ToolChoice::Auto),
-        Some("none") => Some(ToolChoice::Never),
-        Some("required") => Some(ToolChoice::Some),
-        _ => choice.get("function")?.get("name")?.as_str().map(ToolChoice::One),
-    }
 }
 
 /// The form that an answer has to have.
@@ -375,20 +285,5 @@ mod tests {
         let request = request(json!({"model": "m", "messages": [], "n": 1, "user": "u",
             "tools": [], "keep_alive": "5m", "nothing": null, "top_p": 0.5}));
         assert_eq!(Value::Object(own_members(&request)), json!({"keep_alive": "5m"}));
-    }
-
-    #[test]
-    fn a_tools_result_finds_the_name_of_its_call() {
-        let request = request(json!({"model": "m", "messages": [
-            {"role": "assistant", "content": null, "tool_calls": [
-                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
-                {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "oops"}}]},
-            {"role": "tool", "tool_call_id": "c2", "content": "2"},
-            {"role": "tool", "tool_call_id": "c9", "name": "h", "content": "3"}]}));
-        let calls = tool_calls(&request.messages[0]);
-        assert_eq!(Value::Object(calls[0].object()), json!({"a": 1}));
-        assert!(calls[1].object().is_empty());
-        assert_eq!(tool_name(&request, &request.messages[1]), "g");
-        assert_eq!(tool_name(&request, &request.messages[2]), "h");
     }
 }

@@ -11,7 +11,10 @@ mod request;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use crate::{ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, convert, stops, stream};
+use crate::{
+    ChatModel, ChatRequest, ChatStream, Endpoint, ListedModel, ListedTask, LlmError, convert,
+    stops, stream,
+};
 
 /// A client of one application. Cheap to clone.
 #[derive(Clone)]
@@ -32,10 +35,11 @@ impl DifyClient {
     }
 
     /// The application's name, which stands for its only model.
-    pub async fn models(&self) -> Result<Vec<String>, LlmError> {
+    pub async fn models(&self) -> Result<Vec<ListedModel>, LlmError> {
         let info: Info = self.endpoint.json(self.endpoint.get("info", &[]).await?).await?;
         let name = info.name.trim().to_owned();
-        Ok(vec![if name.is_empty() { "app".to_owned() } else { name }])
+        let id = if name.is_empty() { "app".to_owned() } else { name };
+        Ok(vec![ListedModel { id, task: Some(ListedTask::Chat), context_length: None }])
     }
 }
 

@@ -18,6 +18,8 @@ use crate::{LlmError, failure};
 
 /// The most bytes of an error answer that are read.
 pub(crate) const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// A word of a header's value that is shorter may be any word, such as the name of a team.
+const TOKEN: usize = 16;
 /// The most bytes of an answer that is not streamed.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
@@ -30,15 +32,19 @@ pub trait HttpSend: Send + Sync {
 /// How long a provider may take. Connecting has its own limit in the [`HttpSend`].
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// Until the answer's head.
+    /// Until the head of a streamed answer, and from there until its first words.
     pub first_byte: Duration,
-    /// Between two pieces of the answer.
+    /// Between two pieces of a streamed answer.
     pub idle: Duration,
+    /// Until the head of an answer in one piece, which is mostly sent when all of it is there, and
+    /// between its pieces.
+    pub answer: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { first_byte: Duration::from_secs(120), idle: Duration::from_secs(60) }
+        let seconds = Duration::from_secs;
+        Self { first_byte: seconds(300), idle: seconds(60), answer: seconds(600) }
     }
 }
 
@@ -46,17 +52,21 @@ impl Timeouts {
     /// For one request and its answer altogether, unless the other limits allow more.
     pub const TOTAL: Duration = Duration::from_secs(30 * 60);
     /// Between two events of a stream that keeps itself alive with comments, as servers do while
-    /// they read a long prompt; `idle` where that is longer.
+    /// they read a long prompt; the other limits where they are longer.
     pub const QUIET: Duration = Duration::from_secs(5 * 60);
 
     pub(crate) fn total(&self) -> Duration {
-        Self::TOTAL.max(self.first_byte.saturating_add(self.idle))
+        Self::TOTAL.max(self.first_byte.max(self.answer).saturating_add(self.idle))
     }
 }
 
 /// One account at one provider. Cheap to clone.
 #[derive(Clone)]
-pub struct Endpoint(Arc<Parts>);
+pub struct Endpoint {
+    parts: Arc<Parts>,
+    /// Whether answers are expected as streams.
+    streamed: bool,
+}
 
 #[derive(Clone)]
 struct Parts {
@@ -74,17 +84,24 @@ impl Endpoint {
     pub fn new(http: Arc<dyn HttpSend>, base_url: Url, key: Option<Secret>) -> Self {
         let timeouts = Timeouts::default();
         let headers = Vec::new();
-        Self(Arc::new(Parts { http, base_url, key, key_header: None, headers, timeouts }))
+        let parts = Parts { http, base_url, key, key_header: None, headers, timeouts };
+        Self { parts: Arc::new(parts), streamed: true }
     }
 
     fn parts(&mut self) -> &mut Parts {
-        Arc::make_mut(&mut self.0)
+        Arc::make_mut(&mut self.parts)
     }
 
     /// The same with other limits of time.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.parts().timeouts = timeouts;
         self
+    }
+
+    /// The same for answers that are streamed, as all are expected to be at first, or that come in
+    /// one piece.
+    pub(crate) fn streaming(&self, streamed: bool) -> Self {
+        Self { parts: self.parts.clone(), streamed }
     }
 
     /// The same with one more header on every request.
@@ -110,7 +127,7 @@ impl Endpoint {
 
     /// The same with `segment` at the end of the base URL's path, unless it ends in one of `versions`.
     pub(crate) fn below(mut self, segment: &str, versions: &[&str]) -> Self {
-        let last = self.0.base_url.path().trim_end_matches('/').rsplit('/').next();
+        let last = self.parts.base_url.path().trim_end_matches('/').rsplit('/').next();
         if last.is_none_or(|last| !versions.contains(&last))
             && let Ok(mut path) = self.parts().base_url.path_segments_mut()
         {
@@ -165,15 +182,17 @@ impl Endpoint {
 
     /// The whole body of an answer.
     pub(crate) async fn read(&self, response: reqwest::Response) -> Result<Bytes, LlmError> {
-        self.read_up_to(response, MAX_ANSWER_BYTES).await
+        let Timeouts { answer, idle, .. } = self.parts.timeouts;
+        self.read_up_to(response, answer.max(idle), MAX_ANSWER_BYTES).await
     }
 
     async fn read_up_to(
         &self,
         mut response: reqwest::Response,
+        silence: Duration,
         limit: usize,
     ) -> Result<Bytes, LlmError> {
-        let mut patience = Patience::new(&self.0.timeouts, &response);
+        let mut patience = self.patience(&response).with_silence(silence);
         let mut body = Vec::new();
         while let Some(piece) = patience.piece(&mut response).await? {
             if body.len() + piece.len() > limit {
@@ -195,27 +214,38 @@ impl Endpoint {
 
     /// The data of the server-sent events of an answer. Dropping it closes the connection.
     pub(crate) fn events(&self, response: reqwest::Response) -> Pieces {
-        let patience = Patience::new(&self.0.timeouts, &response);
-        pieces(response, patience, Framing::events(), self.0.key.clone())
+        let patience = self.patience(&response);
+        pieces(response, patience, Framing::events(), self.secrets())
     }
 
     /// The lines of an answer in newline-delimited JSON. Dropping it closes the connection.
     pub(crate) fn lines(&self, response: reqwest::Response) -> Pieces {
-        let patience = Patience::new(&self.0.timeouts, &response);
-        pieces(response, patience, Framing::lines(), self.0.key.clone())
+        let patience = self.patience(&response);
+        pieces(response, patience, Framing::lines(), self.secrets())
+    }
+
+    fn patience(&self, response: &reqwest::Response) -> Patience {
+        Patience::new(&self.parts.timeouts, response)
+    }
+
+    /// What no error may show: the key, and what looks like a token in a header that is sensitive.
+    fn secrets(&self) -> Vec<Secret> {
+        let sensitive = self.parts.headers.iter().filter(|(_, value)| value.is_sensitive());
+        let texts = sensitive.filter_map(|(_, value)| value.to_str().ok());
+        self.parts.key.iter().cloned().chain(texts.flat_map(secrets_in)).collect()
     }
 
     /// The error that an error document inside an answer of status 200 means.
     pub fn member_error(&self, error: &Value) -> LlmError {
-        failure::from_member(error, self.0.key.as_ref())
+        failure::from_member(error, &self.secrets())
     }
 
     /// Gets something from elsewhere, without the key: its type and its bytes, at most `limit`.
     pub(crate) async fn fetch(&self, url: Url, limit: usize) -> Result<(String, Bytes), LlmError> {
-        let response = self.send(self.0.http.request(Method::GET, url)?).await?;
+        let response = self.send(self.parts.http.request(Method::GET, url)?).await?;
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
-        Ok((kind, self.read_up_to(response, limit).await?))
+        Ok((kind, self.read_up_to(response, self.parts.timeouts.idle, limit).await?))
     }
 
     fn request(
@@ -224,7 +254,7 @@ impl Endpoint {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<reqwest::RequestBuilder, LlmError> {
-        let mut url = self.0.base_url.clone();
+        let mut url = self.parts.base_url.clone();
         url.path_segments_mut()
             .map_err(|()| LlmError::Connect("the base URL has no path".to_owned()))?
             .pop_if_empty()
@@ -232,9 +262,9 @@ impl Endpoint {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.0.http.request(method, url)?;
-        if let Some(key) = &self.0.key {
-            let (name, text) = match &self.0.key_header {
+        let mut request = self.parts.http.request(method, url)?;
+        if let Some(key) = &self.parts.key {
+            let (name, text) = match &self.parts.key_header {
                 Some(name) => (name.clone(), key.expose().to_owned()),
                 None => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
             };
@@ -244,14 +274,15 @@ impl Endpoint {
             value.set_sensitive(true);
             request = request.header(name, value);
         }
-        for (name, value) in &self.0.headers {
+        for (name, value) in &self.parts.headers {
             request = request.header(name, value);
         }
         Ok(request)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, LlmError> {
-        let waited = self.0.timeouts.first_byte;
+        let Timeouts { first_byte, answer, .. } = self.parts.timeouts;
+        let waited = if self.streamed { first_byte } else { answer };
         let sent = SentAt(Instant::now());
         let mut response = match tokio::time::timeout(waited, request.send()).await {
             Err(_) => return Err(LlmError::Timeout(waited)),
@@ -276,8 +307,18 @@ impl Endpoint {
             }
         }
         body.truncate(MAX_ERROR_BYTES);
-        failure::from_answer(status, &headers, &body, self.0.key.as_ref())
+        failure::from_answer(status, &headers, &body, &self.secrets())
     }
+}
+
+/// What looks like a token in a header's value: a word, and what stands in one behind a name, as in
+/// `token=...;team=a`.
+pub fn secrets_in(value: &str) -> impl Iterator<Item = Secret> {
+    let words = value.split([' ', ';', ',', '"', '\'', '\t']);
+    let inner = words
+        .clone()
+        .flat_map(|word| word.split(['=', ':']).filter(move |part| part.len() < word.len()));
+    words.chain(inner).filter(|word| word.len() >= TOKEN).map(Secret::new)
 }
 
 /// Reads a JSON answer.
@@ -297,10 +338,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_token_is_found_wherever_it_stands_in_a_header() {
+        let token = "0123456789abcdef0123";
+        for value in ["token=T;team=a", "Bearer T", "a, key:T", "\"T\"", "T"] {
+            let value = value.replace('T', token);
+            assert!(secrets_in(&value).any(|secret| secret.expose() == token), "{value}");
+        }
+        let padded = "bGVhdmUgbm90aGluZw==";
+        assert!(secrets_in(padded).any(|secret| secret.expose() == padded));
+        assert_eq!(secrets_in("research: group a").count(), 0);
+    }
+
+    #[test]
     fn the_whole_may_take_as_long_as_its_parts() {
         assert_eq!(Timeouts::default().total(), Timeouts::TOTAL);
         let idle = Duration::from_secs(60);
-        let slow = Timeouts { first_byte: Duration::from_secs(3600), idle };
+        let slow = Timeouts { first_byte: Duration::from_secs(3600), idle, ..Timeouts::default() };
         assert_eq!(slow.total(), Duration::from_secs(3660));
+        let slow = Timeouts { answer: Duration::from_secs(3000), idle, ..Timeouts::default() };
+        assert_eq!(slow.total(), Duration::from_secs(3060));
     }
 }

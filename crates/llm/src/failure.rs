@@ -1,13 +1,22 @@
 //! Turning what goes wrong at a provider into [`LlmError`]: short words, never the key.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use lyceum_core::{Secret, causes};
+use rustls::CertificateError;
 use serde_json::Value;
 
 use crate::LlmError;
 
+/// What to do about a certificate that nobody here knows the issuer of.
+const UNKNOWN_ISSUER: &str = "it comes from no authority that is trusted here; whoever runs Lyceum \
+                              can name further ones with the setting outgoing.ca_file \
+                              (LYCEUM_OUTGOING__CA_FILE)";
+/// What a proxy means by the status 407.
+const PROXY_REFUSED: &str = "the proxy (outgoing.proxy) refused: it wants a user and a password in \
+                             the setting, or other ones (407)";
 /// The most characters of a provider's message that are kept.
 const MAX_MESSAGE: usize = 300;
 
@@ -16,12 +25,12 @@ pub(crate) fn from_answer(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-    key: Option<&Secret>,
+    secrets: &[Secret],
 ) -> LlmError {
     let said = Said::read(body);
     let message = match said.message.is_empty() {
         true => status.canonical_reason().unwrap_or("no reason given").to_owned(),
-        false => tidy(&said.message, key),
+        false => tidy(&said.message, secrets),
     };
     match status.as_u16() {
         400 | 413 | 422 if said.is_too_long() => LlmError::ContextLength(message),
@@ -32,6 +41,8 @@ pub(crate) fn from_answer(
         401 | 403 => LlmError::Unauthorized(message),
         402 if !said.is_for_a_minute() => LlmError::NoCredit(message),
         404 => LlmError::UnknownModel(message),
+        // What a proxy on the way says of a call that is not encrypted.
+        407 => LlmError::Connect(PROXY_REFUSED.to_owned()),
         402 | 429 => LlmError::RateLimited {
             message,
             retry_after: retry_after(headers).or(said.retry_after),
@@ -46,32 +57,41 @@ pub(crate) fn from_answer(
 }
 
 /// The error that an error document inside a stream or a 200 answer means.
-pub(crate) fn from_member(error: &Value, key: Option<&Secret>) -> LlmError {
+pub(crate) fn from_member(error: &Value, secrets: &[Secret]) -> LlmError {
     let body = serde_json::json!({ "error": error });
     let status = status_of(error).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    from_answer(status, &HeaderMap::new(), body.to_string().as_bytes(), key)
+    from_answer(status, &HeaderMap::new(), body.to_string().as_bytes(), secrets)
 }
 
 /// What in an answer of status 200 says that it failed: its `error`, or the document itself where
-/// it is of the form `{"code": 11200, "message": …}`.
+/// it is of the form `{"code": 11200, "message": …}`. A word for a code has to be a known one.
 pub(crate) fn member(document: &Value) -> Option<&Value> {
     if let Some(error) = document.get("error").filter(|error| !error.is_null()) {
         return Some(error);
     }
-    let failed = document.get("code").and_then(Value::as_i64).is_some_and(|code| code != 0);
+    let failed = match document.get("code")? {
+        Value::String(_) => status_of(document).is_some(),
+        code => code.as_i64().is_some_and(|code| code != 0),
+    };
     (failed && document.get("message").is_some()).then_some(document)
 }
 
 /// The HTTP status that stands for an error document's names and numbers.
 fn status_of(error: &Value) -> Option<StatusCode> {
     let members = ["code", "status", "type"];
-    let names = || members.iter().filter_map(|name| error.get(name)?.as_str());
-    let numbers = members.iter().filter_map(|name| error.get(name)?.as_u64());
-    let status = names()
-        .find_map(own_name)
-        .or_else(|| numbers.filter_map(number).next())
-        .or_else(|| names().find_map(common_name))?;
+    let words: Vec<String> = members.iter().filter_map(|name| text(error.get(name))).collect();
+    let find = |known: fn(&str) -> Option<u16>| words.iter().find_map(|word| known(word));
+    let status = find(own_name).or_else(|| find(number)).or_else(|| find(common_name))?;
     StatusCode::from_u16(status).ok()
+}
+
+/// A text, or a number's digits: the same code comes as either.
+fn text(value: Option<&Value>) -> Option<String> {
+    match value {
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 /// Names that say more than the number beside them.
@@ -96,7 +116,8 @@ fn own_name(name: &str) -> Option<u16> {
 }
 
 fn common_name(name: &str) -> Option<u16> {
-    Some(match name.to_ascii_lowercase().as_str() {
+    let name = name.to_ascii_lowercase();
+    Some(match name.as_str() {
         "invalid_request_error"
         | "invalid_argument"
         | "invalid_param"
@@ -112,20 +133,49 @@ fn common_name(name: &str) -> Option<u16> {
         "permission_error" | "permission_denied" | "forbidden" => 403,
         "not_found_error" | "not_found" | "model_not_found" => 404,
         "request_too_large" => 413,
-        "rate_limit_error" | "rate_limit_exceeded" | "resource_exhausted" | "too_many_requests" => {
-            429
-        }
+        // Moonshot's name for its own load, which comes as a 429 where there is a status.
+        "resource_exhausted" | "engine_overloaded_error" => 429,
         "unavailable" => 503,
         "timeout_error" | "deadline_exceeded" => 504,
         "overloaded_error" => 529,
+        name if limits_rate(name) => 429,
         _ => return None,
     })
 }
 
-/// An HTTP status, or one of the Spark API's own numbers.
-fn number(code: u64) -> Option<u16> {
+/// Whether a name in lower case is one for too many requests or tokens at a time. Each provider has
+/// several, for what it counts.
+fn limits_rate(name: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        // OpenAI, Anthropic, Moonshot (`rate_limit_reached_error`), Mistral (`rate_limited`), Baidu.
+        "rate_limit",
+        // Doubao (`ModelAccountTpmRateLimitExceeded`), Azure (`RateLimitReached`).
+        "ratelimit",
+        "too_many_requests",
+        // Doubao's kind of all that it limits.
+        "toomanyrequests",
+        // Qwen (`Throttling.RateQuota`), Bedrock, LiteLLM.
+        "throttl",
+        // Qwen's compatible mode.
+        "limit_requests",
+        "limitrequests",
+        "limit_burst",
+        // Tencent Cloud.
+        "requestlimitexceeded",
+    ];
+    WORDS.iter().any(|word| name.contains(word))
+}
+
+/// An HTTP status, or one of the Spark API's or Zhipu's own numbers.
+fn number(word: &str) -> Option<u16> {
+    let code = word.parse().ok()?;
     Some(match code {
-        400..=599 => u16::try_from(code).ok()?,
+        400..=599 => code,
+        // Zhipu: requests at once, a minute or a day, the model's load, what a plan holds for a while,
+        // its rules of fair use.
+        1302..=1305 | 1308 | 1310 | 1312 | 1313 => 429,
+        // Zhipu: the words were withheld, or are too many.
+        1301 | 1261 => 400,
         // The words or the answer were withheld; the request is not well formed.
         10013 | 10014 | 10019 | 10003..=10005 | 10163 | 10907 => 400,
         11200 | 10313 | 10317 => 403,
@@ -147,10 +197,18 @@ pub(crate) fn from_transport(error: reqwest::Error, waited: Duration) -> LlmErro
     let connecting = error.is_connect();
     let error = error.without_url();
     let reason = innermost(&error);
-    match connecting {
-        true if is_tls(&error) => LlmError::Tls(reason),
-        true => LlmError::Connect(reason),
-        false => LlmError::BrokenStream(reason),
+    match (connecting, tls_fault(&error)) {
+        // As of a proxy that looks into what is encrypted, and signs it anew.
+        (
+            true,
+            Some(rustls::Error::InvalidCertificate(
+                // The latter of an authority with a known name and another key.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            )),
+        ) => LlmError::Tls(format!("{reason}: {UNKNOWN_ISSUER}")),
+        (true, Some(_)) => LlmError::Tls(reason),
+        (true, None) => LlmError::Connect(reason),
+        (false, _) => LlmError::BrokenStream(reason),
     }
 }
 
@@ -159,14 +217,14 @@ fn innermost(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(String::new, |cause| cut(&cause.to_string()))
 }
 
-/// Whether the other side was reached and the two could not agree on a secure connection.
-fn is_tls(error: &reqwest::Error) -> bool {
+/// What TLS says where the other side was reached and the two could not agree on a secure connection.
+fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
     // An IO error does not name what it carries as its cause.
-    fn carries(error: &(dyn std::error::Error + 'static)) -> bool {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        error.is::<rustls::Error>() || inner.is_some_and(|inner| carries(inner))
+    fn carried<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+        let inner = || error.downcast_ref::<std::io::Error>()?.get_ref();
+        error.downcast_ref().or_else(|| carried(inner()?))
     }
-    causes(error).any(carries)
+    causes(error).find_map(carried)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -176,6 +234,16 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn seconds(text: &str) -> Option<Duration> {
     let seconds = text.parse::<f64>().ok()?;
     (0.0..86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// A list of what is wrong with a request, as Python's servers give it; without what stood there,
+/// which may be long.
+fn faults(list: &Value) -> Option<String> {
+    let mut list = list.clone();
+    for fault in list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        fault.remove("input");
+    }
+    (!list.is_null()).then(|| list.to_string())
 }
 
 /// What an error document says.
@@ -191,11 +259,6 @@ struct Said {
 impl Said {
     /// Reads a body in any of the forms that are about.
     fn read(body: &[u8]) -> Self {
-        let text = |value: Option<&Value>| match value {
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        };
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
             let body = String::from_utf8_lossy(body);
             let start = body.trim_start();
@@ -212,7 +275,8 @@ impl Said {
             .or_else(|| text(Some(error)))
             .or_else(|| text(error.get("detail")))
             .or_else(|| text(document.get("message")))
-            .or_else(|| error.get("detail").map(Value::to_string))
+            .or_else(|| faults(error.get("detail")?))
+            .or_else(|| faults(error.get("message")?.get("detail")?))
             .unwrap_or_default();
         // Google's own form of Retry-After: {"details": [{"retryDelay": "34s"}]}.
         let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
@@ -222,10 +286,28 @@ impl Said {
         Self { message, code: word("code"), kind: word("type"), retry_after }
     }
 
+    /// Whether it is one of these names or numbers, wherever it gives them.
+    fn is_any_of(&self, codes: &[&str]) -> bool {
+        codes.iter().any(|code| [&self.code, &self.kind].into_iter().any(|word| word == code))
+    }
+
     fn is_too_long(&self) -> bool {
-        const WORDS: [&str; 8] = [
+        const CODES: [&str; 3] = [
+            "context_length_exceeded",
+            // Spark.
+            "10907",
+            // Zhipu.
+            "1261",
+        ];
+        const WORDS: [&str; 11] = [
             "maximum context length",
             "exceeds the available context size",
+            // SGLang.
+            "longer than the model's context length",
+            // Moonshot.
+            "exceeded model token limit",
+            // xAI.
+            "maximum prompt length",
             // Anthropic.
             "prompt is too long",
             "exceed context limit",
@@ -237,14 +319,12 @@ impl Said {
             "exceed max message tokens",
             "exceeds the maximum input length",
         ];
-        self.code == "context_length_exceeded"
-            || self.code == "10907"
-            || WORDS.iter().any(|words| self.message.contains(words))
+        self.is_any_of(&CODES) || WORDS.iter().any(|words| self.message.contains(words))
     }
 
     fn withholds(&self) -> bool {
-        const CODES: [&str; 8] = [
-            // OpenAI and Azure.
+        const CODES: [&str; 9] = [
+            // OpenAI, Azure and Moonshot.
             "content_filter",
             "content_policy_violation",
             "invalid_prompt",
@@ -255,6 +335,8 @@ impl Said {
             "10013",
             "10014",
             "10019",
+            // Zhipu.
+            "1301",
         ];
         const WORDS: [&str; 2] = [
             // DeepSeek.
@@ -262,7 +344,7 @@ impl Said {
             // Anthropic.
             "blocked by content filtering policy",
         ];
-        CODES.contains(&self.code.as_str())
+        self.is_any_of(&CODES)
             // Doubao: of a text, a picture or a video, asked or answered.
             || self.code.contains("SensitiveContentDetected")
             || WORDS.iter().any(|words| self.message.contains(words))
@@ -290,14 +372,17 @@ impl Said {
     }
 }
 
-/// One line without control characters and without the key.
-fn tidy(message: &str, key: Option<&Secret>) -> String {
-    let line: String =
+/// One line without control characters and without secrets.
+fn tidy(message: &str, secrets: &[Secret]) -> String {
+    let mut line: String =
         message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-    let line = match key.filter(|key| key.expose().len() >= 4) {
-        Some(key) => line.replace(key.expose(), "***"),
-        None => line,
-    };
+    let mut secrets: Vec<&str> =
+        secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= 4).collect();
+    // One may begin with another, of which nothing must be left either.
+    secrets.sort_unstable_by_key(|secret| Reverse(secret.len()));
+    for secret in secrets {
+        line = line.replace(secret, "***");
+    }
     cut(line.trim())
 }
 

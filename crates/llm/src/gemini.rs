@@ -5,12 +5,13 @@ mod request;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::embedding::Collected;
+use crate::listing::{self, GeminiModel};
 use crate::{
     ChatModel, ChatRequest, ChatStream, EmbeddingModel, EmbeddingRequest, EmbeddingResponse,
-    EmbeddingTask, Endpoint, LlmError, convert, stream,
+    EmbeddingTask, Endpoint, ListedModel, LlmError, convert, stream,
 };
 
 /// The most texts that one request embeds.
@@ -27,14 +28,9 @@ pub struct GeminiClient {
 #[serde(rename_all = "camelCase")]
 struct ModelPage {
     #[serde(default)]
-    models: Vec<Model>,
+    models: Vec<GeminiModel>,
     #[serde(default)]
     next_page_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    name: String,
 }
 
 #[derive(Deserialize)]
@@ -72,27 +68,28 @@ impl GeminiClient {
     }
 
     /// The models that the provider lists, sorted, without the `models/` before each.
-    pub async fn models(&self) -> Result<Vec<String>, LlmError> {
-        let mut ids: Vec<String> = Vec::new();
-        let mut next: Option<String> = None;
-        loop {
+    pub async fn models(&self) -> Result<Vec<ListedModel>, LlmError> {
+        let mut models: Vec<GeminiModel> = Vec::new();
+        let mut last: Option<String> = None;
+        for _ in 0..listing::MOST_PAGES {
             let mut query = vec![("pageSize", "1000")];
-            query.extend(next.as_deref().map(|token| ("pageToken", token)));
+            query.extend(last.as_deref().map(|token| ("pageToken", token)));
             let page = self.endpoint.get("models", &query).await?;
             let page: ModelPage = self.endpoint.json(page).await?;
-            ids.extend(page.models.into_iter().map(|model| bare(&model.name).to_owned()));
-            next = page.next_page_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                ids.sort();
-                ids.dedup();
-                return Ok(ids);
+            models.extend(page.models);
+            let next = page.next_page_token.filter(|token| !token.is_empty());
+            // Who gives a page again gives it for ever.
+            if next.is_none() || next == last {
+                break;
             }
+            last = next;
         }
+        Ok(listing::sorted(models))
     }
 }
 
 /// A model's name without its collection.
-fn bare(name: &str) -> &str {
+pub(crate) fn bare(name: &str) -> &str {
     name.strip_prefix("models/").unwrap_or(name)
 }
 
@@ -115,14 +112,7 @@ impl ChatModel for GeminiClient {
                     let reader = events::Events::new(self.endpoint.clone(), request.model);
                     return Ok(stream::events(self.endpoint.events(response), reader));
                 }
-                // Only some models think.
-                Err(LlmError::Rejected(words)) => {
-                    let config = body.get_mut("generationConfig").and_then(Value::as_object_mut);
-                    let thinking = config.and_then(|config| config.remove("thinkingConfig"));
-                    if thinking.is_none() || !words.to_lowercase().contains("thinking") {
-                        return Err(LlmError::Rejected(words));
-                    }
-                }
+                Err(LlmError::Rejected(words)) if request::give_way(&mut body, &words) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -162,7 +152,8 @@ impl EmbeddingModel for GeminiClient {
                 one
             });
             let body = json!({ "requests": requests.collect::<Vec<_>>() });
-            let response = self.endpoint.post_json(&path, &[], &body).await?;
+            let endpoint = self.endpoint.streaming(false);
+            let response = endpoint.post_json(&path, &[], &body).await?;
             let answer = self.endpoint.read(response).await?;
             *answered += input.len();
             let answer: Embeddings = crate::endpoint::decode(&answer)?;

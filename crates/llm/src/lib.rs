@@ -13,8 +13,10 @@ mod embedding;
 mod endpoint;
 mod error;
 mod failure;
+mod fit;
 pub mod gemini;
 mod lines;
+mod listing;
 mod local;
 mod native;
 pub mod ollama;
@@ -31,7 +33,9 @@ pub use chat::{
     Role, ToolCallDelta, Usage,
 };
 pub use embedding::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, EmbeddingTask};
-pub use endpoint::{Endpoint, HttpSend, Timeouts};
+pub use endpoint::{Endpoint, HttpSend, Timeouts, secrets_in};
 pub use error::LlmError;
+pub use fit::{Lessons, Members, Server, Taken};
+pub use listing::{ListedModel, ListedTask};
 pub use local::{LocalModel, LocalModels, ModelKind, TokenCounter};
 pub use native::{Native, Passed, PassedStream};

@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue};
 
 use crate::pieces::Pieces;
-use crate::stream::Reader;
+use crate::stream::{Reader, speaks};
 use crate::{ChatEvent, LlmError};
 
 /// Pieces of an answer that are passed on as they came, and what they say. The last one says
@@ -27,12 +27,14 @@ pub type PassedStream = BoxStream<'static, Result<Passed, LlmError>>;
 /// A provider whose own form is that of a surface.
 #[async_trait]
 pub trait Native: Send + Sync {
-    /// Sends a request with these headers beside the account's own and waits for the head of the
-    /// answer. An answer other than 2xx is an error.
+    /// Sends a request for an answer that is `streamed`, or comes in one piece, with these headers
+    /// beside the account's own, and waits for the answer's head. An answer other than 2xx is an
+    /// error.
     async fn send(
         &self,
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
+        streamed: bool,
     ) -> Result<reqwest::Response, LlmError>;
 
     /// An answer that is streamed.
@@ -60,6 +62,9 @@ pub(crate) fn pass(mut pieces: Pieces, mut reader: impl Reader) -> PassedStream 
                 Err(error) => Err(error)?,
             };
             let events = reader.read(&piece)?;
+            if speaks(&events) {
+                pieces.begun();
+            }
             if reader.is_ending() {
                 end.data.push(piece);
                 end.events.extend(events);

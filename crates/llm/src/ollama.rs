@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::embedding::Collected;
+use crate::listing::{self, OllamaModel};
 use crate::{
     ChatModel, ChatRequest, ChatStream, EmbeddingModel, EmbeddingRequest, EmbeddingResponse,
-    Endpoint, LlmError, convert, stream,
+    Endpoint, ListedModel, LlmError, convert, stream,
 };
 
 /// A client of one server. Cheap to clone.
@@ -23,12 +24,7 @@ pub struct OllamaClient {
 
 #[derive(Deserialize)]
 struct Tags {
-    models: Vec<Tag>,
-}
-
-#[derive(Deserialize)]
-struct Tag {
-    name: String,
+    models: Vec<OllamaModel>,
 }
 
 #[derive(Deserialize)]
@@ -53,20 +49,25 @@ impl OllamaClient {
     }
 
     /// The models on the server's disk, sorted.
-    pub async fn models(&self) -> Result<Vec<String>, LlmError> {
+    pub async fn models(&self) -> Result<Vec<ListedModel>, LlmError> {
         let tags: Tags = self.endpoint.json(self.endpoint.get("tags", &[]).await?).await?;
-        let mut ids: Vec<String> = tags.models.into_iter().map(|tag| tag.name).collect();
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
+        Ok(listing::sorted(tags.models))
     }
 }
 
 #[async_trait]
 impl ChatModel for OllamaClient {
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
-        let body = request::body(&self.endpoint, &request).await?;
-        let response = self.endpoint.post_json("chat", &[], &body).await?;
+        let mut body = request::body(&self.endpoint, &request).await?;
+        let response = loop {
+            match self.endpoint.post_json("chat", &[], &body).await {
+                Ok(response) => break response,
+                // Only some models think.
+                Err(LlmError::Rejected(words))
+                    if words.contains("think") && request::think_less(&mut body) => {}
+                Err(error) => return Err(error),
+            }
+        };
         let reader = events::Events::new(self.endpoint.clone());
         Ok(stream::events(self.endpoint.lines(response), reader))
     }
@@ -95,7 +96,8 @@ impl EmbeddingModel for OllamaClient {
             if let Some(dimensions) = request.dimensions {
                 body["dimensions"] = json!(dimensions);
             }
-            let response = self.endpoint.post_json("embed", &[], &body).await?;
+            let endpoint = self.endpoint.streaming(false);
+            let response = endpoint.post_json("embed", &[], &body).await?;
             let answer = self.endpoint.read(response).await?;
             *answered += input.len();
             let answer: Embeddings = crate::endpoint::decode(&answer)?;

@@ -1,8 +1,13 @@
 //! Answers that come in pieces: how long they are waited for, and how they are cut.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::Stream;
 use futures::stream::{BoxStream, StreamExt as _};
 use lyceum_core::Secret;
 use serde::de::IgnoredAny;
@@ -21,10 +26,28 @@ pub(crate) const DONE: &str = "[DONE]";
 #[derive(Clone, Copy)]
 pub(crate) struct SentAt(pub(crate) Instant);
 
+/// Whether an answer has said its first words, as who reads it tells who waits for it. All clones are
+/// one.
+#[derive(Clone, Debug, Default)]
+pub struct Begun(Arc<AtomicBool>);
+
+impl Begun {
+    /// To be told by who reads an answer: it has said its first words. What opens an answer, as an
+    /// event with its id, comes at once also where a model thinks for minutes.
+    pub fn tell(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// How long an answer is waited for.
-#[derive(Clone, Copy)]
 pub(crate) struct Patience {
-    /// For any bytes.
+    /// For any bytes, until the answer's first words.
+    first: Duration,
+    /// For any bytes behind them.
     idle: Duration,
     /// For something that is of use, since `heard`.
     quiet: Duration,
@@ -32,18 +55,28 @@ pub(crate) struct Patience {
     total: Duration,
     sent: Instant,
     pub(crate) heard: Instant,
+    begun: Begun,
 }
 
 impl Patience {
     pub(crate) fn new(timeouts: &Timeouts, response: &reqwest::Response) -> Self {
         let now = Instant::now();
+        let first = timeouts.first_byte.max(timeouts.idle);
         Self {
+            first,
             idle: timeouts.idle,
-            quiet: Timeouts::QUIET.max(timeouts.idle),
+            quiet: Timeouts::QUIET.max(first),
             total: timeouts.total(),
             sent: response.extensions().get::<SentAt>().map_or(now, |sent| sent.0),
             heard: now,
+            begun: Begun::default(),
         }
+    }
+
+    /// The same with one limit for any silence.
+    pub(crate) fn with_silence(self, silence: Duration) -> Self {
+        let quiet = self.quiet.max(silence);
+        Self { first: silence, idle: silence, quiet, ..self }
     }
 
     /// The next bytes; `None` at the end.
@@ -52,8 +85,11 @@ impl Patience {
         response: &mut reqwest::Response,
     ) -> Result<Option<Bytes>, LlmError> {
         let now = Instant::now();
-        let mut until = now + self.idle;
-        let mut limit = self.idle;
+        let mut limit = match self.begun.is_told() {
+            true => self.idle,
+            false => self.first,
+        };
+        let mut until = now + limit;
         for (since, other) in [(self.heard, self.quiet), (self.sent, self.total)] {
             if since + other < until {
                 until = since + other;
@@ -73,7 +109,30 @@ impl Patience {
 
 /// The pieces that a stream is made of: the data of events, or lines. Ends where the provider ends
 /// the stream, or after an error.
-pub(crate) type Pieces = BoxStream<'static, Result<String, LlmError>>;
+pub(crate) struct Pieces {
+    pieces: BoxStream<'static, Result<String, LlmError>>,
+    begun: Begun,
+}
+
+impl Pieces {
+    /// Tells that the answer has said its first words.
+    pub(crate) fn begun(&self) {
+        self.begun.tell();
+    }
+
+    /// The same, to be told when the pieces are in other hands.
+    pub(crate) fn teller(&self) -> Begun {
+        self.begun.clone()
+    }
+}
+
+impl Stream for Pieces {
+    type Item = Result<String, LlmError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.pieces.poll_next_unpin(context)
+    }
+}
 
 /// How a stream is cut into pieces.
 pub(crate) enum Framing {
@@ -132,9 +191,10 @@ pub(crate) fn pieces(
     mut response: reqwest::Response,
     mut patience: Patience,
     mut framing: Framing,
-    key: Option<Secret>,
+    secrets: Vec<Secret>,
 ) -> Pieces {
-    async_stream::stream! {
+    let begun = patience.begun.clone();
+    let pieces = async_stream::stream! {
         // The beginning of an answer that has no event yet: perhaps an error document.
         let mut silence = Some(Vec::new());
         loop {
@@ -165,21 +225,21 @@ pub(crate) fn pieces(
         match (framing.finish(), silence) {
             (Some((data, true)), _) => yield Ok(data),
             (Some(_), Some(silence)) if !silence.trim_ascii_start().starts_with(b"{") && framing.is_json() => {
-                yield Err(no_stream(&silence, key.as_ref()));
+                yield Err(no_stream(&silence, &secrets));
             }
             (Some(_), _) => yield Err(LlmError::BrokenStream("it was cut inside an event".to_owned())),
-            (None, Some(silence)) => yield Err(no_stream(&silence, key.as_ref())),
+            (None, Some(silence)) => yield Err(no_stream(&silence, &secrets)),
             (None, None) => {}
         }
-    }
-    .boxed()
+    };
+    Pieces { pieces: pieces.boxed(), begun }
 }
 
 /// What an answer of status 200 means that should have been a stream and had no event.
-fn no_stream(body: &[u8], key: Option<&Secret>) -> LlmError {
+fn no_stream(body: &[u8], secrets: &[Secret]) -> LlmError {
     let document = serde_json::from_slice::<Value>(body).ok();
     match document.as_ref().and_then(failure::member) {
-        Some(error) => failure::from_member(error, key),
+        Some(error) => failure::from_member(error, secrets),
         // A web page, say.
         None => LlmError::Malformed("it is not a stream of events".to_owned()),
     }
@@ -203,15 +263,37 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn events(
-        from: impl futures::Stream<Item = &'static str> + Send + 'static,
+        from: impl Stream<Item = &'static str> + Send + 'static,
         quiet: Duration,
         total: Duration,
     ) -> Pieces {
         let from = from.map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece.as_bytes())));
         let response = http::Response::new(reqwest::Body::wrap_stream(from));
         let now = Instant::now();
-        let patience = Patience { idle: LONG, quiet, total, sent: now, heard: now };
-        pieces(response.into(), patience, Framing::events(), None)
+        let begun = Begun::default();
+        let patience =
+            Patience { first: LONG, idle: LONG, quiet, total, sent: now, heard: now, begun };
+        pieces(response.into(), patience, Framing::events(), Vec::new())
+    }
+
+    #[tokio::test]
+    async fn the_silence_before_the_first_words_may_be_longer_than_the_one_behind_them() {
+        const LONGER: Duration = Duration::from_millis(200);
+        let limits = Timeouts { first_byte: LONGER, idle: SHORT, ..Timeouts::default() };
+        for (begins, limit) in [(false, LONGER), (true, SHORT)] {
+            let from = stream::iter(["data: a\n\n"]).chain(stream::pending());
+            let from = from.map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
+            let response: reqwest::Response =
+                http::Response::new(reqwest::Body::wrap_stream(from)).into();
+            let patience = Patience::new(&limits, &response);
+            let mut pieces = pieces(response, patience, Framing::events(), Vec::new());
+            assert_eq!(pieces.next().await.unwrap().unwrap(), "a");
+            if begins {
+                pieces.begun();
+            }
+            let end = pieces.next().await;
+            assert!(matches!(&end, Some(Err(LlmError::Timeout(t))) if *t == limit), "{end:?}");
+        }
     }
 
     #[tokio::test]

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use crate::fit::{Fitter, bytes_of, members_of};
 use crate::{
-    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, LlmError, Native, PassedStream,
-    convert, native, stops, stream,
+    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, Lessons, LlmError, Native,
+    PassedStream, convert, native, stops, stream,
 };
 
 /// Members of OpenAI's chat completions that are translated. Others are the same in both.
@@ -31,41 +32,42 @@ const TRANSLATED: [&str; 10] = [
 #[derive(Clone)]
 pub struct ResponsesClient {
     endpoint: Endpoint,
+    fitter: Fitter,
 }
 
 impl ResponsesClient {
     /// A client of the API at `endpoint` (which mostly ends in `/v1`).
     pub fn at(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+        Self { endpoint, fitter: Fitter::default() }
+    }
+
+    /// The same client with what others of this server have learned of its models.
+    pub fn with_lessons(mut self, lessons: Lessons) -> Self {
+        self.fitter.lessons = lessons;
+        self
     }
 }
 
 #[async_trait]
 impl ChatModel for ResponsesClient {
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
-        let mut body = request::body(&request)?;
-        let response = loop {
-            match self.endpoint.post_json("responses", &[], &body).await {
-                Ok(response) => break response,
-                // Models that reason take no sampling; those that do not take no reasoning.
-                Err(LlmError::Rejected(words)) => {
-                    let refused = ["temperature", "top_p", "reasoning"];
-                    let refused = refused.into_iter().find(|name| words.contains(name));
-                    if refused.and_then(|name| body.remove(name)).is_none() {
-                        return Err(LlmError::Rejected(words));
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        };
+        let mut members = members_of(&request::body(&request)?)?;
+        self.fitter.fit(&request.model, &mut members);
+        let sent = bytes_of(&members)?;
+        let taken = self.fitter.send(&self.endpoint, "responses", sent, &mut members).await?;
         let reader = events::Events::new(self.endpoint.clone());
-        let answer = stream::events(self.endpoint.events(response), reader);
+        let answer = stream::events(self.endpoint.events(taken.response), reader);
         // The API knows no stop sequences.
         Ok(stops::cut(answer, convert::stops(&request)))
     }
 
     fn takes(&self, member: &str) -> bool {
         convert::takes(&TRANSLATED, member) || request::SAME.contains(&member)
+    }
+
+    fn left_out_of(&self, model: &str) -> Vec<&'static str> {
+        let names = self.fitter.left_out_of(model).into_iter();
+        names.map(|name| if name == "reasoning" { "reasoning_effort" } else { name }).collect()
     }
 }
 
@@ -75,8 +77,10 @@ impl Native for ResponsesClient {
         &self,
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
+        streamed: bool,
     ) -> Result<reqwest::Response, LlmError> {
-        self.endpoint.with_headers(headers).post("responses", &[], body).await
+        let endpoint = self.endpoint.with_headers(headers).streaming(streamed);
+        endpoint.post("responses", &[], body).await
     }
 
     fn pass(&self, response: reqwest::Response) -> PassedStream {

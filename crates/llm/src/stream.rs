@@ -22,6 +22,14 @@ pub(crate) trait Reader: Send + 'static {
     fn end(&mut self) -> Option<ChatEvent>;
 }
 
+/// Whether there is a word of the answer itself among `events`. Reasoning is none: where a provider
+/// sums it up, it comes in bursts, minutes apart.
+pub(crate) fn speaks(events: &[ChatEvent]) -> bool {
+    let is_before =
+        |event: &ChatEvent| matches!(event, ChatEvent::Started { .. } | ChatEvent::Reasoning(_));
+    !events.iter().all(is_before)
+}
+
 /// The answer that `pieces` make.
 pub(crate) fn events(mut pieces: Pieces, mut reader: impl Reader) -> ChatStream {
     async_stream::try_stream! {
@@ -37,7 +45,11 @@ pub(crate) fn events(mut pieces: Pieces, mut reader: impl Reader) -> ChatStream 
                 }
                 Err(error) => Err(error)?,
             };
-            for event in reader.read(&piece)? {
+            let events = reader.read(&piece)?;
+            if speaks(&events) {
+                pieces.begun();
+            }
+            for event in events {
                 yield event;
             }
         }

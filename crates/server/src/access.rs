@@ -15,9 +15,10 @@ pub enum Command {
     Explain {
         /// Id, username or e-mail address of a person.
         user: String,
-        /// A right like document:write; with an object view, use, edit or own.
+        /// A right like document:write, also about an API key; about another object view, use, edit
+        /// or own.
         action: String,
-        /// The object as TYPE:ID, where TYPE is knowledge_base or provider.
+        /// The object as TYPE:ID, where TYPE is knowledge_base, provider or api_key.
         object: Option<String>,
         #[command(flatten)]
         settings: Settings,

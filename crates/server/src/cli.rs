@@ -127,6 +127,7 @@ fn print_config(settings: &Settings) -> anyhow::Result<()> {
                 ("database" | "redis", "url")
                 | ("mail", "password")
                 | ("metrics", "token")
+                | ("outgoing", "proxy")
                 | ("telemetry", "otlp_headers") => "\"***\"".to_owned(),
                 _ => value.to_string(),
             };

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -28,6 +29,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The master key of everybody's secrets.
     pub secrets: SecretsConfig,
+    /// What programs ask at `/v1`.
+    pub gateway: GatewayConfig,
     /// The ledger of calls.
     pub ledger: LedgerConfig,
     /// Requests to other hosts.
@@ -106,13 +109,15 @@ pub struct RedisConfig {
     /// A Redis (6 or newer) or Valkey server: `redis://:password@host:6379/0`, `rediss://…` for TLS
     /// or `unix:///path`. Without it each node limits and counts by itself.
     pub url: Option<String>,
+    /// Certificates in PEM of the authorities that are trusted over TLS instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// How long it may take for an answer, in milliseconds; then a call goes on without it.
     pub timeout_ms: u64,
 }
 
 impl Default for RedisConfig {
     fn default() -> Self {
-        Self { url: None, timeout_ms: 250 }
+        Self { url: None, ca_file: None, timeout_ms: 250 }
     }
 }
 
@@ -142,6 +147,22 @@ pub struct SecretsConfig {
     pub key_command: Vec<String>,
 }
 
+/// What programs ask at `/v1`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatewayConfig {
+    /// The largest request, in MiB (2²⁰ bytes). Pictures and files come inside of it, a third larger
+    /// than they are.
+    pub max_body_mib: NonZeroU32,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        // As Anthropic.
+        Self { max_body_mib: NonZeroU32::new(32).unwrap_or(NonZeroU32::MIN) }
+    }
+}
+
 /// The ledger of calls.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -164,6 +185,14 @@ impl Default for LedgerConfig {
 pub struct OutgoingConfig {
     /// Private hosts (`host` or `host:port`, or `*`) that providers may live on.
     pub allowed_private_hosts: Vec<String>,
+    /// A proxy for all others: `http://user:password@host:3128` or `https://…`. Without it there is
+    /// none, whatever `HTTP_PROXY` says.
+    pub proxy: Option<String>,
+    /// What is reached without the proxy: names of hosts and domains, addresses, networks
+    /// (`10.0.0.0/8`). Hosts of `allowed_private_hosts` always are.
+    pub no_proxy: Vec<String>,
+    /// Certificates in PEM of authorities that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The local models.

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
-use lyceum_http::{ApiError, Authenticator, Caller, ClientInfo, Credential};
+use lyceum_http::{AllowedModels, ApiError, Authenticator, Caller, ClientInfo, Credential};
 use serde_json::Value;
 use tower::ServiceExt as _;
 use utoipa::openapi::security::SecurityRequirement;
@@ -27,6 +27,7 @@ impl Authenticator for Powerless {
         Ok(Caller {
             user_id: Uuid::nil(),
             permissions: Arc::default(),
+            models: AllowedModels::default(),
             credential: Credential::Session(Uuid::nil()),
             client: ClientInfo::default(),
         })
@@ -49,7 +50,8 @@ pub async fn state(routes: &Router, document: &mut OpenApi) {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+/// The operations of a path.
+pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let all = [
         (Method::GET, &mut item.get),
         (Method::PUT, &mut item.put),

@@ -95,6 +95,7 @@ async fn surround(
     let span = request_span(&method, route.as_ref().map(MatchedPath::as_str), &parts.headers);
     let client = client_info(&parts, surroundings.trust_proxy);
     parts.extensions.insert(surroundings.authenticator);
+    parts.extensions.insert(client.clone());
     let request = Request::from_parts(parts, body);
     let answer = lyceum_store::with_client(client.ip, client.user_agent, next.run(request));
     let mut response = answer.instrument(span.clone()).await;

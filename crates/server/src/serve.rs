@@ -16,6 +16,7 @@ use crate::cli::print;
 use crate::config::Config;
 use crate::database::{Database, server_options};
 use crate::listen::listen;
+use crate::openapi::summarise;
 use crate::rights;
 use crate::router::{Surroundings, application};
 use crate::telemetry::{Traces, start_log};
@@ -95,10 +96,11 @@ pub async fn openapi() -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&document().await?)?)
 }
 
-/// The document, with the right that each operation asks for.
+/// The document, with a summary of each operation and the right that it asks for.
 async fn document() -> anyhow::Result<OpenApi> {
     let (routes, mut document) = Platform::unconnected()?.routes();
     rights::state(&routes, &mut document).await;
+    summarise(&mut document);
     Ok(document)
 }
 

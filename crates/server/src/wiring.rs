@@ -2,6 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use lyceum_chat::{Chat, ChatSettings};
 use lyceum_core::{Clock, Secret};
 use lyceum_engine::{EngineConfig, LocalEngine};
 use lyceum_gateway::{Gateway, GatewaySettings};
-use lyceum_http::{Authenticator, Outgoing, OutgoingPolicy};
+use lyceum_http::{Authenticator, Egress, Outgoing, OutgoingPolicy};
 use lyceum_identity::{Identity, IdentityConfig, MailSettings, Mailer, SigningKey};
 use lyceum_jobs::{CancellationToken, Jobs, JobsHandle};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
@@ -25,7 +26,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::task::{JoinHandle, JoinSet};
 use utoipa::openapi::OpenApi;
 
-use crate::config::{Config, MailConfig};
+use crate::config::{Config, MailConfig, OutgoingConfig};
 use crate::database::Database;
 use crate::presence::Presence;
 use crate::retriever::KnowledgeRetriever;
@@ -151,9 +152,7 @@ impl Platform {
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let Kept { keyring, signing, objects } = kept;
-        let policy =
-            OutgoingPolicy { allowed_private_hosts: config.outgoing.allowed_private_hosts.clone() };
-        let outgoing = Outgoing::new(policy)?;
+        let outgoing = outgoing(&config.outgoing)?;
         let local = engine.as_ref().map_or_else(LocalModels::absent, LocalEngine::local_models);
         let tokens = local.tokens.clone();
         let identity = Identity::new(
@@ -165,7 +164,7 @@ impl Platform {
             outgoing.clone(),
             identity_config(config)?,
         );
-        let settings = GatewaySettings { redis: redis.clone(), ..GatewaySettings::default() };
+        let settings = gateway_settings(config, redis.clone());
         let gateway =
             Gateway::unregistered(db.clone(), keyring, outgoing, local, clock.clone(), settings);
         let parts = Parts {
@@ -244,6 +243,23 @@ impl Platform {
     }
 }
 
+/// A file, unless its variable is set to nothing.
+fn named(file: Option<&Path>) -> Option<PathBuf> {
+    file.filter(|file| !file.as_os_str().is_empty()).map(Path::to_owned)
+}
+
+/// The client for requests to other hosts.
+fn outgoing(config: &OutgoingConfig) -> anyhow::Result<Outgoing> {
+    let policy = OutgoingPolicy { allowed_private_hosts: config.allowed_private_hosts.clone() };
+    let egress = Egress {
+        // A variable that is set to nothing sets nothing.
+        proxy: config.proxy.as_deref().filter(|proxy| !proxy.is_empty()).map(Secret::new),
+        no_proxy: config.no_proxy.clone(),
+        ca_file: named(config.ca_file.as_deref()),
+    };
+    Ok(Outgoing::through(policy, &egress)?)
+}
+
 fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
     let data_dir = &config.storage.data_dir;
     let data_dir = data_dir
@@ -300,6 +316,15 @@ fn mailer(config: &MailConfig) -> anyhow::Result<Option<Mailer>> {
     Ok(Some(Mailer::new(settings).context("the mail settings cannot be used")?))
 }
 
+fn gateway_settings(config: &Config, redis: Option<Redis>) -> GatewaySettings {
+    let mebibytes = u64::from(config.gateway.max_body_mib.get());
+    GatewaySettings {
+        max_body_bytes: usize::try_from(mebibytes << 20).unwrap_or(usize::MAX),
+        redis,
+        ..GatewaySettings::default()
+    }
+}
+
 fn knowledge_settings(config: &Config) -> KnowledgeSettings {
     KnowledgeSettings {
         max_file_bytes: config.knowledge.max_upload_mb * 1_000_000,
@@ -310,9 +335,16 @@ fn knowledge_settings(config: &Config) -> KnowledgeSettings {
 
 /// The Redis that nodes share, where one is named.
 async fn redis(config: &Config) -> anyhow::Result<Option<Redis>> {
-    let Some(url) = config.redis.url.clone() else { return Ok(None) };
-    let patience = Duration::from_millis(config.redis.timeout_ms);
-    Ok(Some(Redis::connect(RedisSettings { url, patience }).await?))
+    let Some(settings) = redis_settings(config) else { return Ok(None) };
+    Ok(Some(Redis::connect(settings).await?))
+}
+
+fn redis_settings(config: &Config) -> Option<RedisSettings> {
+    Some(RedisSettings {
+        url: config.redis.url.clone()?,
+        ca_file: named(config.redis.ca_file.as_deref()),
+        patience: Duration::from_millis(config.redis.timeout_ms),
+    })
 }
 
 /// The parts that tell how they are.
@@ -366,6 +398,46 @@ impl StatusSource for EngineStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_request_of_a_program_is_a_setting() {
+        let mut config = Config::default();
+        let limit = |config: &Config| gateway_settings(config, None).max_body_bytes;
+        assert_eq!(limit(&config), GatewaySettings::default().max_body_bytes);
+        config.gateway.max_body_mib = std::num::NonZeroU32::new(3).unwrap();
+        assert_eq!(limit(&config), 3 * 1024 * 1024);
+    }
+
+    #[test]
+    fn a_way_out_that_cannot_be_is_an_error_at_the_start() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = OutgoingConfig::default();
+        assert!(outgoing(&config).is_ok());
+        assert!(outgoing(&OutgoingConfig { proxy: Some(String::new()), ..config.clone() }).is_ok());
+        for (config, setting) in [
+            (OutgoingConfig { proxy: Some("hunter2".to_owned()), ..config.clone() }, "proxy"),
+            (OutgoingConfig { no_proxy: vec!["a b".to_owned()], ..config.clone() }, "no_proxy"),
+            (OutgoingConfig { ca_file: Some("/nowhere.pem".into()), ..config.clone() }, "ca_file"),
+        ] {
+            let refusal = format!("{:#}", outgoing(&config).unwrap_err());
+            assert!(refusal.starts_with(&format!("outgoing.{setting}")), "{refusal}");
+            assert!(!refusal.contains("hunter2"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_authorities_that_is_set_to_nothing_sets_nothing() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let file = |name: &str| Some(PathBuf::from(name));
+        let config = OutgoingConfig { ca_file: file(""), ..OutgoingConfig::default() };
+        assert!(outgoing(&config).is_ok());
+        let mut config = Config::default();
+        config.redis.url = Some("rediss://127.0.0.1".to_owned());
+        for (given, taken) in [(file(""), None), (file("ca.pem"), file("ca.pem")), (None, None)] {
+            config.redis.ca_file = given;
+            assert_eq!(redis_settings(&config).unwrap().ca_file, taken);
+        }
+    }
 
     #[test]
     fn the_engine_has_a_socket_however_long_the_path_of_the_data_folder_is() {

@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 tokio::task_local! {
     static CLIENT: Client;
@@ -8,7 +9,7 @@ tokio::task_local! {
 /// Where a request comes from.
 struct Client {
     ip: Option<IpAddr>,
-    user_agent: Option<String>,
+    user_agent: Option<Arc<str>>,
 }
 
 /// Runs a request's work so that the audit rows written by triggers carry the client's address and
@@ -16,7 +17,7 @@ struct Client {
 /// request and carries none.
 pub async fn with_client<F: Future>(
     ip: Option<IpAddr>,
-    user_agent: Option<String>,
+    user_agent: Option<Arc<str>>,
     work: F,
 ) -> F::Output {
     CLIENT.scope(Client { ip, user_agent }, work).await
@@ -31,7 +32,7 @@ pub fn current_client_ip() -> Option<IpAddr> {
 pub(crate) fn client() -> (String, String) {
     let known = CLIENT.try_with(|client| {
         let ip = client.ip.map(|ip| ip.to_string());
-        (ip.unwrap_or_default(), client.user_agent.clone().unwrap_or_default())
+        (ip.unwrap_or_default(), client.user_agent.as_deref().unwrap_or_default().to_owned())
     });
     known.unwrap_or_default()
 }

@@ -184,11 +184,11 @@ impl Objects {
         Ok(())
     }
 
-    /// Removes what uploads that were killed in the middle left, where it is older than this;
-    /// answers how many files. [`Objects::list`] does not show them.
+    /// Removes what uploads that were killed in the middle left, where it is older than this, and the
+    /// folders that it leaves empty; answers how many files. [`Objects::list`] does not show them.
     pub async fn remove_stale_uploads(&self, older_than: Duration) -> Result<usize, ObjectError> {
         let root = self.root.clone();
-        let removed = tokio::task::spawn_blocking(move || remove_stale(root, older_than)).await;
+        let removed = tokio::task::spawn_blocking(move || remove_stale(&root, 0, older_than)).await;
         removed.map_err(|error| folder_error(error.into()))?.map_err(folder_error)
     }
 }
@@ -218,24 +218,31 @@ fn folder_error(source: std::io::Error) -> ObjectError {
     ObjectError::from(object_store::Error::Generic { store: "folder", source: source.into() })
 }
 
-fn remove_stale(root: PathBuf, older_than: Duration) -> std::io::Result<usize> {
+/// Clears up a folder that lies so deep below the root; answers how many files it removed.
+fn remove_stale(folder: &FsPath, depth: usize, older_than: Duration) -> std::io::Result<usize> {
+    // Others remove files and folders at the same time.
+    let Some(entries) = unless_gone(std::fs::read_dir(folder))? else { return Ok(0) };
     let mut removed = 0;
-    let mut folders = vec![root];
-    while let Some(folder) = folders.pop() {
-        // Others remove files and folders at the same time.
-        let Some(entries) = unless_gone(std::fs::read_dir(&folder))? else { continue };
-        for entry in entries {
-            let entry = entry?;
-            let Some(kind) = unless_gone(entry.file_type())? else { continue };
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() && is_staged(&entry.file_name().to_string_lossy()) {
-                let Some(found) = unless_gone(entry.metadata())? else { continue };
-                let stale = found.modified()?.elapsed().is_ok_and(|age| age > older_than);
-                if stale && unless_gone(std::fs::remove_file(entry.path()))?.is_some() {
-                    removed += 1;
-                }
+    for entry in entries {
+        let entry = entry?;
+        let Some(kind) = unless_gone(entry.file_type())? else { continue };
+        let is_upload = kind.is_file() && is_staged(&entry.file_name().to_string_lossy());
+        if !kind.is_dir() && !is_upload {
+            continue;
+        }
+        // Taken before anything in a folder is removed, which makes it young.
+        let Some(found) = unless_gone(entry.metadata())? else { continue };
+        let is_stale = found.modified()?.elapsed().is_ok_and(|age| age > older_than);
+        let path = entry.path();
+        if kind.is_dir() {
+            removed += remove_stale(&path, depth + 1, older_than)?;
+            // One that a writer has just made is not stale, and one with something in it is refused.
+            // Those right below the root may be the file system's own, as `lost+found` is.
+            if is_stale && depth > 0 {
+                let _not_empty = std::fs::remove_dir(&path);
             }
+        } else if is_stale && unless_gone(std::fs::remove_file(&path))?.is_some() {
+            removed += 1;
         }
     }
     Ok(removed)
@@ -322,5 +329,45 @@ mod tests {
         assert_eq!(objects.remove_stale_uploads(hour).await.unwrap(), 1);
         assert!(!folder.path().join("a/b/killed#1").exists());
         assert_eq!(std::fs::read_dir(folder.path().join("a/b")).unwrap().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn old_folders_in_which_nothing_is_left_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::folder(folder.path()).unwrap();
+        for name in ["a/killed/x", "a/empty/y", "a/young/z", "a/full/v", "lost+found"] {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        for name in ["a/killed/x/original#1", "a/full/v/original"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        // All but `a/young/z`, which somebody has just made to put a file into it.
+        for name in [
+            "a/killed/x/original#1",
+            "a/killed/x",
+            "a/killed",
+            "a/empty/y",
+            "a/empty",
+            "a/young",
+            "a/full/v/original",
+            "a/full/v",
+            "a/full",
+            "a",
+            "lost+found",
+        ] {
+            let file = std::fs::File::open(folder.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(7_200)).unwrap();
+        }
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(objects.remove_stale_uploads(hour).await.unwrap(), 1);
+        for (name, stays) in [
+            ("a/killed", false),
+            ("a/empty", false),
+            ("a/young/z", true),
+            ("a/full/v/original", true),
+            ("lost+found", true),
+        ] {
+            assert_eq!(folder.path().join(name).exists(), stays, "{name}");
+        }
     }
 }

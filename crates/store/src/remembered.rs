@@ -160,11 +160,14 @@ fn own(error: Arc<StoreError>) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::BoxFuture;
     use tokio::sync::Notify;
 
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
+
+    type LookUp = BoxFuture<'static, Result<u8, StoreError>>;
 
     fn remembered() -> Remembered<u8, u8> {
         Remembered::new(10, LONG, LONG)
@@ -172,6 +175,21 @@ mod tests {
 
     async fn get(remembered: &Remembered<u8, u8>, key: u8, value: u8) -> u8 {
         remembered.get(key, move || async move { Ok(value) }).await.unwrap()
+    }
+
+    /// A look-up of `value`, which tells when it has begun and then waits until it may go on.
+    fn slow(value: u8) -> (impl Fn() -> LookUp, Arc<Notify>, Arc<Notify>) {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (telling, waiting) = (begun.clone(), go_on.clone());
+        let load = move || -> LookUp {
+            let (begun, go_on) = (telling.clone(), waiting.clone());
+            Box::pin(async move {
+                begun.notify_one();
+                go_on.notified().await;
+                Ok(value)
+            })
+        };
+        (load, begun, go_on)
     }
 
     #[tokio::test]
@@ -205,16 +223,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_after_a_change_gets_nothing_that_was_read_before_it() {
         let remembered = remembered();
-        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (first_begun, first_goes_on) = (begun.clone(), go_on.clone());
-        let load = move || {
-            let (begun, go_on) = (first_begun.clone(), first_goes_on.clone());
-            async move {
-                begun.notify_one();
-                go_on.notified().await;
-                Ok(1)
-            }
-        };
+        let (load, begun, go_on) = slow(1);
         let before = tokio::spawn({
             let remembered = remembered.clone();
             async move { remembered.get(1, load).await }
@@ -260,17 +269,8 @@ mod tests {
     async fn a_renewal_that_a_change_overtakes_is_not_given_to_who_comes_after() {
         let remembered = Remembered::new(10, LONG, Duration::ZERO);
         get(&remembered, 1, 1).await;
-        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (told, waits) = (begun.clone(), go_on.clone());
-        let slow = move || {
-            let (begun, go_on) = (told.clone(), waits.clone());
-            async move {
-                begun.notify_one();
-                go_on.notified().await;
-                Ok(2)
-            }
-        };
-        remembered.get(1, slow).await.unwrap();
+        let (load, begun, go_on) = slow(2);
+        remembered.get(1, load).await.unwrap();
         begun.notified().await;
         remembered.forget_all();
         assert_eq!(get(&remembered, 1, 3).await, 3);

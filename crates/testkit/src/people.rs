@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use lyceum_core::{PermissionSet, new_id};
-use lyceum_http::{Caller, ClientInfo, Credential};
+use lyceum_http::{AllowedModels, Caller, ClientInfo, Credential};
 use lyceum_store::Db;
 use uuid::Uuid;
 
@@ -72,6 +72,7 @@ pub fn caller_with(user: Uuid, permissions: &[&str]) -> Caller {
     Caller {
         user_id: user,
         permissions: Arc::new(PermissionSet::new(parsed)),
+        models: AllowedModels::default(),
         credential: Credential::Session(new_id()),
         client: ClientInfo::default(),
     }

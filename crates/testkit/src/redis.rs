@@ -12,6 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::Issued;
+
 /// Programs that can be a server. Debian's and Ubuntu's `redis-tools` hold the last one: the server
 /// under another name, without the service that `redis-server` starts.
 const PROGRAMS: [&str; 3] = ["redis-server", "valkey-server", "redis-check-rdb"];
@@ -25,6 +27,8 @@ pub struct RedisServer {
     folder: TempDir,
     port: u16,
     password: Option<&'static str>,
+    /// The file of who issued its certificate, where its port speaks TLS.
+    authority: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -34,7 +38,7 @@ impl RedisServer {
     /// # Panics
     /// Where there is none to be had; the message says why.
     pub async fn start() -> Self {
-        Self::start_with(None).await
+        Self::start_with(None, None).await
     }
 
     /// One that asks for this password.
@@ -42,14 +46,26 @@ impl RedisServer {
     /// # Panics
     /// The same.
     pub async fn with_password(password: &'static str) -> Self {
-        Self::start_with(Some(password)).await
+        Self::start_with(Some(password), None).await
     }
 
-    async fn start_with(password: Option<&'static str>) -> Self {
+    /// One that asks for this password and whose port speaks only TLS, with this certificate; it
+    /// takes clients without one.
+    ///
+    /// # Panics
+    /// The same.
+    pub async fn with_tls(issued: &Issued, password: &'static str) -> Self {
+        Self::start_with(Some(password), Some(issued)).await
+    }
+
+    async fn start_with(password: Option<&'static str>, issued: Option<&Issued>) -> Self {
         let made = async {
             let folder = TempDir::with_prefix("lyceum-redis-")?;
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-            let mut server = Self { folder, port, password, child: None };
+            let mut server = Self { folder, port, password, authority: None, child: None };
+            if let Some(issued) = issued {
+                server.take(issued)?;
+            }
             server.begin().await?;
             anyhow::Ok(server)
         };
@@ -69,19 +85,43 @@ impl RedisServer {
         }
     }
 
+    /// Lets it have another certificate from its next start on.
+    ///
+    /// # Panics
+    /// Where that cannot be written; the message says why.
+    pub fn show(&mut self, issued: &Issued) {
+        if let Err(error) = self.take(issued) {
+            panic!("the Redis of the test cannot have the certificate: {error}");
+        }
+    }
+
+    fn take(&mut self, issued: &Issued) -> std::io::Result<()> {
+        std::fs::write(self.folder.path().join("certificate.pem"), &issued.certificate)?;
+        std::fs::write(self.folder.path().join("key.pem"), &issued.key)?;
+        self.authority = Some(issued.authority.clone());
+        Ok(())
+    }
+
     async fn begin(&mut self) -> anyhow::Result<()> {
         let socket = self.socket();
         // One that was killed leaves it behind.
         let _absent_at_first = std::fs::remove_file(&socket);
+        let port = self.port.to_string();
         let mut command = Command::new(program()?);
         command
             .arg0("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .args(["--logfile", "log", "--unixsocketperm", "700", "--unixsocket"])
             .arg(&socket)
             .arg("--dir")
             .arg(self.folder.path());
+        match self.authority {
+            None => command.args(["--port", &port]),
+            Some(_) => command
+                .args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"])
+                .args(["--tls-cert-file", "certificate.pem", "--tls-key-file", "key.pem"]),
+        };
         if let Some(password) = self.password {
             command.args(["--requirepass", password]);
         }
@@ -123,12 +163,24 @@ impl RedisServer {
         }
     }
 
-    /// A connection to it that has patience, as the machine of a test may be busy.
+    /// Its address by the port over TLS, with the password, where this machine goes by the name `host`.
+    pub fn tls_url(&self, host: &str) -> String {
+        let password = self.password.map(|password| format!(":{password}@"));
+        format!("rediss://{}{host}:{}", password.unwrap_or_default(), self.port)
+    }
+
+    /// A connection to it that has patience, as the machine of a test may be busy; over TLS where it
+    /// speaks that, so its certificate has to be for 127.0.0.1.
     ///
     /// # Panics
     /// Where it refuses.
     pub async fn connect(&self) -> Redis {
-        let settings = RedisSettings { url: self.url(), patience: PATIENCE };
+        let url = match self.authority {
+            None => self.url(),
+            Some(_) => self.tls_url("127.0.0.1"),
+        };
+        let ca_file = self.authority.clone();
+        let settings = RedisSettings { url, ca_file, patience: PATIENCE };
         match Redis::connect(settings).await {
             Ok(redis) => redis,
             Err(error) => panic!("the Redis of the test: {error}"),

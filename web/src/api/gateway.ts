@@ -8,13 +8,16 @@ import {
 import { request } from '@/lib/http';
 import { deviceTimezone } from '@/lib/timezones';
 import type {
+  AddedModel,
   AvailableProvider,
   CatalogueProvider,
   Distribution,
+  KnownModel,
   LogPayloads,
   Model,
   ModelKind,
   ModelPrice,
+  OfferedModel,
   Page,
   Provider,
   ProviderAudience,
@@ -40,8 +43,18 @@ export const providersQuery = queryOptions({
 export const offeredModelsQuery = (id: string) =>
   queryOptions({
     queryKey: ['providers', 'offered', id],
-    queryFn: ({ signal }) => request<Page<{ id: string }>>(`/providers/${id}/models`, { signal }),
+    queryFn: ({ signal }) => request<Page<OfferedModel>>(`/providers/${id}/models`, { signal }),
     retry: false,
+  });
+
+/** What the program itself knows of a model of the provider, to be suggested; null where it knows nothing. */
+export const knownModelQuery = (provider: string, model: string) =>
+  queryOptions({
+    queryKey: ['providers', 'known', provider, model],
+    queryFn: async ({ signal }) => {
+      const known = await request<Page<KnownModel>>(`/providers/${provider}/known-models`, { signal, query: { model } });
+      return known.items[0] ?? null;
+    },
   });
 
 export const modelsQuery = queryOptions({
@@ -162,11 +175,12 @@ export function useAddPrice(model: string) {
   });
 }
 
-export interface ModelInput extends Pick<PriceInput, 'input_price' | 'output_price' | 'embedding_price'> {
+export interface ModelInput extends Omit<PriceInput, 'valid_from' | 'reasoning_price'> {
   provider_config_id: string;
   name: string;
   model: string;
   kind: ModelKind;
+  context_length?: number;
   max_tokens?: number;
   temperature?: number;
   is_default?: boolean;
@@ -185,6 +199,21 @@ export function useSaveModel() {
         ? request<Model>(`/models/${id}`, { method: 'PATCH', body })
         : request<Model>('/models', { method: 'POST', body }),
     onSuccess: () => client.invalidateQueries({ queryKey: modelsQuery.queryKey }),
+  });
+}
+
+/** Adds several models of a provider, all or none. */
+export function useAddModels(provider: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (models: AddedModel[]) =>
+      request<Page<Model>>(`/providers/${provider}/models`, { method: 'POST', body: { models } }),
+    onSuccess: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: modelsQuery.queryKey }),
+        // The provider is asked again when its list is opened again, and nobody waits for that now.
+        client.invalidateQueries({ queryKey: offeredModelsQuery(provider).queryKey, refetchType: 'none' }),
+      ]),
   });
 }
 

@@ -110,8 +110,13 @@ export const apiKeysQuery = infiniteQueryOptions({
 export function useCreateApiKey() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: { name: string; permissions?: string[]; expires_at?: string; allowed_addresses?: string[] }) =>
-      request<CreatedApiKey>('/api-keys', { method: 'POST', body }),
+    mutationFn: (body: {
+      name: string;
+      permissions?: string[];
+      expires_at?: string;
+      allowed_addresses?: string[];
+      models?: string[] | null;
+    }) => request<CreatedApiKey>('/api-keys', { method: 'POST', body }),
     onSuccess: () => client.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
   });
 }
@@ -127,8 +132,16 @@ export function useRevokeApiKey() {
 export function useUpdateApiKey() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: { id: string; name?: string; allowed_addresses?: string[]; status?: string }) =>
-      request<ApiKey>(`/api-keys/${id}`, { method: 'PATCH', body }),
+    mutationFn: ({
+      id,
+      ...body
+    }: {
+      id: string;
+      name?: string;
+      allowed_addresses?: string[];
+      models?: string[] | null;
+      status?: string;
+    }) => request<ApiKey>(`/api-keys/${id}`, { method: 'PATCH', body }),
     onSuccess: () => client.invalidateQueries({ queryKey: apiKeysQuery.queryKey }),
   });
 }

@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Says step by step why somebody may or may not do something. */
+        /**
+         * Says step by step why somebody may or may not do something.
+         * @description Where `object_type` and `object_id` are given, it is about that object, else about a right.
+         */
         get: operations["explain_access"];
         put?: never;
         post?: never;
@@ -28,10 +31,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the caller's API keys, newest first. */
+        /**
+         * Lists the caller's API keys, newest first.
+         * @description The keys themselves are never shown, only the end of each (`hint`).
+         */
         get: operations["list_api_keys"];
         put?: never;
-        /** Makes an API key. The answer is the only place where the key is ever shown. */
+        /**
+         * Makes an API key.
+         * @description The answer is the only place where the key is ever shown.
+         */
         post: operations["create_api_key"];
         delete?: never;
         options?: never;
@@ -49,11 +58,17 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revokes an API key; it stops working at once. */
+        /**
+         * Revokes an API key; it stops working at once.
+         * @description It cannot be brought back. To have one refused for a while, set its `status` to `inactive`.
+         */
         delete: operations["revoke_api_key"];
         options?: never;
         head?: never;
-        /** Changes an API key's name, state or addresses. */
+        /**
+         * Changes an API key's name, state, addresses or models, at once.
+         * @description What it may do and when it ends never change: make another one for that. An API key may not do this.
+         */
         patch: operations["update_api_key"];
         trace?: never;
     };
@@ -64,12 +79,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the rate limit that the caller set for one of their keys. */
+        /**
+         * Shows the rate limit that the caller set for one of their keys.
+         * @description 404 where there is none. What administrators set is not shown.
+         */
         get: operations["get_own_rate_limit"];
-        /** Limits one of the caller's own keys. What administrators set for it holds beside this. */
+        /**
+         * Limits one of the caller's own keys.
+         * @description What administrators set for it holds beside this. An API key may not do this.
+         */
         put: operations["set_own_rate_limit"];
         post?: never;
-        /** Takes the rate limit away that the caller set for one of their keys. */
+        /**
+         * Takes the rate limit away that the caller set for one of their keys.
+         * @description What administrators set for it stays. An API key may not do this.
+         */
         delete: operations["delete_own_rate_limit"];
         options?: never;
         head?: never;
@@ -86,8 +110,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives an API key a new secret, shown in this answer only; rights, limits and figures stay with
-         *     the key. The old secret works on for the overlap; one left by an earlier rotation ends now.
+         * Gives an API key a new secret, shown in this answer only; rights, models, limits and figures stay with the key.
+         * @description The old secret works on for the overlap; one left by an earlier rotation ends now.
          */
         post: operations["rotate_api_key"];
         delete?: never;
@@ -121,8 +145,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Reads the audit log and its chain again and tells whether anything was changed. Reads some
-         *     100,000 entries a second; `lyceum audit verify` does the same on the command line.
+         * Reads the audit log and its chain again and tells whether anything was changed.
+         * @description Reads some 100,000 entries a second; `lyceum audit verify` does the same on the command line.
          */
         get: operations["verify_audit_chain"];
         put?: never;
@@ -158,8 +182,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Exports the audit log as CSV or JSON lines, newest first. The export itself is noted in the log.
-         *     In CSV a cell that a spreadsheet would take for a formula begins with an apostrophe.
+         * Exports the audit log as CSV or JSON lines, newest first.
+         * @description The export itself is noted in the log. In CSV a cell that a spreadsheet would take for a formula begins with an apostrophe.
          */
         get: operations["export_audit_logs"];
         put?: never;
@@ -179,7 +203,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Tells who invites to what, for whoever has the link. */
+        /**
+         * Tells who invites to what, for whoever has the link.
+         * @description Reading does not use the link up.
+         */
         post: operations["read_invitation"];
         delete?: never;
         options?: never;
@@ -196,7 +223,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes the invited person's account and signs in. */
+        /**
+         * Makes the invited person's account and signs in.
+         * @description The link is good for one account.
+         */
         post: operations["accept_invitation"];
         delete?: never;
         options?: never;
@@ -211,7 +241,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the ways to sign in. */
+        /**
+         * Lists the ways to sign in.
+         * @description Those of `providers` begin at `/auth/oidc/{id}/start`.
+         */
         get: operations["list_sign_in_methods"];
         put?: never;
         post?: never;
@@ -231,8 +264,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Begins to sign in through an issuer: open the address in this window. The answer sets a cookie
-         *     that binds the sign-in to this browser.
+         * Begins to sign in through an issuer: open the address in this window.
+         * @description The answer sets a cookie that binds the sign-in to this browser.
          */
         post: operations["start_oidc_sign_in"];
         delete?: never;
@@ -249,9 +282,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Where issuers send people back to. Always leads on to a page of the web app: with a session to
-         *     the page wished for, else to `/sign-in` with `?error=<code>`, `#challenge=<token>` where a second
-         *     factor is asked for, or `#link=<token>` where an account has the same address.
+         * Where issuers send people back to.
+         * @description Always leads on to a page of the web app: with a session to the page wished for, else to `/sign-in` with `?error=<code>`, `#challenge=<token>` where a second factor is asked for, or `#link=<token>` where an account has the same address.
          */
         get: operations["finish_oidc_sign_in"];
         put?: never;
@@ -288,10 +320,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Begins to sign in by a passkey alone; answers what `navigator.credentials.get` needs, good for
-         *     five minutes.
-         */
+        /** Begins to sign in by a passkey alone; answers what `navigator.credentials.get` needs, good for five minutes. */
         post: operations["begin_passkey_sign_in"];
         delete?: never;
         options?: never;
@@ -309,8 +338,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Asks for a link to set a new password. The answer is the same whether or not there is such an
-         *     account.
+         * Asks for a link to set a new password.
+         * @description The answer is the same whether or not there is such an account.
          */
         post: operations["request_password_reset"];
         delete?: never;
@@ -345,7 +374,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Exchanges the refresh cookie for new tokens. */
+        /**
+         * Exchanges the refresh cookie for new tokens.
+         * @description Needs the header `X-Lyceum-Client`. A refresh token is good for one exchange: one that is used again later ends the session.
+         */
         post: operations["refresh_session"];
         delete?: never;
         options?: never;
@@ -362,7 +394,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Registers by oneself. The answer does not tell whether the address has an account already. */
+        /**
+         * Registers by oneself.
+         * @description The answer does not tell whether the address has an account already.
+         */
         post: operations["register"];
         delete?: never;
         options?: never;
@@ -394,7 +429,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells how one gets an account here. */
+        /**
+         * Tells how one gets an account here.
+         * @description `mode` says whether by oneself, by an invitation or through an administrator.
+         */
         get: operations["get_registration"];
         put?: never;
         post?: never;
@@ -414,8 +452,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Signs in; the tokens come as two HttpOnly cookies. Where a second factor is on, the answer is
-         *     what to show next.
+         * Signs in; the tokens come as two HttpOnly cookies.
+         * @description Where a second factor is on, the answer is what to show next.
          */
         post: operations["sign_in"];
         delete?: never;
@@ -450,7 +488,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Completes a sign-in with its second factor. Five wrong codes, or one wrong passkey, end it. */
+        /**
+         * Completes a sign-in with its second factor.
+         * @description Five wrong codes, or one wrong passkey, end it.
+         */
         post: operations["complete_sign_in"];
         delete?: never;
         options?: never;
@@ -467,7 +508,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs out: ends the session and makes the browser forget it. */
+        /**
+         * Signs out: ends the session and makes the browser forget it.
+         * @description Needs the header `X-Lyceum-Client`.
+         */
         post: operations["sign_out"];
         delete?: never;
         options?: never;
@@ -499,7 +543,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows a picture. Its address cannot be guessed and never shows another one. */
+        /**
+         * Shows a picture.
+         * @description Its address cannot be guessed and never shows another one.
+         */
         get: operations["get_avatar"];
         put?: never;
         post?: never;
@@ -533,10 +580,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the caller's conversations, the last active first. */
+        /**
+         * Lists the caller's conversations, the last active first.
+         * @description Those that are archived are listed by themselves (`archived`).
+         */
         get: operations["list_conversations"];
         put?: never;
-        /** Begins a conversation. */
+        /**
+         * Begins a conversation.
+         * @description It begins empty: `POST /conversations/{id}/messages` asks the first question.
+         */
         post: operations["create_conversation"];
         delete?: never;
         options?: never;
@@ -551,7 +604,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads one conversation. */
+        /**
+         * Reads one conversation.
+         * @description Its messages are at `/conversations/{id}/messages`.
+         */
         get: operations["get_conversation"];
         put?: never;
         post?: never;
@@ -559,7 +615,10 @@ export interface paths {
         delete: operations["delete_conversation"];
         options?: never;
         head?: never;
-        /** Changes a conversation. */
+        /**
+         * Changes a conversation.
+         * @description Absent members stay. Another model or other knowledge bases count from the next answer on.
+         */
         patch: operations["update_conversation"];
         trace?: never;
     };
@@ -576,7 +635,10 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Chooses the branch that is shown. */
+        /**
+         * Chooses the branch that is shown.
+         * @description There are branches where a message was edited or answered again.
+         */
         patch: operations["set_active_leaf"];
         trace?: never;
     };
@@ -587,9 +649,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a setting of a conversation. */
+        /**
+         * Reads a setting of a conversation.
+         * @description `system_prompt`, `temperature` and `max_tokens` are read by the program; all others are kept for the client.
+         */
         get: operations["get_conversation_config"];
-        /** Sets a setting of a conversation. */
+        /**
+         * Sets a setting of a conversation.
+         * @description `system_prompt`, `temperature` and `max_tokens` are read by the program; all others are kept for the client.
+         */
         put: operations["put_conversation_config"];
         post?: never;
         delete?: never;
@@ -605,10 +673,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a branch of a conversation, from its end upwards. */
+        /**
+         * Reads a branch of a conversation, from its end upwards.
+         * @description It is the branch that is shown, unless `leaf` names another; `previous` leads further up.
+         */
         get: operations["list_messages"];
         put?: never;
-        /** Sends a message; the answer is generated on the server and read from its events. */
+        /**
+         * Sends a message; the answer is generated on the server and read from its events.
+         * @description Follow `assistant_message` at `/messages/{id}/events`: it is written to its end whether or not somebody does.
+         */
         post: operations["send_message"];
         delete?: never;
         options?: never;
@@ -623,7 +697,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a document's state. */
+        /**
+         * Reads a document's state.
+         * @description `status`, `stage` and `progress` tell how far it has been read, `error` why it failed.
+         */
         get: operations["get_document"];
         put?: never;
         post?: never;
@@ -712,7 +789,10 @@ export interface paths {
         /** Lists all groups, newest first. */
         get: operations["list_groups"];
         put?: never;
-        /** Makes a group. */
+        /**
+         * Makes a group.
+         * @description It has no members yet; `PUT /groups/{id}/members/{user_id}` adds them.
+         */
         post: operations["create_group"];
         delete?: never;
         options?: never;
@@ -735,7 +815,7 @@ export interface paths {
         delete: operations["delete_group"];
         options?: never;
         head?: never;
-        /** Changes a group. */
+        /** Changes a group; what is absent stays as it is. */
         patch: operations["update_group"];
         trace?: never;
     };
@@ -764,10 +844,16 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Adds a person to a group. */
+        /**
+         * Adds a person to a group.
+         * @description Where they are in it already, nothing happens.
+         */
         put: operations["add_group_member"];
         post?: never;
-        /** Takes a person out of a group. */
+        /**
+         * Takes a person out of a group.
+         * @description What they had only as a member is gone at once.
+         */
         delete: operations["remove_group_member"];
         options?: never;
         head?: never;
@@ -801,7 +887,10 @@ export interface paths {
         /** Lists the invitations that you made, newest first; all, for an administrator. */
         get: operations["list_invitations"];
         put?: never;
-        /** Invites somebody to make an account. */
+        /**
+         * Invites somebody to make an account.
+         * @description Where the link is not sent, this answer is the only place where it is ever shown.
+         */
         post: operations["create_invitation"];
         delete?: never;
         options?: never;
@@ -819,7 +908,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Takes an invitation back. */
+        /**
+         * Takes an invitation back.
+         * @description Its link is good for nothing then.
+         */
         delete: operations["revoke_invitation"];
         options?: never;
         head?: never;
@@ -836,7 +928,10 @@ export interface paths {
         /** Lists the knowledge bases that the caller may see, the newest first. */
         get: operations["list_knowledge_bases"];
         put?: never;
-        /** Makes a knowledge base. */
+        /**
+         * Makes a knowledge base.
+         * @description Its embedding model never changes.
+         */
         post: operations["create_knowledge_base"];
         delete?: never;
         options?: never;
@@ -859,7 +954,10 @@ export interface paths {
         delete: operations["delete_knowledge_base"];
         options?: never;
         head?: never;
-        /** Changes a knowledge base of one's own. */
+        /**
+         * Changes a knowledge base of one's own.
+         * @description Absent members stay.
+         */
         patch: operations["update_knowledge_base"];
         trace?: never;
     };
@@ -874,8 +972,8 @@ export interface paths {
         get: operations["list_documents"];
         put?: never;
         /**
-         * Uploads a document. What it is is judged by its content. The same bytes again in the same
-         *     knowledge base answer 200 with the document that is there.
+         * Uploads a document.
+         * @description What it is is judged by its content. The same bytes again in the same knowledge base answer 200 with the document that is there.
          */
         post: operations["upload_document"];
         delete?: never;
@@ -893,7 +991,10 @@ export interface paths {
         };
         /** Lists with whom a knowledge base is shared, the latest first. */
         get: operations["list_knowledge_base_grants"];
-        /** Shares a knowledge base with a person or a group. A level that was given before is replaced. */
+        /**
+         * Shares a knowledge base with a person or a group.
+         * @description A level that was given before is replaced.
+         */
         put: operations["put_knowledge_base_grant"];
         post?: never;
         delete?: never;
@@ -912,7 +1013,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Takes a grant back. */
+        /**
+         * Takes a grant back.
+         * @description Who has the base by another way as well keeps it.
+         */
         delete: operations["delete_knowledge_base_grant"];
         options?: never;
         head?: never;
@@ -928,7 +1032,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Searches a knowledge base by meaning and by words. */
+        /**
+         * Searches a knowledge base by meaning and by words.
+         * @description `relevant` says whether any of what was found seems to be about the question.
+         */
         post: operations["search_knowledge_base"];
         delete?: never;
         options?: never;
@@ -944,9 +1051,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Shows the calls that run now: the caller's own, or everybody's, with counters, for those with the
-         *     right usage:read_all. The calls are those of this node; `overall` says of which nodes the counters
-         *     are.
+         * Shows the calls that run now: the caller's own, or everybody's, with counters, for those with the right usage:read_all.
+         * @description The calls are those of this node; `overall` says of which nodes the counters are.
          */
         get: operations["get_live_calls"];
         put?: never;
@@ -965,8 +1071,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follows the calls that run. Events: `live`, with what `GET /live` answers, at once and then
-         *     whenever something changed, once a second at most. The stream ends when the caller's right does.
+         * Follows the calls that run.
+         * @description Events: `live`, with what `GET /live` answers, at once and then whenever something changed, once a second at most. The stream ends when the caller's right does.
          */
         get: operations["live_events"];
         put?: never;
@@ -984,14 +1090,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells who is signed in. */
+        /**
+         * Tells who is signed in.
+         * @description `permissions` are what this session or key may do, which may be less than what the person may.
+         */
         get: operations["get_me"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Changes the caller's profile or e-mail address. */
+        /**
+         * Changes the caller's profile or e-mail address.
+         * @description Absent members stay. Where the platform sends e-mail, a new address counts once the link in the letter to it was followed.
+         */
         patch: operations["update_me"];
         trace?: never;
     };
@@ -1004,8 +1116,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Uploads your picture: the file itself as the body, PNG, JPEG, WebP or GIF of at most 5 MB. Its
-         *     middle square is kept, 256 by 256 pixels.
+         * Uploads your picture: the file itself as the body, PNG, JPEG, WebP or GIF of at most 5 MB.
+         * @description Its middle square is kept, 256 by 256 pixels.
          */
         put: operations["put_avatar"];
         post?: never;
@@ -1025,7 +1137,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Proves again who the caller is, so that for ten minutes they may change how they sign in. */
+        /**
+         * Proves again who the caller is, so that for ten minutes they may change how they sign in.
+         * @description What needs it is refused with `reauthentication_required` otherwise.
+         */
         post: operations["confirm_identity"];
         delete?: never;
         options?: never;
@@ -1043,8 +1158,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Deletes your account. An administrator can bring it back for some weeks; then everything that
-         *     belongs to it is removed for good.
+         * Deletes your account.
+         * @description An administrator can bring it back for some weeks; then everything that belongs to it is removed for good.
          */
         post: operations["delete_me"];
         delete?: never;
@@ -1080,7 +1195,10 @@ export interface paths {
         /** Lists your exports, newest first. */
         get: operations["list_data_exports"];
         put?: never;
-        /** Has all your data put together as one file. */
+        /**
+         * Has all your data put together as one file.
+         * @description It takes a while: `GET /me/exports/{id}` tells when it is `ready` to be downloaded at `/me/exports/{id}/file`.
+         */
         post: operations["create_data_export"];
         delete?: never;
         options?: never;
@@ -1095,7 +1213,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows where one of your exports stands. */
+        /**
+         * Shows where one of your exports stands.
+         * @description Its file is there once `status` is `ready`.
+         */
         get: operations["get_data_export"];
         put?: never;
         post?: never;
@@ -1149,7 +1270,10 @@ export interface paths {
         /** Lists the accounts at issuers that sign the caller in. */
         get: operations["list_oidc_accounts"];
         put?: never;
-        /** Begins to link an account at an issuer with the caller's: open the address in this window. */
+        /**
+         * Begins to link an account at an issuer with the caller's: open the address in this window.
+         * @description The answer sets a cookie that binds it to this browser.
+         */
         post: operations["start_oidc_link"];
         delete?: never;
         options?: never;
@@ -1198,10 +1322,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the caller's passkeys. */
+        /** Lists the caller's passkeys, oldest first. */
         get: operations["list_passkeys"];
         put?: never;
-        /** Keeps a new passkey; ends all other sessions. */
+        /**
+         * Keeps a new passkey; ends all other sessions.
+         * @description Where it is the first second factor, the answer is the only place where the recovery codes are ever shown.
+         */
         post: operations["register_passkey"];
         delete?: never;
         options?: never;
@@ -1236,10 +1363,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Begins to register a passkey; answers what `navigator.credentials.create` needs, good for five
-         *     minutes.
-         */
+        /** Begins to register a passkey; answers what `navigator.credentials.create` needs, good for five minutes. */
         post: operations["begin_passkey"];
         delete?: never;
         options?: never;
@@ -1272,7 +1396,10 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Keeps one of the caller's preferences. */
+        /**
+         * Keeps one of the caller's preferences.
+         * @description `null` removes it. `GET /me` shows all of them.
+         */
         put: operations["put_preference"];
         post?: never;
         delete?: never;
@@ -1290,7 +1417,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes ten new recovery codes in place of all old ones. */
+        /**
+         * Makes ten new recovery codes in place of all old ones.
+         * @description The answer is the only place where they are ever shown.
+         */
         post: operations["renew_recovery_codes"];
         delete?: never;
         options?: never;
@@ -1322,7 +1452,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists where the caller is signed in. */
+        /** Lists where the caller is signed in, the last used first. */
         get: operations["list_sessions"];
         put?: never;
         post?: never;
@@ -1359,7 +1489,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes a secret for an authenticator app. It counts once a code confirms it. */
+        /**
+         * Makes a secret for an authenticator app.
+         * @description It counts once a code confirms it.
+         */
         post: operations["begin_totp"];
         delete?: never;
         options?: never;
@@ -1376,7 +1509,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Switches the authenticator app on by a first code; ends all other sessions. */
+        /**
+         * Switches the authenticator app on by a first code; ends all other sessions.
+         * @description Where it is the first second factor, the answer is the only place where the recovery codes are ever shown.
+         */
         post: operations["confirm_totp"];
         delete?: never;
         options?: never;
@@ -1409,10 +1545,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follows an answer. Events: `delta` and `reasoning` `{text}`, `citations` `{items}` (sources as
-         *     they become known; the last one counts), `status` `{status}`, and at the end `done` `{message}`.
-         *     `Last-Event-ID` continues exactly behind that event; without it the text comes from its
-         *     beginning. A message that is final has `done` alone. The stream ends when the caller's right does.
+         * Follows an answer.
+         * @description Events: `delta` and `reasoning` `{text}`, `citations` `{items}` (sources as they become known; the last one counts), `status` `{status}`, and at the end `done` `{message}`. `Last-Event-ID` continues exactly behind that event; without it the text comes from its beginning. A message that is final has `done` alone. The stream ends when the caller's right does.
          */
         get: operations["message_events"];
         put?: never;
@@ -1449,7 +1583,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Answers again, beside the answer given; also for a question whose answer failed. */
+        /**
+         * Answers again, beside the answer given; also for a question whose answer failed.
+         * @description The new answer begins a branch of its own, which is shown from then on.
+         */
         post: operations["regenerate_message"];
         delete?: never;
         options?: never;
@@ -1466,7 +1603,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ends an answer; its text so far stays. Nothing happens if it has ended already. */
+        /**
+         * Ends an answer; its text so far stays.
+         * @description Nothing happens if it has ended already.
+         */
         post: operations["stop_message"];
         delete?: never;
         options?: never;
@@ -1484,7 +1624,10 @@ export interface paths {
         /** Lists the routes that the caller may use or manages, the latest first. */
         get: operations["list_model_routes"];
         put?: never;
-        /** Makes a route. Its name can be used at once wherever a model's can. */
+        /**
+         * Makes a route.
+         * @description Its name can be used at once wherever a model's can.
+         */
         post: operations["create_model_route"];
         delete?: never;
         options?: never;
@@ -1499,15 +1642,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a route. */
+        /**
+         * Reads a route.
+         * @description Targets that the caller may not use are left out, unless they manage the route.
+         */
         get: operations["get_model_route"];
         put?: never;
         post?: never;
-        /** Deletes a route. Its targets stay, and so does what the ledger says of it. */
+        /**
+         * Deletes a route.
+         * @description Its targets stay, and so does what the ledger says of it.
+         */
         delete: operations["delete_model_route"];
         options?: never;
         head?: never;
-        /** Changes a route. Requests that are under way go on with what they have begun. */
+        /**
+         * Changes a route.
+         * @description Requests that are under way go on with what they have begun.
+         */
         patch: operations["update_model_route"];
         trace?: never;
     };
@@ -1520,7 +1672,7 @@ export interface paths {
         };
         /**
          * Shows how the targets of a route have been doing: whether each is asked, and how often it failed.
-         *     Each node judges by its own calls, and this is what the answering one knows.
+         * @description Each node judges by its own calls, and this is what the answering one knows.
          */
         get: operations["get_model_route_health"];
         put?: never;
@@ -1538,10 +1690,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists every model that the caller may use, built-in ones included, and those that they manage. */
+        /**
+         * Lists every model that the caller may use, built-in ones included, and those that they manage.
+         * @description All come in one answer; `available` tells which can be called now.
+         */
         get: operations["list_models"];
         put?: never;
-        /** Adds a model to a provider. */
+        /**
+         * Adds a model to a provider.
+         * @description Whoever may use the provider can call it at once. One of the organisation's provider needs the right organization_provider:manage.
+         */
         post: operations["create_model"];
         delete?: never;
         options?: never;
@@ -1556,15 +1714,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a model. */
+        /**
+         * Reads a model.
+         * @description Routes are models, too; what they ask is at `/model-routes/{id}`.
+         */
         get: operations["get_model"];
         put?: never;
         post?: never;
-        /** Deletes a model. What was asked of it stays in the ledger. */
+        /**
+         * Deletes a model.
+         * @description What was asked of it stays in the ledger.
+         */
         delete: operations["delete_model"];
         options?: never;
         head?: never;
-        /** Changes a model, or makes it a default. */
+        /**
+         * Changes a model, or makes it a default.
+         * @description Absent members stay. Anybody who may use it may make it their own default (`is_default`); the rest is for its owner or, where it is the organisation's, for those with the right organization_provider:manage.
+         */
         patch: operations["update_model"];
         trace?: never;
     };
@@ -1575,10 +1742,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the versions of a model's price, the latest to be valid first. */
+        /**
+         * Lists the versions of a model's price, the latest to be valid first.
+         * @description A call costs what was in force when it was made.
+         */
         get: operations["list_model_prices"];
         put?: never;
-        /** Adds a version of a model's price, valid from now or from a later time on. */
+        /**
+         * Adds a version of a model's price, valid from now or from a later time on.
+         * @description Calls made before keep their cost.
+         */
         post: operations["add_model_price"];
         delete?: never;
         options?: never;
@@ -1597,9 +1770,8 @@ export interface paths {
         get: operations["list_oidc_providers"];
         put?: never;
         /**
-         * Configures an issuer. Takes all that its word gives: the rights of the mapped roles, and of the role
-         *     `user` where accounts are made, `group:manage` where groups are mapped, and all rights where it is
-         *     trusted with the second factor.
+         * Configures an issuer.
+         * @description Takes all that its word gives: the rights of the mapped roles, and of the role `user` where accounts are made, `group:manage` where groups are mapped, and all rights where it is trusted with the second factor.
          */
         post: operations["create_oidc_provider"];
         delete?: never;
@@ -1619,13 +1791,16 @@ export interface paths {
         get: operations["get_oidc_provider"];
         put?: never;
         post?: never;
-        /** Deletes an issuer with all links to it. Takes all that its word gives. */
+        /**
+         * Deletes an issuer with all links to it.
+         * @description Takes all that its word gives.
+         */
         delete: operations["delete_oidc_provider"];
         options?: never;
         head?: never;
         /**
-         * Changes an issuer's configuration; the issuer itself never changes. Takes all that its word gives,
-         *     before and after.
+         * Changes an issuer's configuration; the issuer itself never changes.
+         * @description Takes all that its word gives, before and after.
          */
         patch: operations["update_oidc_provider"];
         trace?: never;
@@ -1637,10 +1812,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the providers that the caller may use or manages. */
+        /**
+         * Lists the providers that the caller may use or manages.
+         * @description Their keys are never shown; `api_key_hint` is the end of one.
+         */
         get: operations["list_providers"];
         put?: never;
-        /** Sets up a provider. One for the organisation needs the right organization_provider:manage. */
+        /**
+         * Sets up a provider.
+         * @description One for the organisation needs the right organization_provider:manage.
+         */
         post: operations["create_provider"];
         delete?: never;
         options?: never;
@@ -1655,15 +1836,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows a provider. */
+        /**
+         * Shows a provider.
+         * @description Its key is never shown; `api_key_hint` is its end.
+         */
         get: operations["get_provider"];
         put?: never;
         post?: never;
-        /** Deletes a provider with its models and forgets its key. */
+        /**
+         * Deletes a provider with its models and forgets its key.
+         * @description What was asked of them stays in the ledger.
+         */
         delete: operations["delete_provider"];
         options?: never;
         head?: never;
-        /** Changes a provider. */
+        /**
+         * Changes a provider.
+         * @description Absent members stay. One of the organisation needs the right organization_provider:manage.
+         */
         patch: operations["update_provider"];
         trace?: never;
     };
@@ -1675,12 +1865,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists who has been given a provider of the organisation, the latest first. Where its `audience` is
-         *     `everyone`, all others have it, too.
+         * Lists who has been given a provider of the organisation, the latest first.
+         * @description Where its `audience` is `everyone`, all others have it, too.
          */
         get: operations["list_distributions"];
         put?: never;
-        /** Gives a provider of the organisation to people and groups, to all of them or to none. */
+        /**
+         * Gives a provider of the organisation to people and groups, to all of them or to none.
+         * @description Those who have it already are passed over. While its `audience` is `everyone`, it makes no difference.
+         */
         post: operations["distribute_provider"];
         delete?: never;
         options?: never;
@@ -1698,12 +1891,35 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Takes a distribution back. */
+        /**
+         * Takes a distribution back.
+         * @description Who has the provider by another way as well keeps it.
+         */
         delete: operations["withdraw_distribution"];
         options?: never;
         head?: never;
         /** Deactivates a distribution, which stays in the list, or activates it again. */
         patch: operations["update_distribution"];
+        trace?: never;
+    };
+    "/api/v1/providers/{id}/known-models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells what models of a provider cost and how much they take, as far as a table knows that comes with the program.
+         * @description With `model` there is one item or none. These are suggestions: nothing of them holds before it is entered at a model. The provider is told by its address, else by its kind; it is not asked.
+         */
+        get: operations["list_known_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/providers/{id}/models": {
@@ -1713,10 +1929,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Asks the provider which models it has. */
+        /**
+         * Asks the provider which models it has.
+         * @description They can be called once `POST` has added them. One without a list is answered with `no_model_list`.
+         */
         get: operations["list_provider_models"];
         put?: never;
-        post?: never;
+        /**
+         * Adds several models to a provider: all of them, or none where one is refused.
+         * @description `GET` tells what it offers and what is known of it. Other settings are set at each model afterwards. Where some cannot be added, `models_refused` names each in `refused`, as `model`, with `code` and `detail`. Those of the organisation's provider need the right organization_provider:manage.
+         */
+        post: operations["add_models"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1733,9 +1956,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Tries the provider and says in words what is wrong. It is asked for its models; then, as a list
-         *     says nothing of plan or credit, one of the models that were set up is asked for one token, which it
-         *     may charge for. Ollama and Dify are asked for their models alone.
+         * Tries the provider and says in words what is wrong.
+         * @description It is asked for its models; then, as a list says nothing of plan or credit, one of the models that were set up is asked for one token, which it may charge for. Ollama and Dify are asked for their models alone.
          */
         post: operations["test_provider"];
         delete?: never;
@@ -1751,7 +1973,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the providers that the caller may use now, and why each. */
+        /**
+         * Lists the providers that the caller may use now, and why each.
+         * @description A provider may come by several ways: as their own, as everybody's, given to them or to groups of theirs.
+         */
         get: operations["list_available_providers"];
         put?: never;
         post?: never;
@@ -1768,7 +1993,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the kinds of provider with the settings that each takes. */
+        /**
+         * Lists the kinds of provider with the settings that each takes.
+         * @description `POST /providers` takes the `name` of one as its `provider`, and a `config` that fits its `config_schema`.
+         */
         get: operations["list_provider_catalogue"];
         put?: never;
         post?: never;
@@ -1802,15 +2030,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the quota of a user, a group or a key. */
+        /**
+         * Shows the quota of a user, a group or a key.
+         * @description `used` is that of the month that runs in its time zone; of storage, what is there now.
+         */
         get: operations["get_quota"];
         /**
-         * Limits what a user, the members of a group together, or a key may use in a month. What was used
-         *     in this month already counts.
+         * Limits what a user, the members of a group together, or a key may use in a month.
+         * @description What was used in this month already counts.
          */
         put: operations["set_quota"];
         post?: never;
-        /** Takes a quota away. */
+        /**
+         * Takes a quota away.
+         * @description Others that bind the same calls go on doing so.
+         */
         delete: operations["delete_quota"];
         options?: never;
         head?: never;
@@ -1824,7 +2058,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows the quotas that bind the caller: their own, their groups' and their keys'. */
+        /**
+         * Shows the quotas that bind the caller: their own, their groups' and their keys'.
+         * @description `used` is that of the month that runs in the quota's time zone; of storage, what is there now.
+         */
         get: operations["list_my_quotas"];
         put?: never;
         post?: never;
@@ -1859,10 +2096,16 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Limits the calls of a user, of a group's members together, with a key, or to a model. */
+        /**
+         * Limits the calls of a user, of a group's members together, with a key, or to a model.
+         * @description Replaces the limit that there was, both figures of it.
+         */
         put: operations["set_rate_limit"];
         post?: never;
-        /** Takes a rate limit away. */
+        /**
+         * Takes a rate limit away.
+         * @description Others that bind the same calls go on doing so.
+         */
         delete: operations["delete_rate_limit"];
         options?: never;
         head?: never;
@@ -1877,7 +2120,10 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Limits all calls of everybody together. */
+        /**
+         * Limits all calls of everybody together.
+         * @description Replaces the limit that there was, both figures of it.
+         */
         put: operations["set_organization_rate_limit"];
         post?: never;
         /** Takes the limit of everybody together away. */
@@ -1894,7 +2140,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells whether requests can be served. */
+        /**
+         * Tells whether requests can be served.
+         * @description 503 while the database does not answer; parts that the program does without are named in `missing`.
+         */
         get: operations["get_readiness"];
         put?: never;
         post?: never;
@@ -1931,7 +2180,10 @@ export interface paths {
         /** Lists the roles, those that came with the platform first. */
         get: operations["list_roles"];
         put?: never;
-        /** Makes a role. It can have no right that the caller lacks. */
+        /**
+         * Makes a role.
+         * @description It can have no right that the caller lacks.
+         */
         post: operations["create_role"];
         delete?: never;
         options?: never;
@@ -1949,11 +2201,17 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Deletes a role; whoever had it loses its rights within a second. */
+        /**
+         * Deletes a role; whoever had it loses its rights within a second.
+         * @description Roles that came with the platform stay.
+         */
         delete: operations["delete_role"];
         options?: never;
         head?: never;
-        /** Changes a role; whoever has it has the new rights within a second. */
+        /**
+         * Changes a role; whoever has it has the new rights within a second.
+         * @description Roles that came with the platform never change.
+         */
         patch: operations["update_role"];
         trace?: never;
     };
@@ -1968,8 +2226,8 @@ export interface paths {
         get: operations["list_scim_tokens"];
         put?: never;
         /**
-         * Makes a token; this answer is the only place where its secret is ever shown. Takes all rights, and
-         *     works only while you are active and have them.
+         * Makes a token; this answer is the only place where its secret is ever shown.
+         * @description Takes all rights, and works only while you are active and have them.
          */
         post: operations["create_scim_token"];
         delete?: never;
@@ -1988,11 +2246,17 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revokes a token; it stops working at once. What it provisioned stays. */
+        /**
+         * Revokes a token; it stops working at once.
+         * @description What it provisioned stays.
+         */
         delete: operations["revoke_scim_token"];
         options?: never;
         head?: never;
-        /** Changes a token's name, or where its people sign in. Takes all rights. */
+        /**
+         * Changes a token's name, or where its people sign in.
+         * @description Takes all rights.
+         */
         patch: operations["update_scim_token"];
         trace?: never;
     };
@@ -2006,8 +2270,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives a token a new secret, shown in this answer only. The old one works on for the overlap. Takes
-         *     all rights, and works only while you are active and have them, whoever made the token.
+         * Gives a token a new secret, shown in this answer only.
+         * @description The old one works on for the overlap. Takes all rights, and works only while you are active and have them, whoever made the token.
          */
         post: operations["rotate_scim_token"];
         delete?: never;
@@ -2026,7 +2290,10 @@ export interface paths {
         /** Tells whether the platform waits for its first account. */
         get: operations["get_setup"];
         put?: never;
-        /** Makes the administrator's account with the one-time token and signs it in. */
+        /**
+         * Makes the administrator's account with the one-time token and signs it in.
+         * @description The server prints the token when it starts.
+         */
         post: operations["complete_setup"];
         delete?: never;
         options?: never;
@@ -2094,8 +2361,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the warnings and errors of the program, of all nodes, newest first. They are there within a
-         *     second or so, and for as many days as the setting `system_logs.retention_days` says.
+         * Lists the warnings and errors of the program, of all nodes, newest first.
+         * @description They are there within a second or so, and for as many days as the setting `system_logs.retention_days` says.
          */
         get: operations["list_system_logs"];
         put?: never;
@@ -2130,7 +2397,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the caller's calls, or everybody's for those with the right usage:read_all. */
+        /** Lists the caller's calls, newest first, or everybody's for those with the right usage:read_all. */
         get: operations["list_calls"];
         put?: never;
         post?: never;
@@ -2147,7 +2414,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows one call. */
+        /**
+         * Shows one call.
+         * @description Others' need the right usage:read_all.
+         */
         get: operations["get_call"];
         put?: never;
         post?: never;
@@ -2165,9 +2435,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Reads the request and the answer of a call, where its model keeps them (`log_payloads`) and they
-         *     are not forgotten yet. Others' need the right usage:read_all as well. Reading is noted in the
-         *     audit log.
+         * Reads the request and the answer of a call, where its model keeps them (`log_payloads`) and they are not forgotten yet.
+         * @description Others' need the right usage:read_all as well. Reading is noted in the audit log.
          */
         get: operations["get_call_payload"];
         put?: never;
@@ -2186,8 +2455,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Sums up the caller's calls by day, or everybody's for those with the right usage:read_all. Days
-         *     begin at midnight in the caller's time zone.
+         * Sums up the caller's calls by day, or everybody's for those with the right usage:read_all.
+         * @description Days begin at midnight in the caller's time zone.
          */
         get: operations["get_daily_usage"];
         put?: never;
@@ -2206,9 +2475,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Exports calls as CSV or JSON lines, newest first: the caller's own, or everybody's for those with
-         *     the right usage:read_all. The export itself is noted in the audit log. In CSV a cell that a
-         *     spreadsheet would take for a formula begins with an apostrophe.
+         * Exports calls as CSV or JSON lines, newest first: the caller's own, or everybody's for those with the right usage:read_all.
+         * @description The export itself is noted in the audit log. In CSV a cell that a spreadsheet would take for a formula begins with an apostrophe.
          */
         get: operations["export_usage"];
         put?: never;
@@ -2229,9 +2497,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Compares the ledger with a provider's usage export or invoice, sent as CSV with a head line, by
-         *     day and model. The columns of OpenAI's and Anthropic's exports are known. Nothing is stored;
-         *     `lyceum ledger reconcile` does the same on the command line.
+         * Compares the ledger with a provider's usage export or invoice, sent as CSV with a head line, by day and model.
+         * @description The columns of OpenAI's and Anthropic's exports are known. Nothing is stored; `lyceum ledger reconcile` does the same on the command line.
          */
         post: operations["reconcile_usage"];
         delete?: never;
@@ -2248,8 +2515,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Sums up the caller's calls, or everybody's for those with the right usage:read_all. Calls count
-         *     as soon as they are answered. At most 1000 groups are named, those with the most calls.
+         * Sums up the caller's calls, or everybody's for those with the right usage:read_all.
+         * @description Calls count as soon as they are answered. At most 1000 groups are named, those with the most calls.
          */
         get: operations["summarize_usage"];
         put?: never;
@@ -2270,7 +2537,10 @@ export interface paths {
         /** Lists the accounts, newest first. */
         get: operations["list_users"];
         put?: never;
-        /** Makes an account. */
+        /**
+         * Makes an account.
+         * @description To have people choose their own name and password, invite them: `POST /invitations`.
+         */
         post: operations["create_user"];
         delete?: never;
         options?: never;
@@ -2293,7 +2563,10 @@ export interface paths {
         delete: operations["delete_user"];
         options?: never;
         head?: never;
-        /** Changes an account. */
+        /**
+         * Changes an account.
+         * @description Absent members stay; `roles` are all that the person has from then on.
+         */
         patch: operations["update_user"];
         trace?: never;
     };
@@ -2307,8 +2580,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a link by which a user proves the e-mail address. It goes to that address; where the
-         *     platform cannot send e-mail, it is answered once.
+         * Makes a link by which a user proves the e-mail address.
+         * @description It goes to that address; where the platform cannot send e-mail, it is answered once.
          */
         post: operations["create_email_verification"];
         delete?: never;
@@ -2344,8 +2617,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a link by which a user sets a new password. It goes to the user's address; where the
-         *     platform cannot send e-mail, it is answered once.
+         * Makes a link by which a user sets a new password.
+         * @description It goes to the user's address; where the platform cannot send e-mail, it is answered once.
          */
         post: operations["create_password_reset"];
         delete?: never;
@@ -2364,8 +2637,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Brings a deleted account back, as long as it was not purged. Its sessions and API keys stay
-         *     ended, its links with accounts at issuers stay gone.
+         * Brings a deleted account back, as long as it was not purged.
+         * @description Its sessions and API keys stay ended, its links with accounts at issuers stay gone.
          */
         post: operations["restore_user"];
         delete?: never;
@@ -2399,7 +2672,10 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Gives a person a role. Nobody gives rights that they do not have. */
+        /**
+         * Gives a person a role.
+         * @description Nobody gives rights that they do not have.
+         */
         put: operations["assign_role"];
         post?: never;
         /** Takes a role from a person. */
@@ -2559,10 +2835,7 @@ export interface paths {
         /** Lists people, oldest first, for a directory. */
         get: operations["list_scim_users"];
         put?: never;
-        /**
-         * Makes a person's account, without a password: they sign in through an issuer, or set a password
-         *     by a letter.
-         */
+        /** Makes a person's account, without a password: they sign in through an issuer, or set a password by a letter. */
         post: operations["create_scim_user"];
         delete?: never;
         options?: never;
@@ -2586,7 +2859,10 @@ export interface paths {
         delete: operations["delete_scim_user"];
         options?: never;
         head?: never;
-        /** Changes something that the directory says of a person. `active: false` shuts them out at once. */
+        /**
+         * Changes something that the directory says of a person.
+         * @description `active: false` shuts them out at once.
+         */
         patch: operations["patch_scim_user"];
         trace?: never;
     };
@@ -2600,8 +2876,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Answers messages, streamed or not, as OpenAI's chat completions do. Members that this program
-         *     does not know are passed on to the provider.
+         * Answers messages, streamed or not, as OpenAI's chat completions do.
+         * @description Members that this program does not know are passed on to the provider.
          */
         post: operations["create_chat_completion"];
         delete?: never;
@@ -2620,8 +2896,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Goes on with a text, streamed or not, as OpenAI's older completions do. Passed on where the
-         *     provider has them; otherwise the text is a message of the user.
+         * Goes on with a text, streamed or not, as OpenAI's older completions do.
+         * @description Passed on where the provider has them; otherwise the text is a message of the user.
          */
         post: operations["create_completion"];
         delete?: never;
@@ -2639,7 +2915,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Turns texts into vectors, as OpenAI's embeddings do. */
+        /**
+         * Turns texts into vectors, as OpenAI's embeddings do.
+         * @description `model` takes the name or id of an embedding model or of a route to some.
+         */
         post: operations["create_embedding"];
         delete?: never;
         options?: never;
@@ -2656,7 +2935,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Answers messages, streamed or not, as Anthropic's Messages API does. */
+        /**
+         * Answers messages, streamed or not, as Anthropic's Messages API does.
+         * @description What the model's provider cannot take is left out and named in the header `x-lyceum-ignored`, or refused where it would change the answer.
+         */
         post: operations["create_message"];
         delete?: never;
         options?: never;
@@ -2673,10 +2955,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Counts the tokens of a request for messages: exactly where the model's provider does, else by an
-         *     estimate on the high side.
-         */
+        /** Counts the tokens of a request for messages: exactly where the model's provider does, else by an estimate on the high side. */
         post: operations["count_message_tokens"];
         delete?: never;
         options?: never;
@@ -2692,8 +2971,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the models that the caller may use, by the names that requests take; in Anthropic's form
-         *     with the header `anthropic-version`.
+         * Lists the models that the caller may use, by the names that requests take; with a key that is limited to some only these.
+         * @description In Anthropic's form with the header `anthropic-version`.
          */
         get: operations["list_openai_models"];
         put?: never;
@@ -2711,7 +2990,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Shows one model; in Anthropic's form with the header `anthropic-version`. */
+        /**
+         * Shows one model; in Anthropic's form with the header `anthropic-version`.
+         * @description `model` is its name or its id.
+         */
         get: operations["get_openai_model"];
         put?: never;
         post?: never;
@@ -2731,9 +3013,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Answers an input, streamed or not, as OpenAI's Responses API does. Nothing is kept: `store` is
-         *     false in every answer, and `previous_response_id`, `conversation`, `prompt` and `background` are
-         *     refused.
+         * Answers an input, streamed or not, as OpenAI's Responses API does.
+         * @description Nothing is kept: `store` is false in every answer, and `previous_response_id`, `conversation`, `prompt` and `background` are refused.
          */
         post: operations["create_response"];
         delete?: never;
@@ -2766,7 +3047,7 @@ export interface components {
          * @description Why something does not count.
          * @enum {string}
          */
-        AccessBlock: "person_deleted" | "person_inactive" | "person_suspended" | "group_deleted" | "object_deleted" | "object_deactivated" | "provider_type_deactivated" | "distribution_deactivated";
+        AccessBlock: "person_deleted" | "person_inactive" | "person_suspended" | "group_deleted" | "object_deleted" | "object_deactivated" | "provider_type_deactivated" | "distribution_deactivated" | "key_revoked" | "key_inactive" | "key_expired";
         /** @description The verdict with each step to it. All steps have to be passed. */
         AccessExplanation: {
             /** @description What was asked. */
@@ -2817,7 +3098,7 @@ export interface components {
         } | {
             /** @enum {string} */
             code: "object_missing";
-            /** @description `knowledge_base` or `provider`. */
+            /** @description `knowledge_base`, `provider` or `api_key`. */
             object_type: string;
         } | {
             /** @enum {string} */
@@ -2842,6 +3123,31 @@ export interface components {
             level: string;
             /** @description Its name. */
             object: string;
+        } | {
+            /** @description From where it may be used; from everywhere where empty. */
+            addresses: string[];
+            /** @enum {string} */
+            code: "key_holds";
+            /** @description Its name and the end of it. */
+            key: string;
+            /** @description The models that it may call; absent where it may call all of its owner's. */
+            models?: string[] | null;
+            /** @description As `resource:action`. */
+            right: string;
+        } | {
+            /** @enum {string} */
+            code: "key_lacks";
+            /** @description Its name and the end of it. */
+            key: string;
+            /** @description As `resource:action`. */
+            right: string;
+        } | {
+            /** @description Why. */
+            block: components["schemas"]["AccessBlock"];
+            /** @enum {string} */
+            code: "key_blocked";
+            /** @description Its name and the end of it. */
+            key: string;
         };
         /** @description What was looked at. */
         AccessWay: {
@@ -2894,6 +3200,36 @@ export interface components {
              */
             message_id: string;
         };
+        /** @description One of the models to be added to a provider. */
+        AddedModel: {
+            /**
+             * @description The same for tokens of the prompt that are written to the provider's cache; as those of the
+             *     prompt where absent.
+             */
+            cache_write_price?: string | null;
+            /** @description The same for tokens of the prompt that the provider had cached. */
+            cached_input_price?: string | null;
+            /** Format: int32 */
+            context_length?: number | null;
+            /**
+             * Format: int32
+             * @description Length of the vectors.
+             */
+            dimensions?: number | null;
+            /** @description The same for tokens embedded. */
+            embedding_price?: string | null;
+            /** @description US dollars per 1,000,000 tokens of the prompt; unknown where absent. */
+            input_price?: string | null;
+            kind: components["schemas"]["ModelKind"];
+            /** @description The provider's own name of the model, 1 to 200 characters. */
+            model: string;
+            /** @description The name that people and `/v1` use; the provider's name where absent. 1 to 100 characters. */
+            name?: string | null;
+            /** @description The same for tokens generated. */
+            output_price?: string | null;
+            /** @description The same for tokens spent on reasoning; as those generated where absent. */
+            reasoning_price?: string | null;
+        };
         /** @description A new version. Absent prices stay as they are now. */
         AddModelPrice: {
             /**
@@ -2917,6 +3253,11 @@ export interface components {
              */
             valid_from?: string | null;
         };
+        /** @description Models to be added to a provider. */
+        AddModels: {
+            /** @description 1 to 200. */
+            models: components["schemas"]["AddedModel"][];
+        };
         /** @description An API key, without the key itself. */
         ApiKey: {
             /** @description From where it may be used, each as `address/bits`; from everywhere where empty. */
@@ -2934,6 +3275,8 @@ export interface components {
              * @description To within some seconds.
              */
             last_used_at?: string | null;
+            /** @description The models and routes that it may call, by their names; `null`: all that its owner may use. */
+            models?: string[] | null;
             name: string;
             /** @description What it may do, as patterns `resource:action`; never more than its owner. */
             permissions: string[];
@@ -3466,6 +3809,12 @@ export interface components {
              * @description When it ends; never where absent.
              */
             expires_at?: string | null;
+            /**
+             * @description The models and routes that it may call, by their names as calls say them: 1 to 100, each of
+             *     at most 200 characters. A name that nothing has yet counts from when something has it. All
+             *     that you may use where absent or `null`.
+             */
+            models?: string[] | null;
             /** @description 1 to 100 characters. */
             name: string;
             /** @description What it may do; `inference:create` and `model:read` where absent. Only what you may do. */
@@ -3622,7 +3971,10 @@ export interface components {
              *     catalogue's. The path of a single call (`/chat/completions`) is cut off.
              */
             base_url?: string | null;
-            /** @description Settings by the catalogue's `config_schema`. */
+            /**
+             * @description Settings by the catalogue's `config_schema`. The values of `headers` are kept encrypted and
+             *     never shown again.
+             */
             config?: Record<string, never> | null;
             /** @description 1 to 100 characters, unique among the owner's. */
             name: string;
@@ -3913,8 +4265,8 @@ export interface components {
             /** @description Every passage that was considered, best first. */
             chunks: components["schemas"]["ExplainedChunk"][];
             /**
-             * @description What was searched for, where it was more than the question: nothing was about that alone, and
-             *     something is about it together with the questions before it.
+             * @description What was searched for, where it was more than the question: that together with questions
+             *     before it.
              */
             searched_for?: string | null;
             /**
@@ -4369,6 +4721,44 @@ export interface components {
             next_cursor?: string | null;
         };
         /**
+         * @description What is known of a model: a suggestion, which counts for nothing before it is entered. Prices are US
+         *     dollars per 1,000,000 tokens; absent ones are unknown.
+         */
+        KnownModel: {
+            /**
+             * Format: date
+             * @description The day of the list.
+             */
+            as_of: string;
+            cache_write_price?: string | null;
+            cached_input_price?: string | null;
+            /** Format: int32 */
+            context_length?: number | null;
+            embedding_price?: string | null;
+            input_price?: string | null;
+            kind: components["schemas"]["ModelKind"];
+            /**
+             * Format: int32
+             * @description The most tokens of an answer; absent where that is the context.
+             */
+            max_output_tokens?: number | null;
+            /** @description The model's name there; one with a date behind it is meant as well. */
+            model: string;
+            output_price?: string | null;
+            /**
+             * Format: int32
+             * @description The longest prompt, in tokens, that costs so; the provider charges more for longer ones. Absent
+             *     where all cost the same.
+             */
+            prices_up_to?: number | null;
+            /** @description Whose list it is from: a kind of provider, or `groq`, `mistral`, `moonshot`, `xai`. */
+            provider: string;
+        };
+        /** @description Models that are known of a provider. */
+        KnownModels: {
+            items: components["schemas"]["KnownModel"][];
+        };
+        /**
          * @description A language that letters are written in.
          * @enum {string}
          */
@@ -4380,7 +4770,22 @@ export interface components {
         };
         /** @description A model that a provider lists. */
         ListedModel: {
+            /** @description Whether it is among the models here already. */
+            added: boolean;
+            /**
+             * Format: int32
+             * @description Where the provider tells.
+             */
+            context_length?: number | null;
+            /** @description The provider's own name of the model. */
             id: string;
+            kind?: components["schemas"]["ModelKind"] | null;
+            known?: components["schemas"]["KnownModel"] | null;
+            /**
+             * @description A name for it here that is free, also of the other models of the list: the provider's, or that
+             *     with the name of the provider and, where that is not free either, a number behind it.
+             */
+            name: string;
         };
         /** @description The models that a provider lists. */
         ListedModels: {
@@ -5125,12 +5530,13 @@ export interface components {
             /** @description Whether it can be used. */
             ok: boolean;
         };
-        /** @description An account at a provider. Its key is never shown. */
+        /** @description An account at a provider. Its key and the values of its headers are never shown. */
         ProviderView: {
             /** @description The end of the key, where there is one. */
             api_key_hint?: string | null;
             audience?: components["schemas"]["ProviderAudience"] | null;
             base_url: string;
+            /** @description Its settings. Of its headers the names alone are shown, each as `true`. */
             config: Record<string, never>;
             /** Format: date-time */
             created_at: string;
@@ -6037,7 +6443,11 @@ export interface components {
             database: components["schemas"]["DatabaseStatus"];
             jobs: components["schemas"]["JobsStatus"];
             partitions: components["schemas"]["PartitionFigures"][];
-            /** @description Further parts by name, such as `engine`, each in its own form. */
+            /**
+             * @description Further parts by name, such as `engine`, each in its own form. `redis` has `health` while it
+             *     answers and `reason` while it is away; `refused` is the last command that it refused, within an
+             *     hour.
+             */
             parts: {
                 [key: string]: unknown;
             };
@@ -6108,6 +6518,8 @@ export interface components {
         UpdateApiKey: {
             /** @description From where it may be used; an empty list: from everywhere. */
             allowed_addresses?: string[] | null;
+            /** @description The models and routes that it may call, by their names; `null`: all that its owner may use. */
+            models?: string[] | null;
             /** @description 1 to 100 characters. */
             name?: string | null;
             /** @description `active`, or `inactive` to have it refused for a while. */
@@ -6238,6 +6650,10 @@ export interface components {
             audience?: components["schemas"]["ProviderAudience"] | null;
             /** @description An address at another host wants the key again. */
             base_url?: string | null;
+            /**
+             * @description All settings anew. Of `headers`, `true` keeps the value that is set, and what is not named goes;
+             *     an address at another host wants their values again.
+             */
             config?: Record<string, never> | null;
             /** @description `false` takes it from everybody at once, `true` gives it back. */
             is_active?: boolean | null;
@@ -6493,7 +6909,9 @@ export type AccessExplanation = components['schemas']['AccessExplanation'];
 export type AccessFinding = components['schemas']['AccessFinding'];
 export type AccessWay = components['schemas']['AccessWay'];
 export type ActiveLeaf = components['schemas']['ActiveLeaf'];
+export type AddedModel = components['schemas']['AddedModel'];
 export type AddModelPrice = components['schemas']['AddModelPrice'];
+export type AddModels = components['schemas']['AddModels'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type ApiKeyPage = components['schemas']['ApiKeyPage'];
 export type AssertionJson = components['schemas']['AssertionJson'];
@@ -6573,6 +6991,8 @@ export type KnowledgeBase = components['schemas']['KnowledgeBase'];
 export type KnowledgeBaseGrant = components['schemas']['KnowledgeBaseGrant'];
 export type KnowledgeBaseGrantPage = components['schemas']['KnowledgeBaseGrantPage'];
 export type KnowledgeBasePage = components['schemas']['KnowledgeBasePage'];
+export type KnownModel = components['schemas']['KnownModel'];
+export type KnownModels = components['schemas']['KnownModels'];
 export type Language = components['schemas']['Language'];
 export type LinkBody = components['schemas']['LinkBody'];
 export type ListedModel = components['schemas']['ListedModel'];
@@ -6734,11 +7154,14 @@ export interface operations {
     explain_access: {
         parameters: {
             query: {
-                /** @description A right like `document:write`; with an object `view`, `use`, `edit` or `own`. */
+                /**
+                 * @description A right like `document:write`, also about an API key; about another object `view`, `use`,
+                 *     `edit` or `own`.
+                 */
                 action: string;
                 /** @description The object's id. */
                 object_id?: string;
-                /** @description `knowledge_base` or `provider`. */
+                /** @description `knowledge_base`, `provider` or `api_key`. */
                 object_type?: string;
                 /** @description Id, username or e-mail address of a person. */
                 user: string;
@@ -12041,6 +12464,39 @@ export interface operations {
             };
         };
     };
+    list_known_models: {
+        parameters: {
+            query?: {
+                /** @description The provider's own name of a model; all that are known where absent. */
+                model?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnownModels"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_provider_models: {
         parameters: {
             query?: never;
@@ -12069,8 +12525,52 @@ export interface operations {
                     "application/json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description The provider failed */
+            /** @description The provider failed, or has no list */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    add_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddModels"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelsView"];
+                };
+            };
+            /** @description No such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `models_refused` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14783,6 +15283,15 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            /** @description The key is limited to other models, in OpenAI's form */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             /** @description Unknown model, in OpenAI's form */
             404: {
                 headers: {
@@ -14839,6 +15348,15 @@ export interface operations {
             };
             /** @description In OpenAI's form */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The key is limited to other models, in OpenAI's form */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14909,6 +15427,15 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            /** @description The key is limited to other models, in OpenAI's form */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             /** @description Unknown model, in OpenAI's form */
             404: {
                 headers: {
@@ -14956,6 +15483,15 @@ export interface operations {
             };
             /** @description In Anthropic's form */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The key is limited to other models, in Anthropic's form */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -15016,6 +15552,15 @@ export interface operations {
             };
             /** @description In Anthropic's form */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The key is limited to other models, in Anthropic's form */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -15138,6 +15683,15 @@ export interface operations {
             };
             /** @description In OpenAI's form */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The key is limited to other models, in OpenAI's form */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

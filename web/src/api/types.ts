@@ -51,6 +51,9 @@ export type Provider = Schemas['ProviderView'];
 export type ProviderTest = Schemas['ProviderTest'];
 export type ModelKind = Schemas['ModelKind'];
 export type Model = Schemas['ModelView'];
+export type OfferedModel = Schemas['ListedModel'];
+export type AddedModel = Schemas['AddedModel'];
+export type KnownModel = Schemas['KnownModel'];
 
 export type UsageGroup = 'day' | 'model' | 'provider' | 'provider_config' | 'user' | 'group' | 'api_key' | 'purpose';
 export type UsageRow = Schemas['UsageSum'];

@@ -22,6 +22,11 @@ test('a rule that the page does not know is told in general', () => {
   expect(describeProblem(refusal({}))).toBe('此处不允许该值。');
 });
 
+test('a private address is told with the setting that opens it', () => {
+  const refused = problemFromText(422, JSON.stringify({ code: 'private_address', detail: 'In English.' }), '');
+  expect(describeProblem(refused)).toContain('outgoing.allowed_private_hosts');
+});
+
 test('in English the server says it itself', async () => {
   await showLanguage('en');
   expect(describeProblem(refusal({ rule: 'email' }))).toBe('In English.');

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{ConversationConfig, PutConfig};
 use crate::{Chat, ConversationRead, ConversationWrite};
 
-/// Reads a setting of a conversation.
+/// Reads a setting of a conversation. `system_prompt`, `temperature` and `max_tokens` are read by
+/// the program; all others are kept for the client.
 #[utoipa::path(
     get, path = "/conversations/{id}/configs/{key}", tag = "conversations",
     params(("id" = Uuid, Path), ("key" = String, Path)),
@@ -20,7 +21,8 @@ pub(crate) async fn get_conversation_config(
     Ok(Json(chat.get_config(&allowed.caller, id, &key).await?))
 }
 
-/// Sets a setting of a conversation.
+/// Sets a setting of a conversation. `system_prompt`, `temperature` and `max_tokens` are read by
+/// the program; all others are kept for the client.
 #[utoipa::path(
     put, path = "/conversations/{id}/configs/{key}", tag = "conversations",
     params(("id" = Uuid, Path), ("key" = String, Path)),

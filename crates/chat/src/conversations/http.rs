@@ -24,7 +24,8 @@ pub(crate) struct ListQuery {
     pub cursor: Option<String>,
 }
 
-/// Lists the caller's conversations, the last active first.
+/// Lists the caller's conversations, the last active first. Those that are archived are listed by
+/// themselves (`archived`).
 #[utoipa::path(
     get, path = "/conversations", tag = "conversations", params(ListQuery),
     responses(
@@ -57,7 +58,8 @@ pub(crate) async fn list_conversations(
     Ok(Json(ConversationPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Begins a conversation.
+/// Begins a conversation. It begins empty: `POST /conversations/{id}/messages` asks the first
+/// question.
 #[utoipa::path(
     post, path = "/conversations", tag = "conversations", request_body = NewConversation,
     responses(
@@ -74,7 +76,7 @@ pub(crate) async fn create_conversation(
     Ok((StatusCode::CREATED, Json(chat.create_conversation(&allowed.caller, new).await?)))
 }
 
-/// Reads one conversation.
+/// Reads one conversation. Its messages are at `/conversations/{id}/messages`.
 #[utoipa::path(
     get, path = "/conversations/{id}", tag = "conversations", params(("id" = Uuid, Path)),
     responses((status = 200, body = Conversation), (status = 404, body = ProblemDocument))
@@ -87,7 +89,8 @@ pub(crate) async fn get_conversation(
     Ok(Json(chat.get_conversation(&allowed.caller, id).await?))
 }
 
-/// Changes a conversation.
+/// Changes a conversation. Absent members stay. Another model or other knowledge bases count from
+/// the next answer on.
 #[utoipa::path(
     patch, path = "/conversations/{id}", tag = "conversations", params(("id" = Uuid, Path)),
     request_body = UpdateConversation,

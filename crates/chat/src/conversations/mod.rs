@@ -137,7 +137,7 @@ impl Chat {
         let title_words = words_of(title.as_deref()).await;
         let user = caller.user_id;
         let bases = self.checked_knowledge_bases(user, new.knowledge_base_ids).await?;
-        self.check_model(user, new.model_config_id).await?;
+        self.check_model(caller, new.model_config_id).await?;
         let row = store::NewRow {
             id: new_id(),
             user_id: user,
@@ -180,7 +180,7 @@ impl Chat {
             Some(bases) => Some(self.checked_knowledge_bases(user, bases).await?),
             None => None,
         };
-        self.check_model(user, update.model_config_id.flatten()).await?;
+        self.check_model(caller, update.model_config_id.flatten()).await?;
         let change = store::Change {
             title: title.as_deref(),
             title_words: title_words.as_deref(),
@@ -231,9 +231,10 @@ impl Chat {
         Ok(bases)
     }
 
-    async fn check_model(&self, user: Uuid, model: Option<Uuid>) -> Result<(), ApiError> {
+    async fn check_model(&self, caller: &Caller, model: Option<Uuid>) -> Result<(), ApiError> {
         if model.is_some() {
-            self.inner.gateway.resolve_chat_model(user, model).await?;
+            let found = self.inner.gateway.resolve_chat_model(caller.user_id, model).await?;
+            found.for_caller(caller)?;
         }
         Ok(())
     }

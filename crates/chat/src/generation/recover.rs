@@ -76,7 +76,8 @@ async fn begin_anew(
     Ok(ours)
 }
 
-/// Marks the answer as interrupted (or stopped, where that was asked), its text kept.
+/// Marks the answer as interrupted (or stopped, where that was asked), its text kept, with what its
+/// call had used where its node noted that.
 async fn end(chat: &Chat, orphan: &Orphan) -> Result<bool, StoreError> {
     let inner = &chat.inner;
     let record = match orphan.request_id {

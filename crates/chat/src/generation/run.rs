@@ -288,7 +288,7 @@ async fn ask(
     let mut stream = stream.map_err(|error| Outcome::failed(&error))?;
     while let Some(event) = stream.next().await {
         match event.map_err(|error| Outcome::failed(&error))? {
-            ChatEvent::Text(text) => {
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
                 generation.say(Kind::Answer, &text);
                 if let Some(marker) = &mut marker {
                     marker.follow(generation, &text);

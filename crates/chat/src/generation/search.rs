@@ -17,6 +17,13 @@ const EARLIER_CHARS: usize = 150;
 /// Messages among which those are looked for.
 const LOOK_BACK: i64 = 16;
 
+/// A question behind which those before it stand.
+struct Together {
+    text: String,
+    /// Whether it is talk about a denial.
+    of_denial: bool,
+}
+
 /// What was found.
 #[derive(Clone)]
 pub(super) struct Searched {
@@ -55,15 +62,17 @@ pub(super) async fn search(
     Ok(Some(Searched { retrieval: first, searched_for: None }))
 }
 
-/// What the question finds together with those before it, where it goes on with them. A search that
-/// fails is none: the question has its own.
+/// What the question finds together with those before it, where it goes on with them. Talk about a
+/// denial has no other search, whatever this one finds. A search that fails is none: the question has
+/// its own.
 async fn search_together(
     chat: &Chat,
     plan: &Plan,
     question: &Message,
     talk: bool,
 ) -> Result<Option<Searched>, ChatError> {
-    let Some(text) = with_earlier(chat, plan, question, talk).await? else { return Ok(None) };
+    let Some(together) = with_earlier(chat, plan, question, talk).await? else { return Ok(None) };
+    let Together { text, of_denial } = together;
     let retrieval = match retrieve(chat, plan, &text).await {
         Ok(retrieval) => retrieval,
         Err(error) => {
@@ -71,10 +80,12 @@ async fn search_together(
             return Ok(None);
         }
     };
-    if retrieval.found_nothing() || !goes_on(&question.content, &retrieval.chunks).await {
-        return Ok(None);
+    if of_denial
+        || !retrieval.found_nothing() && goes_on(&question.content, &retrieval.chunks).await
+    {
+        return Ok(Some(Searched { retrieval, searched_for: Some(text) }));
     }
-    Ok(Some(Searched { retrieval, searched_for: Some(text) }))
+    Ok(None)
 }
 
 async fn retrieve(chat: &Chat, plan: &Plan, text: &str) -> Result<Retrieval, Outcome> {
@@ -90,30 +101,30 @@ async fn retrieve(chat: &Chat, plan: &Plan, text: &str) -> Result<Retrieval, Out
 }
 
 /// The question before the last ones that the person asked in this branch, if there are any. Talk
-/// after a denial is about that, not about an older answer.
+/// after a denial, as "Why?", is about the one that was denied, not about an older answer.
 async fn with_earlier(
     chat: &Chat,
     plan: &Plan,
     question: &Message,
     talk: bool,
-) -> Result<Option<String>, ChatError> {
+) -> Result<Option<Together>, ChatError> {
     let Some(last) = question.parent_id else { return Ok(None) };
     let mut tx = chat.inner.db.begin_as(plan.user_id).await?;
     let before = crate::messages::store::walk(&mut tx, plan.user_id, last, LOOK_BACK).await?;
     tx.commit().await?;
     let answer = before.iter().rfind(|message| message.role == MessageRole::Assistant);
-    if talk && answer.is_some_and(|answer| answer.finish_reason.as_deref() == Some(NOT_FOUND)) {
-        return Ok(None);
-    }
+    let denied = |answer: &Message| answer.finish_reason.as_deref() == Some(NOT_FOUND);
+    let of_denial = talk && answer.is_some_and(denied);
     let asked = before.into_iter().filter(|message| message.role == MessageRole::User);
     let cut = |message: Message| message.content.chars().take(EARLIER_CHARS).collect::<String>();
     let mut texts = without_talk(asked.map(cut).collect()).await;
-    texts.drain(..texts.len().saturating_sub(EARLIER));
+    let most = if of_denial { 1 } else { EARLIER };
+    texts.drain(..texts.len().saturating_sub(most));
     if texts.is_empty() {
         return Ok(None);
     }
     texts.insert(0, question.content.clone());
-    Ok(Some(texts.join("\n")))
+    Ok(Some(Together { text: texts.join("\n"), of_denial }))
 }
 
 /// The same for the explanation, with the number in the prompt of each passage.

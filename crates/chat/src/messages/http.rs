@@ -20,7 +20,8 @@ pub(crate) struct MessageQuery {
     pub leaf: Option<Uuid>,
 }
 
-/// Reads a branch of a conversation, from its end upwards.
+/// Reads a branch of a conversation, from its end upwards. It is the branch that is shown, unless
+/// `leaf` names another; `previous` leads further up.
 #[utoipa::path(
     get, path = "/conversations/{id}/messages", tag = "messages",
     params(("id" = Uuid, Path), MessageQuery),
@@ -41,7 +42,9 @@ pub(crate) async fn list_messages(
     Ok(Json(chat.list_messages(&allowed.caller, id, page).await?))
 }
 
-/// Sends a message; the answer is generated on the server and read from its events.
+/// Sends a message; the answer is generated on the server and read from its events. Follow
+/// `assistant_message` at `/messages/{id}/events`: it is written to its end whether or not somebody
+/// does.
 #[utoipa::path(
     post, path = "/conversations/{id}/messages", tag = "messages",
     params(
@@ -82,7 +85,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ChatError> {
     }
 }
 
-/// Answers again, beside the answer given; also for a question whose answer failed.
+/// Answers again, beside the answer given; also for a question whose answer failed. The new answer
+/// begins a branch of its own, which is shown from then on.
 #[utoipa::path(
     post, path = "/messages/{id}/regenerate", tag = "messages", params(("id" = Uuid, Path)),
     responses(
@@ -119,7 +123,8 @@ pub(crate) async fn stop_message(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Chooses the branch that is shown.
+/// Chooses the branch that is shown. There are branches where a message was edited or answered
+/// again.
 #[utoipa::path(
     patch, path = "/conversations/{id}/active-leaf", tag = "messages", params(("id" = Uuid, Path)),
     request_body = ActiveLeaf,

@@ -35,6 +35,7 @@ impl Chat {
         };
         let wanted = message.model_config_id.or(conversation.model_config_id);
         let model = self.inner.gateway.resolve_chat_model(user, wanted).await?;
+        let model = model.for_caller(caller)?;
         let words = words::indexed_off_thread(content.clone()).await;
         let title = first_words(&content);
         let title_words = words::indexed_off_thread(title.clone()).await;
@@ -110,6 +111,7 @@ impl Chat {
         let conversation = self.get_conversation(caller, link.conversation_id).await?;
         let wanted = conversation.model_config_id;
         let model = self.inner.gateway.resolve_chat_model(user, wanted).await?;
+        let model = model.for_caller(caller)?;
         self.check_room(user)?;
 
         let mut tx = self.inner.db.begin_as(user).await?;

@@ -234,8 +234,8 @@ pub struct Explanation {
 /// What was found for a question.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExplainedRetrieval {
-    /// What was searched for, where it was more than the question: nothing was about that alone, and
-    /// something is about it together with the questions before it.
+    /// What was searched for, where it was more than the question: that together with questions
+    /// before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub searched_for: Option<String>,
     /// How long it took, in milliseconds.

@@ -65,6 +65,35 @@ async fn the_model_can_be_chosen_and_left_open_again() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_limited_to_another_model_neither_chooses_nor_asks_this_one() {
+    let App { client, .. } = &App::new().await;
+    let models = client.get("/models").await;
+    let model = json!({ "model_config_id": models["items"][0]["id"] });
+    let id = client.conversation(json!({})).await;
+    let path = format!("/conversations/{id}");
+    let messages = format!("{path}/messages");
+    let question = json!({ "content": "hello" });
+    for (method, path, body) in [
+        ("POST", "/conversations", &model),
+        ("PATCH", path.as_str(), &model),
+        ("POST", messages.as_str(), &question),
+    ] {
+        let limited = [("x-model", "another")];
+        let reply = client.call_with(method, path, Some(body.clone()), &limited).await;
+        reply.expect_problem(403, "model_not_allowed");
+    }
+    assert!(client.page(&id, "").await.is_empty());
+    // The right one may.
+    let limited = [("x-model", "scripted")];
+    let sent = client.call_with("POST", &messages, Some(question), &limited).await.expect(201);
+    let answer = sent["assistant_message"]["id"].as_str().unwrap();
+    assert_eq!(client.done(answer).await["status"], "completed");
+    let again = format!("/messages/{answer}/regenerate");
+    let refused = client.call_with("POST", &again, None, &[("x-model", "another")]).await;
+    refused.expect_problem(403, "model_not_allowed");
+}
+
+#[tokio::test]
 async fn the_list_pages_by_last_activity_and_filters() {
     let App { client, .. } = &App::new().await;
     let mut ids = Vec::new();

@@ -131,16 +131,32 @@ async fn a_message_that_says_little_alone_is_searched_for_with_the_questions_bef
     assert_eq!(done["finish_reason"], "not_found", "{done}");
     let asked = node.retriever.questions.lock().unwrap().last().unwrap().clone();
     assert_eq!(asked, "Who won the football world cup in 1974?\nHow many days of leave?");
-    // Nor is talk about that denial.
-    let done = client.answer(&id, "Are you sure?").await;
-    assert_eq!(done["finish_reason"], "not_found", "{done}");
-    // Nothing before it is about the documents either.
+}
+
+#[tokio::test]
+async fn talk_about_a_denial_is_searched_for_with_the_question_that_was_denied_alone() {
+    let App { client, node, .. } = &App::new().await;
+    let base = node.retriever.base(vec![chunk("Handbook", "Seventeen days of leave.", true)]);
+    *node.retriever.about.lock().unwrap() = "leave";
     let id = client.conversation(json!({ "knowledge_base_ids": [base] })).await;
-    assert_eq!(client.answer(&id, "Where is the moon?").await["finish_reason"], "not_found");
-    let done = client.answer(&id, "And when?").await;
-    assert_eq!(done["finish_reason"], "not_found");
-    let why = client.get(&format!("/messages/{}/explanation", done["id"].as_str().unwrap())).await;
-    assert_eq!(why["retrieval"]["searched_for"], Value::Null);
+    client.answer(&id, "How many days of leave?").await;
+    let denied = "Who won the football world cup in 1974?";
+    assert_eq!(client.answer(&id, denied).await["finish_reason"], "not_found");
+    let before = node.retriever.questions.lock().unwrap().len();
+    // Talk goes on being about it, and by itself might find anything.
+    for message in ["Why?", "Are you sure?"] {
+        let done = client.answer(&id, message).await;
+        assert_eq!(done["finish_reason"], "not_found", "{done}");
+        let why = format!("/messages/{}/explanation", done["id"].as_str().unwrap());
+        let together = format!("{message}\n{denied}");
+        assert_eq!(client.get(&why).await["retrieval"]["searched_for"], together);
+    }
+    let questions = node.retriever.questions.lock().unwrap()[before..].to_vec();
+    assert_eq!(questions, ["Why?", "Are you sure?"].map(|message| format!("{message}\n{denied}")));
+    // A document that has come meanwhile may have the answer.
+    *node.retriever.about.lock().unwrap() = "football";
+    let done = client.answer(&id, "And now?").await;
+    assert_eq!(done["finish_reason"], "stop", "{done}");
 }
 
 #[tokio::test]

@@ -128,7 +128,8 @@ fn sampling(request: &ChatRequest) -> Result<Sampling, Failure> {
         let reason = "temperature must be within 0 and 2, top_p within 0 and 1";
         return Err(Failure::Invalid(reason.to_owned()));
     }
-    let seed = request.seed.unwrap_or_else(|| new_id().as_u128() as u64);
+    let seed = request.seed.and_then(|seed| u64::try_from(seed).ok());
+    let seed = seed.unwrap_or_else(|| new_id().as_u128() as u64);
     Ok(Sampling {
         temperature,
         top_p,

@@ -19,8 +19,10 @@ use crate::child::{EmbedRequest, Health, Input, TokenizeRequest, TokenizeRespons
 
 /// A request may wait in the queue, for a model to load and for a long prompt to be read; the
 /// process itself ends what it cannot do.
-const TIMEOUTS: Timeouts =
-    Timeouts { first_byte: Duration::from_secs(900), idle: Duration::from_secs(900) };
+const TIMEOUTS: Timeouts = {
+    let limit = Duration::from_secs(900);
+    Timeouts { first_byte: limit, idle: limit, answer: limit }
+};
 /// Texts in one embedding request; others' questions come between two requests.
 const EMBEDDING_BATCH: usize = 512;
 /// Texts in one request for counts.

@@ -1,9 +1,7 @@
-use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use uuid::Uuid;
 
 use super::{CallContext, Meter};
 use crate::limits::{Dialect, RateStanding, Taken, describe_rates};
@@ -15,10 +13,7 @@ use crate::{Gateway, GatewayError, ModelConfig};
 /// A call that was let through: what it took from its rate limits and reserved of its quotas.
 /// Dropped before the call is made, it gives everything back.
 pub(crate) struct Admission {
-    /// The id of the ledger row to come.
-    pub(crate) call: Uuid,
-    pub(crate) began_at: DateTime<Utc>,
-    pub(crate) groups: Arc<[Uuid]>,
+    began_at: DateTime<Utc>,
     taken: Taken,
     reserved: Option<Reserved>,
 }
@@ -84,11 +79,9 @@ impl Gateway {
                 Some(reserve(&inner.db, &inner.ledger, &terms, now, &asking).await?)
             }
         };
-        let admission =
-            Admission { call, began_at: now, groups: terms.groups.clone(), taken, reserved };
-        let entry = inner.live.enter(call, &context, model, now);
+        let admission = Admission { began_at: now, taken, reserved };
+        let entry = inner.live.enter(call, &context, model, now, terms.groups.clone());
         let capture = Capture::of(&inner.payloads, model);
-        let meter = Meter::start(inner.ledger.clone(), context, model, admission);
-        Ok(meter.shown(entry).captured(capture))
+        Ok(Meter::start(inner.ledger.clone(), context, admission, entry).captured(capture))
     }
 }

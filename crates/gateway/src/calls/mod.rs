@@ -1,6 +1,7 @@
 //! Calls to models: every one is admitted, metered and recorded here.
 
 mod admission;
+mod ask;
 pub(crate) mod genai;
 mod meter;
 mod span;
@@ -22,7 +23,7 @@ pub(crate) use tokens::{forecast_of_body, prompt_of_body};
 
 use crate::cache::Recall;
 use crate::quotas::Forecast;
-use crate::routes::{Ask, Attempt, Needs};
+use crate::routes::{Ask, Attempt, Needs, Seed};
 use crate::{Gateway, GatewayError, ModelConfig, Purpose};
 
 /// The most tokens of a built-in model's answer through a route, where the request names none.
@@ -101,7 +102,8 @@ impl Gateway {
         let Some(route) = model.route() else {
             return self.chat_once(context, model, request).await;
         };
-        let ask = Ask { streamed: true, pin: None, needs: Needs::of(&request) };
+        let affinity = Seed::of_call(&context, &request);
+        let ask = Ask { streamed: true, pin: None, needs: Needs::of(&request), affinity };
         let mut tries = self.tries(context, route, &ask)?;
         loop {
             let (context, target) = tries.attempt()?;
@@ -137,7 +139,8 @@ impl Gateway {
         let attempt = context.attempt.clone();
         let mut meter = self.begin(context, model, forecast).await?.with_prompt(prompt);
         meter.requested(|| serde_json::to_vec(&request).unwrap_or_default().into());
-        let opened = match meter.in_time(port.chat(request)).await {
+        let asking = ask::ask(&self.inner.common, &model.target, port, request);
+        let opened = match meter.in_time(asking).await {
             Ok(events) => attempt.opened(events).await,
             Err(error) => Err(error.into()),
         };

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lyceum_core::TRACE;
-use lyceum_llm::{FinishReason, ModelKind};
+use lyceum_llm::FinishReason;
 use opentelemetry::global::get_text_map_propagator;
 use opentelemetry::propagation::Injector;
 use opentelemetry::trace::{Status, get_active_span};
@@ -17,6 +17,7 @@ use url::Url;
 
 use super::genai::{self, Operation};
 use crate::ledger::{CallStatus, LedgerRow};
+use crate::live::Running;
 
 /// The longest name of a reason to end that is kept.
 const REASON_CHARS: usize = 50;
@@ -30,24 +31,24 @@ pub(super) struct CallSpan {
 }
 
 impl CallSpan {
-    /// Of a call of `model`, by the provider's name of it.
-    pub(super) fn start(row: &LedgerRow, model: &str, kind: ModelKind) -> Self {
-        let operation = Operation::of(kind).as_str();
-        let conversation = row.conversation_id.map(display);
+    /// Of a call that begins.
+    pub(super) fn start(call: &Running) -> Self {
+        let operation = Operation::of(call.kind).as_str();
+        let conversation = call.conversation_id.map(display);
         let span = info_span!(
             target: TRACE, "call",
             otel.kind = "client",
-            otel.name = format!("{operation} {model}"),
+            otel.name = format!("{operation} {}", call.model),
             gen_ai.operation.name = operation,
-            gen_ai.provider.name = genai::provider(&row.provider),
-            gen_ai.request.model = model,
+            gen_ai.provider.name = genai::provider(&call.provider),
+            gen_ai.request.model = call.model,
             gen_ai.conversation.id = conversation,
             server.address = Empty,
             server.port = Empty,
-            lyceum.request.id = %row.request_id,
-            lyceum.purpose = row.purpose.as_str(),
-            lyceum.route = row.route,
-            lyceum.attempt = row.attempt,
+            lyceum.request.id = %call.request_id,
+            lyceum.purpose = call.purpose.as_str(),
+            lyceum.route = call.route(),
+            lyceum.attempt = call.attempt,
         );
         Self { span, finish_reasons: Vec::new() }
     }

@@ -159,7 +159,8 @@ fn by_provider(rows: Vec<AvailableRow>) -> Vec<AvailableProvider> {
     items
 }
 
-/// Lists the providers that the caller may use now, and why each.
+/// Lists the providers that the caller may use now, and why each. A provider may come by several
+/// ways: as their own, as everybody's, given to them or to groups of theirs.
 #[utoipa::path(get, path = "/providers/available", tag = "providers",
     responses((status = 200, body = AvailableProviders)))]
 async fn list_available_providers(
@@ -186,7 +187,8 @@ async fn list_distributions(
     Ok(Json(DistributionPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Gives a provider of the organisation to people and groups, to all of them or to none.
+/// Gives a provider of the organisation to people and groups, to all of them or to none. Those who
+/// have it already are passed over. While its `audience` is `everyone`, it makes no difference.
 #[utoipa::path(post, path = "/providers/{id}/distributions", tag = "providers",
     request_body = DistributeProvider,
     params(("id" = Uuid, Path, description = "The provider's id")),
@@ -221,7 +223,7 @@ async fn update_distribution(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes a distribution back.
+/// Takes a distribution back. Who has the provider by another way as well keeps it.
 #[utoipa::path(delete, path = "/providers/{id}/distributions/{distribution_id}", tag = "providers",
     params(("id" = Uuid, Path, description = "The provider's id"),
            ("distribution_id" = Uuid, Path, description = "The distribution's id")),

@@ -1,6 +1,6 @@
 //! The ledger: one row for each call, written by one thread in group commits. A call's answer is
 //! handed out only after its row is committed or in the [`journal`], so an answered call has its row,
-//! whatever dies next.
+//! whatever dies next. One that is cut off by the end of its process has the row of its last [`Notes`].
 
 mod connection;
 mod figures;
@@ -8,6 +8,7 @@ mod journal;
 mod pace;
 mod price;
 mod refused;
+mod row;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -28,7 +29,9 @@ use sqlx::PgConnection;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
+pub(crate) use journal::Notes;
 pub use price::Price;
+pub(crate) use row::{CallStatus, LedgerRow, storable};
 pub(crate) use store::record_of;
 
 use crate::quotas::{Accounts, Amounts, Reserved};
@@ -67,65 +70,6 @@ impl Purpose {
             Purpose::Test => "test",
         }
     }
-}
-
-/// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum CallStatus {
-    Completed,
-    Cancelled,
-    Failed,
-}
-
-impl CallStatus {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            CallStatus::Completed => "completed",
-            CallStatus::Cancelled => "cancelled",
-            CallStatus::Failed => "failed",
-        }
-    }
-}
-
-/// One row of the ledger.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct LedgerRow {
-    pub(crate) id: Uuid,
-    pub(crate) created_at: DateTime<Utc>,
-    pub(crate) user_id: Uuid,
-    pub(crate) api_key_id: Option<Uuid>,
-    pub(crate) provider_config_id: Option<Uuid>,
-    pub(crate) model_config_id: Option<Uuid>,
-    pub(crate) provider: String,
-    /// What the caller named: a model or a route, by its name here.
-    pub(crate) requested_model: String,
-    /// What answered, in the provider's words; where it named none, the provider's name of what was
-    /// asked. Sums and bills go by it. Absent as long as the call runs and nothing was named.
-    pub(crate) served_model: Option<String>,
-    pub(crate) purpose: Purpose,
-    pub(crate) prompt_tokens: i64,
-    pub(crate) completion_tokens: i64,
-    pub(crate) cached_tokens: i64,
-    pub(crate) reasoning_tokens: i64,
-    pub(crate) cost: Option<Decimal>,
-    pub(crate) estimated: bool,
-    pub(crate) status: CallStatus,
-    pub(crate) error_code: Option<String>,
-    pub(crate) latency_ms: i32,
-    pub(crate) first_token_ms: Option<i32>,
-    pub(crate) conversation_id: Option<Uuid>,
-    pub(crate) message_id: Option<Uuid>,
-    pub(crate) request_id: Uuid,
-    /// The groups that the caller is in; their quotas count the call.
-    pub(crate) group_ids: Arc<[Uuid]>,
-    /// Which attempt of the request, from 1 on; a request counts by its first.
-    pub(crate) attempt: i16,
-    /// The route that asked, and its name at that time.
-    pub(crate) route_id: Option<Uuid>,
-    pub(crate) route: Option<String>,
-    /// Whether the answer was kept of an earlier call: nobody was asked.
-    pub(crate) cache_hit: bool,
 }
 
 /// What the ledger says of one call.
@@ -253,8 +197,8 @@ impl Ledger {
     }
 
     /// Keeps rows of `/v1` in files in `folder` from now on until they are committed, and brings in
-    /// what earlier processes left there.
-    pub(crate) async fn open_journal(&self, folder: &Path) -> std::io::Result<()> {
+    /// what earlier processes left there. Answers where calls that run are noted.
+    pub(crate) async fn open_journal(&self, folder: &Path) -> std::io::Result<Notes> {
         let (journal, leftovers) = Journal::open(folder)?;
         self.refused.keep_in(folder);
         if !leftovers.is_empty() {
@@ -266,7 +210,7 @@ impl Ledger {
         }
         // A second one would be another's folder.
         drop(self.journal.set(journal));
-        Ok(())
+        Ok(Notes::new(folder))
     }
 
     /// Rows wait for the database from now on, before the program ends.

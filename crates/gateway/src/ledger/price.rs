@@ -18,6 +18,9 @@ pub struct Price {
     pub embedding: Option<Decimal>,
 }
 
+/// Anthropic's prices of what is kept for an hour and for five minutes, in prices of the prompt.
+const HOUR: (Decimal, Decimal) = (Decimal::TWO, Decimal::from_parts(125, 0, 0, false, 2));
+
 impl Price {
     /// The price of what runs on our own machine.
     pub const FREE: Self = Self {
@@ -41,6 +44,7 @@ impl Price {
     pub(crate) fn cost(&self, kind: ModelKind, usage: &Usage) -> Option<Decimal> {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
         let written = usage.cache_write_tokens.min(usage.prompt_tokens - cached);
+        let for_an_hour = usage.cache_write_1h_tokens.min(written);
         let fresh = usage.prompt_tokens - cached - written;
         let reasoning = usage.reasoning_tokens.min(usage.completion_tokens);
         let fresh_price = match kind {
@@ -50,7 +54,8 @@ impl Price {
         let parts = [
             (fresh, fresh_price),
             (cached, self.cached_input.or(self.input)),
-            (written, self.cache_write.or(self.input)),
+            (written - for_an_hour, self.cache_write.or(self.input)),
+            (for_an_hour, self.cache_write_for_an_hour()),
             (usage.completion_tokens - reasoning, self.output),
             (reasoning, self.reasoning.or(self.output)),
         ];
@@ -59,6 +64,11 @@ impl Price {
             sum = sum.checked_add(price?.checked_mul(Decimal::from(tokens))?)?;
         }
         Some((sum / Decimal::from(1_000_000)).round_dp(9))
+    }
+
+    fn cache_write_for_an_hour(&self) -> Option<Decimal> {
+        let Some(price) = self.cache_write else { return self.input };
+        price.checked_mul(HOUR.0)?.checked_div(HOUR.1)
     }
 }
 
@@ -107,6 +117,21 @@ mod tests {
         let usage = Usage { cache_write_tokens: 5000, reasoning_tokens: 5000, ..usage };
         // 400 × 1 + 600 × 5 + 100 × 20.
         assert_eq!(own.cost(ModelKind::Chat, &usage), Some("0.0054".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_cached_for_an_hour_costs_as_much_more_as_at_anthropic() {
+        let usage =
+            Usage { cache_write_tokens: 500, cache_write_1h_tokens: 200, ..usage(1000, 0, 0) };
+        let input = Some(4.into());
+        let price = Price { input, cache_write: Some(5.into()), ..Price::default() };
+        // 500 × 4 + 300 × 5 + 200 × 8.
+        assert_eq!(price.cost(ModelKind::Chat, &usage), Some("0.0051".parse().unwrap()));
+        let plain = Price { input, ..Price::default() };
+        assert_eq!(plain.cost(ModelKind::Chat, &usage), Some("0.004".parse().unwrap()));
+        // More than was written at all is a mistake of the provider.
+        let usage = Usage { cache_write_1h_tokens: 9000, ..usage };
+        assert_eq!(price.cost(ModelKind::Chat, &usage), Some("0.006".parse().unwrap()));
     }
 
     #[test]

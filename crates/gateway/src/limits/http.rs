@@ -166,7 +166,7 @@ async fn list_rate_limits(
     Ok(Json(RateLimitPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Limits all calls of everybody together.
+/// Limits all calls of everybody together. Replaces the limit that there was, both figures of it.
 #[utoipa::path(put, path = "/rate-limits/organization", tag = "limits",
     request_body = SetRateLimit,
     responses((status = 200, body = RateLimit), (status = 422, body = ProblemDocument)))]
@@ -190,7 +190,8 @@ async fn delete_organization_rate_limit(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Limits the calls of a user, of a group's members together, with a key, or to a model.
+/// Limits the calls of a user, of a group's members together, with a key, or to a model. Replaces
+/// the limit that there was, both figures of it.
 #[utoipa::path(put, path = "/rate-limits/{scope}/{id}", tag = "limits",
     request_body = SetRateLimit,
     params(("scope" = inline(RateScope), Path, description = "Whose calls"),
@@ -207,7 +208,7 @@ async fn set_rate_limit(
     Ok(Json(gateway.set_rate(allow.caller.user_id, subject, body).await?))
 }
 
-/// Takes a rate limit away.
+/// Takes a rate limit away. Others that bind the same calls go on doing so.
 #[utoipa::path(delete, path = "/rate-limits/{scope}/{id}", tag = "limits",
     params(("scope" = inline(RateScope), Path, description = "Whose calls"),
            ("id" = Uuid, Path, description = "The id of the user, group, key or model")),
@@ -221,7 +222,8 @@ async fn delete_rate_limit(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Shows the rate limit that the caller set for one of their keys.
+/// Shows the rate limit that the caller set for one of their keys. 404 where there is none. What
+/// administrators set is not shown.
 #[utoipa::path(get, path = "/api-keys/{id}/rate-limit", tag = "limits",
     params(("id" = Uuid, Path, description = "The key's id")),
     responses((status = 200, body = RateLimit), (status = 404, body = ProblemDocument)))]
@@ -235,7 +237,8 @@ async fn get_own_rate_limit(
     row.map(|row| Json(row.into())).ok_or_else(|| ApiError::not_found("rate limit"))
 }
 
-/// Limits one of the caller's own keys. What administrators set for it holds beside this.
+/// Limits one of the caller's own keys. What administrators set for it holds beside this. An API
+/// key may not do this.
 #[utoipa::path(put, path = "/api-keys/{id}/rate-limit", tag = "limits",
     request_body = SetRateLimit,
     params(("id" = Uuid, Path, description = "The key's id")),
@@ -252,7 +255,8 @@ async fn set_own_rate_limit(
     Ok(Json(gateway.set_rate(allow.caller.user_id, Subject::own(id), body).await?))
 }
 
-/// Takes the rate limit away that the caller set for one of their keys.
+/// Takes the rate limit away that the caller set for one of their keys. What administrators set for
+/// it stays. An API key may not do this.
 #[utoipa::path(delete, path = "/api-keys/{id}/rate-limit", tag = "limits",
     params(("id" = Uuid, Path, description = "The key's id")),
     responses((status = 204), (status = 404, body = ProblemDocument)))]

@@ -1,29 +1,34 @@
 //! The calls that run now, how many there were lately, and who is there. All of it lives in this
 //! process and is bounded: a call costs one insertion into and one removal from a map in shards, and
-//! adding to some sums when it ends. Where nodes share a Redis, the sums are told there.
+//! adding to some sums when it ends. Where nodes share a Redis, the sums are told there. What runs for
+//! long is noted in a file, for the ledger of the process after this one.
 
 mod http;
+mod noting;
 mod people;
+mod running;
 mod shared;
 mod surface;
 mod windows;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use lyceum_llm::ModelKind;
 use lyceum_store::Redis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub(crate) use http::router;
+pub(crate) use running::Running;
 pub(crate) use surface::name_surface;
 pub(crate) use windows::{Counters, Ended};
 
+use crate::ledger::Notes;
 use crate::{CallContext, ModelConfig};
 use people::People;
 use shared::{News, SharedFigures, Totals};
@@ -45,23 +50,10 @@ struct State {
     people: Mutex<People>,
     /// Of all nodes.
     shared: Option<SharedFigures>,
+    /// Where what runs is noted, once there is a place for that.
+    notes: OnceLock<Notes>,
     since: DateTime<Utc>,
     started: Instant,
-}
-
-/// A call that runs.
-struct Running {
-    id: Uuid,
-    user_id: Uuid,
-    api_key_id: Option<Uuid>,
-    purpose: &'static str,
-    surface: Option<Arc<str>>,
-    provider: String,
-    model: String,
-    kind: ModelKind,
-    since: DateTime<Utc>,
-    tokens: AtomicU64,
-    state: AtomicU8,
 }
 
 /// How far a call has come.
@@ -114,6 +106,7 @@ impl Live {
             windows: Mutex::default(),
             people: Mutex::default(),
             shared: redis.map(SharedFigures::new),
+            notes: OnceLock::new(),
             since: now,
             started: Instant::now(),
         });
@@ -121,39 +114,25 @@ impl Live {
         Self(state)
     }
 
-    /// A call begins; it ends when what is answered is dropped.
+    /// A call of somebody in `groups` begins; it ends when what is answered is dropped.
     pub(crate) fn enter(
         &self,
         id: Uuid,
         context: &CallContext,
         model: &ModelConfig,
         now: DateTime<Utc>,
+        groups: Arc<[Uuid]>,
     ) -> Entry {
         let state = &self.0;
         state.running.fetch_add(1, Ordering::Relaxed);
-        let fits = state.known.fetch_add(1, Ordering::Relaxed) < MOST_CALLS;
-        if !fits {
+        let call = Arc::new(Running::begin(id, context, model, now, groups));
+        let is_known = state.known.fetch_add(1, Ordering::Relaxed) < MOST_CALLS;
+        if is_known {
+            self.shard(id).insert(id, call.clone());
+        } else {
             state.known.fetch_sub(1, Ordering::Relaxed);
         }
-        let call = fits.then(|| {
-            Arc::new(Running {
-                id,
-                user_id: context.user_id,
-                api_key_id: context.api_key_id,
-                purpose: context.purpose.as_str(),
-                surface: surface::current(),
-                provider: model.provider.clone(),
-                model: model.model.clone(),
-                kind: model.kind,
-                since: now,
-                tokens: AtomicU64::new(0),
-                state: AtomicU8::new(0),
-            })
-        });
-        if let Some(call) = &call {
-            self.shard(id).insert(id, call.clone());
-        }
-        Entry { live: self.clone(), call }
+        Entry { live: self.clone(), call, is_known }
     }
 
     fn shard(&self, id: Uuid) -> MutexGuard<'_, HashMap<Uuid, Arc<Running>>> {
@@ -225,28 +204,27 @@ impl State {
     }
 }
 
-/// The place of one call among those that run.
+/// A call, and its place among those that run.
 pub(crate) struct Entry {
     live: Live,
-    call: Option<Arc<Running>>,
+    call: Arc<Running>,
+    is_known: bool,
 }
 
 impl Entry {
-    /// More of the answer came: in all it has about `tokens`.
-    pub(crate) fn answered(&self, tokens: u64) {
-        if let Some(call) = &self.call {
-            call.tokens.store(tokens, Ordering::Relaxed);
-            call.state.fetch_max(1, Ordering::Relaxed);
-        }
-    }
-
     /// The call is over and only has to be written down.
     pub(crate) fn ended(&self, ended: Ended) {
-        if let Some(call) = &self.call {
-            call.state.store(2, Ordering::Relaxed);
-        }
+        self.call.over();
         let state = &self.live.0;
         locked(&state.windows).add(state.seconds(), ended);
+    }
+}
+
+impl Deref for Entry {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.call
     }
 }
 
@@ -254,36 +232,9 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let state = &self.live.0;
         state.running.fetch_sub(1, Ordering::Relaxed);
-        if let Some(call) = self.call.take() {
-            self.live.shard(call.id).remove(&call.id);
+        if self.is_known {
+            self.live.shard(self.call.id).remove(&self.call.id);
             state.known.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Running {
-    fn view(&self) -> LiveCall {
-        LiveCall {
-            id: self.id,
-            user_id: self.user_id,
-            user: None,
-            api_key_id: self.api_key_id,
-            purpose: self.purpose.to_owned(),
-            surface: self.surface.as_deref().map(str::to_owned),
-            provider: self.provider.clone(),
-            model: self.model.clone(),
-            kind: match self.kind {
-                ModelKind::Chat => "chat",
-                ModelKind::Embedding => "embedding",
-            }
-            .to_owned(),
-            since: self.since,
-            tokens: self.tokens.load(Ordering::Relaxed),
-            state: match self.state.load(Ordering::Relaxed) {
-                0 => Stage::Waiting,
-                1 => Stage::Answering,
-                _ => Stage::Recording,
-            },
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lyceum_http::AllowedModels;
 use lyceum_llm::{LocalModel, ModelKind};
 use lyceum_store::{Remembered, Sealed, StoreError};
 use rust_decimal::prelude::ToPrimitive as _;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::store::{self, UsableRow};
 use super::{ModelConfig, Target};
 use crate::cache::Version;
-use crate::providers::{Account, SEALED_IN, request_members};
+use crate::providers::{Account, Credentials, request_members};
 use crate::routes::{self, ROUTE, Route};
 use crate::{Gateway, GatewayError, LogPayloads, Price};
 
@@ -63,21 +64,29 @@ impl Catalogue {
         Ok(model.clone())
     }
 
-    /// By id, by its name, or by the provider's name of it, in this order.
+    /// By id, by its name, or by the provider's name of it, in this order. What is not allowed is not
+    /// looked at, and refused whether or not there is such a model.
     pub(crate) fn by_name(
         &self,
         requested: &str,
         kind: ModelKind,
+        allowed: &AllowedModels,
     ) -> Result<ModelConfig, GatewayError> {
         let id = requested.parse::<Uuid>().ok();
-        let found = self
-            .models
-            .iter()
-            .find(|model| Some(model.id) == id)
-            .or_else(|| self.models.iter().find(|model| model.name == requested))
-            .or_else(|| self.models.iter().find(|model| model.model == requested));
+        let find = |is_meant: &dyn Fn(&ModelConfig) -> bool| {
+            self.models.iter().find(|model| is_meant(model) && allowed.allows(&model.name))
+        };
+        let found = find(&|model| Some(model.id) == id)
+            .or_else(|| find(&|model| model.name == requested))
+            .or_else(|| find(&|model| model.model == requested));
         let Some(model) = found else {
-            let usable = self.models.iter().filter(|model| model.kind == kind && model.available);
+            if !allowed.allows(requested) {
+                return Err(not_allowed(requested, allowed));
+            }
+            let usable = |model: &&ModelConfig| {
+                model.kind == kind && model.available && allowed.allows(&model.name)
+            };
+            let usable = self.models.iter().filter(usable);
             return Err(GatewayError::UnknownModel {
                 requested: requested.chars().take(100).collect(),
                 available: usable.map(|model| model.name.clone()).collect(),
@@ -178,15 +187,10 @@ impl Gateway {
 
     /// The account of a provider config; `None`, logged, where its key can't be opened.
     fn account_of(&self, id: Uuid, row: &UsableRow) -> Option<Account> {
-        let sealed = match (&row.encrypted_key, &row.key_id) {
-            (Some(bytes), Some(key_id)) => {
-                Some(Sealed { bytes: bytes.clone(), key_id: key_id.clone() })
-            }
-            _ => None,
-        };
-        let opened = sealed.map(|sealed| self.inner.keyring.open(SEALED_IN, id, &sealed));
-        let key = match opened.transpose() {
-            Ok(key) => key,
+        let sealed = row.encrypted_key.clone().zip(row.key_id.clone());
+        let sealed = sealed.map(|(bytes, key_id)| Sealed { key_id, bytes });
+        let credentials = match Credentials::open(&self.inner.keyring, id, sealed) {
+            Ok(credentials) => credentials,
             Err(error) => {
                 tracing::error!(provider_config = %id, %error, "a provider's key cannot be opened");
                 return None;
@@ -194,7 +198,18 @@ impl Gateway {
         };
         let url = row.base_url.as_deref().and_then(|url| Url::parse(url).ok())?;
         let config = row.config.as_ref().and_then(Value::as_object);
-        Some(Account::new(&row.provider, self.inner.http.clone(), url, key, config))
+        let address = url.as_str().to_owned();
+        let http = self.inner.http.clone();
+        let account = Account::new(&row.provider, http, url, credentials, config);
+        Some(account.learning(&self.inner.lessons, &address))
+    }
+}
+
+/// The refusal of a model that a key is not limited to.
+pub(super) fn not_allowed(requested: &str, allowed: &AllowedModels) -> GatewayError {
+    GatewayError::ModelNotAllowed {
+        requested: requested.chars().take(100).collect(),
+        allowed: allowed.names().unwrap_or_default().to_vec(),
     }
 }
 
@@ -230,6 +245,11 @@ fn config_of(
     if let Value::Object(own) = row.options {
         options.extend(own);
     }
+    if let (Target::Chat(_), "ollama", Some(length)) =
+        (&target, row.provider.as_str(), row.context_length)
+    {
+        tell_length(&mut options, length);
+    }
     ModelConfig {
         id: row.id,
         name: row.name,
@@ -251,6 +271,15 @@ fn config_of(
         cache,
         available,
         target,
+    }
+}
+
+/// Ollama cuts in silence what is longer than it was told to hold, or than a few thousand tokens
+/// where nobody told.
+fn tell_length(options: &mut Map<String, Value>, length: i32) {
+    let own = options.entry("options").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(own) = own.as_object_mut() {
+        own.entry("num_ctx").or_insert_with(|| length.into());
     }
 }
 

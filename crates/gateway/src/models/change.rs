@@ -13,6 +13,7 @@ use super::http::{CreateModel, ModelView, Prices, UpdateModel};
 use super::price_store;
 use super::store::{self, ListedRow, ModelValues, NewModel};
 use crate::cache::{MOST_SECONDS, USUAL_SECONDS};
+use crate::providers::ConfigRow;
 use crate::routes::ROUTE;
 use crate::{Gateway, GatewayError, LogPayloads, ORGANIZATION_PROVIDER, Price, fields, providers};
 
@@ -36,22 +37,36 @@ impl Gateway {
         caller: &Caller,
         body: CreateModel,
     ) -> Result<ModelView, ApiError> {
-        let now = self.inner.clock.now();
         let user = caller.user_id;
-        let prices = body.prices();
+        let (is_default, prices) = (body.is_default, body.prices());
         let mut tx = self.inner.db.begin_as(user).await?;
         let provider = providers::find(&mut tx, user, body.provider_config_id).await?;
         check_editable(caller, provider.owner_id)?;
+        let new = self.new_model(user, &provider, body)?;
+        store::insert(&mut tx, &new).await.map_err(|error| fields::refused(error, "provider"))?;
+        self.settle(&mut tx, caller, new.id, is_default, None, prices).await?;
+        tx.commit().await.map_err(GatewayError::from)?;
+        self.inner.catalogues.forget_all();
+        Ok(self.model_view(caller, new.id).await?)
+    }
+
+    /// A model of this provider as it is to be written.
+    pub(super) fn new_model(
+        &self,
+        user: Uuid,
+        provider: &ConfigRow,
+        body: CreateModel,
+    ) -> Result<NewModel, GatewayError> {
         let model = fields::text("model", &body.model, 200)?;
         if ModelKind::from(body.kind) == ModelKind::Embedding
             && !providers::embeds(&provider.provider)
         {
             let reason = "this provider has no models that embed";
-            return Err(GatewayError::invalid("kind", reason).into());
+            return Err(GatewayError::invalid("kind", reason));
         }
-        let new = NewModel {
+        Ok(NewModel {
             id: new_id(),
-            provider: provider.provider,
+            provider: provider.provider.clone(),
             provider_config_id: provider.id,
             owner_id: provider.owner_id,
             name: fields::text("name", body.name.as_deref().unwrap_or(&model), 100)?,
@@ -66,13 +81,8 @@ impl Gateway {
             cache: body.cache.unwrap_or_default(),
             cache_seconds: cache_seconds(body.cache_seconds.unwrap_or(USUAL_SECONDS))?,
             created_by: user,
-            now,
-        };
-        store::insert(&mut tx, &new).await.map_err(|error| fields::refused(error, "provider"))?;
-        self.settle(&mut tx, caller, new.id, body.is_default, None, prices).await?;
-        tx.commit().await.map_err(GatewayError::from)?;
-        self.inner.catalogues.forget_all();
-        Ok(self.model_view(caller, new.id).await?)
+            now: self.inner.clock.now(),
+        })
     }
 
     pub(super) async fn update_model(
@@ -182,7 +192,7 @@ impl Gateway {
         views.into_iter().next().ok_or(GatewayError::NotFound("model"))
     }
 
-    async fn views(
+    pub(super) async fn views(
         &self,
         caller: &Caller,
         rows: Vec<ListedRow>,

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::catalogue::kind_of;
-use super::prices;
 use super::store::ListedRow;
+use super::{known, prices};
 use crate::fields::money;
 use crate::{Gateway, LogPayloads, ModelRead, ModelWrite};
 
@@ -23,6 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(list_models, create_model))
         .routes(routes!(get_model, update_model, delete_model))
+        .routes(routes!(known::list_known_models))
         .merge(prices::router())
 }
 
@@ -180,7 +181,7 @@ impl ModelView {
 /// All models that the caller may use or manages.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(crate) struct ModelsView {
-    items: Vec<ModelView>,
+    pub(super) items: Vec<ModelView>,
 }
 
 /// A model to be added to a provider.
@@ -319,6 +320,7 @@ impl UpdateModel {
 }
 
 /// Lists every model that the caller may use, built-in ones included, and those that they manage.
+/// All come in one answer; `available` tells which can be called now.
 #[utoipa::path(get, path = "/models", tag = "models",
     responses((status = 200, body = ModelsView)))]
 async fn list_models(
@@ -329,7 +331,7 @@ async fn list_models(
     Ok(Json(ModelsView { items }))
 }
 
-/// Reads a model.
+/// Reads a model. Routes are models, too; what they ask is at `/model-routes/{id}`.
 #[utoipa::path(get, path = "/models/{id}", tag = "models",
     params(("id" = Uuid, Path, description = "The model's id")),
     responses((status = 200, body = ModelView), (status = 404, body = ProblemDocument)))]
@@ -341,7 +343,8 @@ async fn get_model(
     Ok(Json(gateway.model_view(&allow.caller, id).await?))
 }
 
-/// Adds a model to a provider.
+/// Adds a model to a provider. Whoever may use the provider can call it at once. One of the
+/// organisation's provider needs the right organization_provider:manage.
 #[utoipa::path(post, path = "/models", tag = "models", request_body = CreateModel,
     responses((status = 201, body = ModelView),
               (status = 404, description = "No such provider", body = ProblemDocument),
@@ -356,7 +359,9 @@ async fn create_model(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-/// Changes a model, or makes it a default.
+/// Changes a model, or makes it a default. Absent members stay. Anybody who may use it may make it
+/// their own default (`is_default`); the rest is for its owner or, where it is the organisation's,
+/// for those with the right organization_provider:manage.
 #[utoipa::path(patch, path = "/models/{id}", tag = "models", request_body = UpdateModel,
     params(("id" = Uuid, Path, description = "The model's id")),
     responses((status = 200, body = ModelView), (status = 404, body = ProblemDocument),

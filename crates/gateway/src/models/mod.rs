@@ -1,9 +1,11 @@
 //! Models: those of provider configs and the built-in ones, who may use them, and which one a name
 //! or nothing at all means.
 
+pub(crate) mod batch;
 mod catalogue;
 mod change;
 mod http;
+mod known;
 mod local;
 mod price_store;
 mod prices;
@@ -12,17 +14,20 @@ mod store;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use lyceum_http::Caller;
 use lyceum_llm::anthropic::AnthropicClient;
 use lyceum_llm::openai::OpenAiClient;
 use lyceum_llm::responses::ResponsesClient;
-use lyceum_llm::{ChatModel, ChatRequest, EmbeddingModel, ModelKind};
+use lyceum_llm::{ChatModel, ChatRequest, EmbeddingModel, ModelKind, Server};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub(crate) use batch::Present;
 pub(crate) use catalogue::{Catalogue, Catalogues, catalogues, kind_of};
 pub(crate) use change::check_editable;
 pub(crate) use http::{Kind, router};
+pub(crate) use known::KnownModel;
 pub(crate) use local::register as register_local;
 
 use crate::cache::Caching;
@@ -107,6 +112,14 @@ impl Target {
 }
 
 impl ModelConfig {
+    /// Refuses the model where the key that the caller came with is limited to others.
+    pub fn for_caller(self, caller: &Caller) -> Result<Self, GatewayError> {
+        match caller.models.allows(&self.name) {
+            true => Ok(self),
+            false => Err(catalogue::not_allowed(&self.name, &caller.models)),
+        }
+    }
+
     /// Whether it is built in.
     pub(crate) fn is_local(&self) -> bool {
         self.provider_config_id.is_none() && self.route().is_none()
@@ -141,17 +154,36 @@ impl ModelConfig {
         let limit = self.max_tokens.and_then(|limit| u32::try_from(limit).ok());
         request.max_tokens = request.max_tokens.or(limit);
         request.temperature = request.temperature.or(self.temperature);
+        // How hard to think is the request's own word for what these say.
+        let effort = request.extra.get("reasoning_effort").is_some_and(|effort| !effort.is_null());
         for (name, value) in self.options.iter() {
             let typed = match name.as_str() {
                 "top_p" => request.top_p.is_some(),
                 "stop" => request.stop.is_some(),
                 "seed" => request.seed.is_some(),
-                _ => false,
+                name => effort && self.is_switch(name),
             };
             if !typed && !RESERVED.contains(&name.as_str()) {
-                request.extra.entry(name.clone()).or_insert_with(|| value.clone());
+                let asked = request.extra.entry(name.clone()).or_insert_with(|| value.clone());
+                // Ollama's own: who names one of them leaves the others open.
+                if name == "options" {
+                    fill_in(asked, value);
+                }
             }
         }
+    }
+
+    /// Whether a setting is one of the provider's own words for how hard to think.
+    pub(crate) fn is_switch(&self, setting: &str) -> bool {
+        Server::of(&self.provider).switches().contains(&setting)
+    }
+}
+
+/// Fills in the members that an object leaves open.
+fn fill_in(object: &mut Value, more: &Value) {
+    let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) else { return };
+    for (name, value) in more {
+        object.entry(name.clone()).or_insert_with(|| value.clone());
     }
 }
 

@@ -159,7 +159,8 @@ impl Gateway {
     }
 }
 
-/// Lists the versions of a model's price, the latest to be valid first.
+/// Lists the versions of a model's price, the latest to be valid first. A call costs what was in
+/// force when it was made.
 #[utoipa::path(get, path = "/models/{id}/prices", tag = "models",
     params(("id" = Uuid, Path, description = "The model's id"), PageQuery),
     responses((status = 200, body = ModelPricePage), (status = 404, body = ProblemDocument)))]
@@ -173,7 +174,8 @@ async fn list_model_prices(
     Ok(Json(ModelPricePage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Adds a version of a model's price, valid from now or from a later time on.
+/// Adds a version of a model's price, valid from now or from a later time on. Calls made before
+/// keep their cost.
 #[utoipa::path(post, path = "/models/{id}/prices", tag = "models", request_body = AddModelPrice,
     params(("id" = Uuid, Path, description = "The model's id")),
     responses((status = 204), (status = 403, body = ProblemDocument),

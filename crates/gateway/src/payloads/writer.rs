@@ -10,7 +10,7 @@ use super::redact::Redactor;
 use super::store::{self, NewPayload};
 use super::{Message, SEALED_IN, dropped};
 use crate::GatewayError;
-use crate::providers::SEALED_IN as KEYS_SEALED_IN;
+use crate::providers::Credentials;
 
 /// Payloads of one commit.
 const MOST: usize = 32;
@@ -72,8 +72,9 @@ async fn write(
     let sealed = tokio::task::spawn_blocking(move || {
         // A key that cannot be opened is of no use to anybody.
         let known: Vec<Secret> = keys
-            .iter()
-            .filter_map(|key| ring.open(KEYS_SEALED_IN, key.id, &key.sealed).ok())
+            .into_iter()
+            .filter_map(|key| Credentials::open(&ring, key.id, Some(key.sealed)).ok())
+            .flat_map(Credentials::secrets)
             .collect();
         let redactor = Redactor::new(known, emails);
         payloads.iter().map(|payload| seal(&ring, &redactor, payload)).collect()

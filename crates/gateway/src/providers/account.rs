@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use lyceum_core::Secret;
 use lyceum_llm::anthropic::AnthropicClient;
 use lyceum_llm::dify::DifyClient;
 use lyceum_llm::gemini::GeminiClient;
 use lyceum_llm::ollama::OllamaClient;
 use lyceum_llm::openai::OpenAiClient;
 use lyceum_llm::responses::ResponsesClient;
-use lyceum_llm::{Endpoint, HttpSend, LlmError, ModelKind, Timeouts};
+use lyceum_llm::{Endpoint, HttpSend, Lessons, ListedModel, LlmError, ModelKind, Server, Timeouts};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::credentials::Credentials;
+use super::headers;
 use crate::models::Target;
 
 /// Settings of a provider config that are members of each request about answers.
@@ -39,12 +40,17 @@ impl Account {
         provider: &str,
         http: Arc<dyn HttpSend>,
         base_url: Url,
-        key: Option<Secret>,
+        credentials: Credentials,
         config: Option<&Map<String, Value>>,
     ) -> Self {
         let settings = Settings(config);
-        let endpoint = Endpoint::new(http, base_url.clone(), key);
-        let endpoint = settings.headers(endpoint).with_timeouts(settings.timeouts());
+        let endpoint = Endpoint::new(http, base_url.clone(), credentials.key);
+        let mut endpoint = settings.headers(endpoint).with_timeouts(settings.timeouts());
+        for (name, value) in credentials.headers {
+            if let Some(value) = headers::sent(&value) {
+                endpoint = endpoint.with_header(name, value);
+            }
+        }
         Self::at(provider, endpoint, &base_url, &settings)
     }
 
@@ -60,12 +66,24 @@ impl Account {
             "dify" => Account::Dify(DifyClient::at(endpoint)),
             _ => {
                 let client = OpenAiClient::at(endpoint.clone()).with_embedding_batch(batch);
-                let client = client.with_newer_limit(provider == "openai");
+                let client = client.with_server(Server::of(provider));
                 match settings.text("api") {
                     Some("responses") => Account::Responses(ResponsesClient::at(endpoint), client),
                     _ => Account::OpenAi(client),
                 }
             }
+        }
+    }
+
+    /// The same account with what all of the server at `address` have learned of its models.
+    pub(crate) fn learning(self, lessons: &Lessons, address: &str) -> Self {
+        let lessons = lessons.at(address);
+        match self {
+            Account::OpenAi(client) => Account::OpenAi(client.with_lessons(lessons)),
+            Account::Responses(client, other) => {
+                Account::Responses(client.with_lessons(lessons), other)
+            }
+            other => other,
         }
     }
 
@@ -91,7 +109,7 @@ impl Account {
     }
 
     /// The models that the provider lists.
-    pub(crate) async fn models(&self) -> Result<Vec<String>, LlmError> {
+    pub(crate) async fn models(&self) -> Result<Vec<ListedModel>, LlmError> {
         match self {
             Account::OpenAi(client) | Account::Responses(_, client) => client.models().await,
             Account::Anthropic(client) => client.models().await,
@@ -136,9 +154,12 @@ impl Settings<'_> {
     fn timeouts(&self) -> Timeouts {
         let usual = Timeouts::default();
         let seconds = |name| self.number(name).map(Duration::from_secs);
+        let first_byte = seconds("first_byte_timeout_seconds");
         Timeouts {
-            first_byte: seconds("first_byte_timeout_seconds").unwrap_or(usual.first_byte),
+            first_byte: first_byte.unwrap_or(usual.first_byte),
             idle: seconds("idle_timeout_seconds").unwrap_or(usual.idle),
+            // An answer in one piece has a first byte, too: who limits that alone means both.
+            answer: seconds("answer_timeout_seconds").or(first_byte).unwrap_or(usual.answer),
         }
     }
 

@@ -6,9 +6,11 @@ use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
+use super::credentials::Credentials;
+use super::headers::{self, Wanted};
 use super::http::{Audience, CreateProvider, ProviderView, Scope, UpdateProvider};
 use super::store::{self, ConfigRow, ProviderRow};
-use super::{SEALED_IN, address, schema};
+use super::{address, schema};
 use crate::models::{check_editable, delete_models_of};
 use crate::{Gateway, GatewayError, ORGANIZATION_PROVIDER, fields};
 
@@ -37,7 +39,8 @@ impl Gateway {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         let provider = fields::text("provider", &body.provider, 50)?;
         let kind = usable_kind(store::kind(&mut tx, &provider).await?)?;
-        let settings = body.config.unwrap_or_default();
+        let mut settings = body.config.unwrap_or_default();
+        let wanted = headers::take(&mut settings)?;
         let usual = address::of_region(&kind, &settings).or(kind.default_base_url.as_deref());
         let base_url = match body.base_url.as_deref().or(usual) {
             Some(text) => self.base_url(&kind, text)?,
@@ -55,18 +58,12 @@ impl Gateway {
             key_id: None,
             key_hint: None,
             config: config(&kind, settings)?,
-            provider: kind.name,
+            provider: kind.name.clone(),
             is_active: true,
             created_at: now,
             updated_at: now,
         };
-        match body.api_key.filter(|key| !key.is_empty()) {
-            Some(key) => self.seal(&mut row, &key)?,
-            None if kind.requires_api_key => {
-                return Err(GatewayError::invalid("api_key", "is required").into());
-            }
-            None => {}
-        }
+        self.seal(&mut row, &kind, Some(body.api_key), Some(wanted))?;
         let written = store::insert(&mut tx, &row, caller.user_id).await;
         written.map_err(|error| fields::refused(error, "provider"))?;
         tx.commit().await.map_err(GatewayError::from)?;
@@ -88,31 +85,26 @@ impl Gateway {
         if let Some(name) = &body.name {
             row.name = fields::text("name", name, 100)?;
         }
-        if let Some(settings) = body.config {
+        let mut wanted = None;
+        if let Some(mut settings) = body.config {
+            wanted = Some(headers::take(&mut settings)?);
             let region = address::of_region(&kind, &settings).map(str::to_owned);
             let before = row.config.get("region").and_then(Value::as_str).map(str::to_owned);
             let moved = settings.get("region").and_then(Value::as_str) != before.as_deref();
+            // Else what is sealed is not touched.
+            wanted = wanted.filter(|w| !w.is_empty() || headers::first_name(&row.config).is_some());
             row.config = config(&kind, settings)?;
             // Another region is another address, unless one is given.
             body.base_url = body.base_url.or(region.filter(|_| moved));
         }
         if let Some(text) = &body.base_url {
             let base_url = self.base_url(&kind, text)?;
-            // Else whoever borrows a session could have the key sent to a server of their own.
-            if row.encrypted_key.is_some() && body.api_key.is_none() && moves(&row, &base_url) {
-                let reason = "is needed again, because the address leads to another host";
-                return Err(GatewayError::invalid("api_key", reason).into());
+            if moves(&row, &base_url) {
+                stays_behind(&row, body.api_key.is_some(), wanted.as_deref())?;
             }
             row.base_url = base_url;
         }
-        match body.api_key {
-            Some(Some(key)) if !key.is_empty() => self.seal(&mut row, &key)?,
-            Some(_) if kind.requires_api_key => {
-                return Err(GatewayError::invalid("api_key", "is required").into());
-            }
-            Some(_) => (row.encrypted_key, row.key_id, row.key_hint) = (None, None, None),
-            None => {}
-        }
+        self.seal(&mut row, &kind, body.api_key, wanted)?;
         row.is_active = body.is_active.unwrap_or(row.is_active);
         row.audience = audience(row.owner_id, body.audience, &row.audience)?;
         let written = store::update(&mut tx, caller.user_id, &row).await;
@@ -157,18 +149,74 @@ impl Gateway {
         }
     }
 
-    fn seal(&self, row: &mut ConfigRow, key: &Secret) -> Result<(), GatewayError> {
-        let key = Secret::new(key.expose().trim());
-        if key.expose().len() > 8192 || !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-            let reason = "must be up to 8192 visible ASCII characters without spaces";
-            return Err(GatewayError::invalid("api_key", reason));
+    /// Seals the key and the headers of the row; where one of them is not given, it stays.
+    fn seal(
+        &self,
+        row: &mut ConfigRow,
+        kind: &ProviderRow,
+        key: Option<Option<Secret>>,
+        wanted: Option<Vec<Wanted>>,
+    ) -> Result<(), GatewayError> {
+        if key.is_none() && wanted.is_none() {
+            return Ok(());
         }
-        let sealed = self.inner.keyring.seal(SEALED_IN, row.id, &key)?;
-        row.encrypted_key = Some(sealed.bytes);
-        row.key_id = Some(sealed.key_id);
-        row.key_hint = Some(key.hint());
+        let headers_stay = match &wanted {
+            Some(wanted) => wanted.iter().any(Wanted::stays),
+            None => headers::first_name(&row.config).is_some(),
+        };
+        // What is replaced need not be opened: it may be that no key opens it any more.
+        let present = match key.is_none() || headers_stay {
+            true => row.credentials(&self.inner.keyring)?,
+            false => Credentials::default(),
+        };
+        let key = match key {
+            Some(given) => judge_key(kind, given)?,
+            None => present.key,
+        };
+        let headers = match wanted {
+            Some(wanted) => headers::resolve(wanted, &present.headers)?,
+            None => present.headers,
+        };
+        row.key_hint = key.as_ref().map(Secret::hint);
+        let sealed = Credentials { key, headers }.seal(&self.inner.keyring, row.id)?;
+        (row.encrypted_key, row.key_id) =
+            sealed.map(|sealed| (sealed.bytes, sealed.key_id)).unzip();
         Ok(())
     }
+}
+
+/// The key as it is kept.
+fn judge_key(kind: &ProviderRow, given: Option<Secret>) -> Result<Option<Secret>, GatewayError> {
+    let Some(key) = given.filter(|key| !key.is_empty()) else {
+        return match kind.requires_api_key {
+            true => Err(GatewayError::invalid("api_key", "is required")),
+            false => Ok(None),
+        };
+    };
+    let key = Secret::new(key.expose().trim());
+    if key.expose().len() > 8192 || !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        let reason = "must be up to 8192 visible ASCII characters without spaces";
+        return Err(GatewayError::invalid("api_key", reason));
+    }
+    Ok(Some(key))
+}
+
+/// Refuses to send elsewhere what is sealed and not given anew: whoever borrows a session could
+/// have it sent to a server of their own.
+fn stays_behind(
+    row: &ConfigRow,
+    key_is_given: bool,
+    wanted: Option<&[Wanted]>,
+) -> Result<(), GatewayError> {
+    if row.key_hint.is_some() && !key_is_given {
+        let reason = "is needed again, because the address leads to another host";
+        return Err(GatewayError::invalid("api_key", reason));
+    }
+    let stays = match wanted {
+        Some(wanted) => wanted.iter().find(|w| w.stays()).map(|w| w.name.as_str()),
+        None => headers::first_name(&row.config),
+    };
+    stays.map_or(Ok(()), |name| Err(headers::needed_again(name)))
 }
 
 /// A kind of provider that can be set up.
@@ -201,7 +249,7 @@ fn audience(
 }
 
 fn config(kind: &ProviderRow, settings: Map<String, Value>) -> Result<Value, GatewayError> {
-    schema::check(&kind.config_schema, &settings)?;
+    schema::check(&schema::complete(kind.config_schema.clone()), &settings)?;
     Ok(Value::Object(settings))
 }
 

@@ -13,7 +13,9 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::store::{self, ProviderRow};
-use crate::{Gateway, GatewayError, ProviderRead, ProviderWrite};
+use super::{listing, schema};
+use crate::models::batch;
+use crate::{Gateway, ProviderRead, ProviderWrite};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
@@ -21,7 +23,7 @@ pub(crate) fn router() -> OpenApiRouter<Gateway> {
         .routes(routes!(list_providers, create_provider))
         .routes(routes!(get_provider, update_provider, delete_provider))
         .routes(routes!(test_provider))
-        .routes(routes!(list_provider_models))
+        .routes(routes!(listing::list_provider_models, batch::add_models))
 }
 
 /// A kind of provider.
@@ -87,7 +89,7 @@ impl Audience {
     }
 }
 
-/// An account at a provider. Its key is never shown.
+/// An account at a provider. Its key and the values of its headers are never shown.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ProviderView {
     pub(super) id: Uuid,
@@ -98,6 +100,7 @@ pub(crate) struct ProviderView {
     /// The end of the key, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) api_key_hint: Option<String>,
+    /// Its settings. Of its headers the names alone are shown, each as `true`.
     #[schema(value_type = Object)]
     pub(super) config: Value,
     /// For whom it is; absent where it is personal.
@@ -135,7 +138,8 @@ pub(crate) struct CreateProvider {
     /// The key; kept encrypted and never shown again.
     #[schema(value_type = Option<String>)]
     pub(super) api_key: Option<Secret>,
-    /// Settings by the catalogue's `config_schema`.
+    /// Settings by the catalogue's `config_schema`. The values of `headers` are kept encrypted and
+    /// never shown again.
     #[schema(value_type = Option<Object>)]
     pub(super) config: Option<Map<String, Value>>,
     /// For whom an organisation's provider is; `everyone` where absent.
@@ -153,6 +157,8 @@ pub(crate) struct UpdateProvider {
     #[serde(default, deserialize_with = "lyceum_http::present")]
     #[schema(value_type = Option<String>)]
     pub(super) api_key: Option<Option<Secret>>,
+    /// All settings anew. Of `headers`, `true` keeps the value that is set, and what is not named goes;
+    /// an address at another host wants their values again.
     #[schema(value_type = Option<Object>)]
     pub(super) config: Option<Map<String, Value>>,
     /// For whom an organisation's provider is. Distributions stay, whatever it says.
@@ -176,19 +182,8 @@ pub(super) struct TestView {
     pub(super) latency_ms: u32,
 }
 
-/// A model that a provider lists.
-#[derive(Serialize, Deserialize, ToSchema)]
-struct ListedModel {
-    id: String,
-}
-
-/// The models that a provider lists.
-#[derive(Serialize, Deserialize, ToSchema)]
-struct ListedModels {
-    items: Vec<ListedModel>,
-}
-
-/// Lists the kinds of provider with the settings that each takes.
+/// Lists the kinds of provider with the settings that each takes. `POST /providers` takes the
+/// `name` of one as its `provider`, and a `config` that fits its `config_schema`.
 #[utoipa::path(get, path = "/providers/catalogue", tag = "providers",
     responses((status = 200, body = ProviderCatalogue)))]
 async fn list_provider_catalogue(
@@ -207,13 +202,14 @@ async fn list_provider_catalogue(
         display_name: row.display_name,
         default_base_url: row.default_base_url,
         requires_api_key: row.requires_api_key,
-        config_schema: row.config_schema,
+        config_schema: schema::complete(row.config_schema),
         is_active: row.is_active,
     });
     Ok(Json(ProviderCatalogue { items: items.collect() }))
 }
 
-/// Lists the providers that the caller may use or manages.
+/// Lists the providers that the caller may use or manages. Their keys are never shown;
+/// `api_key_hint` is the end of one.
 #[utoipa::path(get, path = "/providers", tag = "providers",
     responses((status = 200, body = ProvidersView)))]
 async fn list_providers(
@@ -238,7 +234,7 @@ async fn create_provider(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-/// Shows a provider.
+/// Shows a provider. Its key is never shown; `api_key_hint` is its end.
 #[utoipa::path(get, path = "/providers/{id}", tag = "providers",
     params(("id" = Uuid, Path, description = "The provider's id")),
     responses((status = 200, body = ProviderView), (status = 404, body = ProblemDocument)))]
@@ -252,7 +248,8 @@ async fn get_provider(
     Ok(Json(ProviderView::new(row, &allow.caller)))
 }
 
-/// Changes a provider.
+/// Changes a provider. Absent members stay. One of the organisation needs the right
+/// organization_provider:manage.
 #[utoipa::path(patch, path = "/providers/{id}", tag = "providers", request_body = UpdateProvider,
     params(("id" = Uuid, Path, description = "The provider's id")),
     responses((status = 200, body = ProviderView), (status = 404, body = ProblemDocument),
@@ -267,7 +264,8 @@ async fn update_provider(
     Ok(Json(gateway.update_provider(&allow.caller, id, body).await?))
 }
 
-/// Deletes a provider with its models and forgets its key.
+/// Deletes a provider with its models and forgets its key. What was asked of them stays in the
+/// ledger.
 #[utoipa::path(delete, path = "/providers/{id}", tag = "providers",
     params(("id" = Uuid, Path, description = "The provider's id")),
     responses((status = 204), (status = 404, body = ProblemDocument)))]
@@ -292,26 +290,4 @@ async fn test_provider(
     ApiPath(id): ApiPath<Uuid>,
 ) -> Result<Json<TestView>, ApiError> {
     Ok(Json(gateway.test_provider(&allow.caller, id).await?))
-}
-
-/// Asks the provider which models it has.
-#[utoipa::path(get, path = "/providers/{id}/models", tag = "providers",
-    params(("id" = Uuid, Path, description = "The provider's id")),
-    responses((status = 200, body = ListedModels), (status = 404, body = ProblemDocument),
-              (status = 502, description = "The provider failed", body = ProblemDocument)))]
-async fn list_provider_models(
-    State(gateway): State<Gateway>,
-    allow: Allow<ProviderRead>,
-    ApiPath(id): ApiPath<Uuid>,
-) -> Result<Json<ListedModels>, ApiError> {
-    // An unknown path at the provider is its fault or the base URL's, not an unknown object here.
-    let ids = match gateway.provider_models(&allow.caller, id).await {
-        Err(GatewayError::Llm(lyceum_llm::LlmError::UnknownModel(message))) => {
-            let error = lyceum_llm::LlmError::Provider { status: 404, message };
-            return Err(GatewayError::Llm(error).into());
-        }
-        other => other?,
-    };
-    let items = ids.into_iter().map(|id| ListedModel { id }).collect();
-    Ok(Json(ListedModels { items }))
 }

@@ -6,22 +6,27 @@ use futures::StreamExt as _;
 use lyceum_core::Problem as _;
 use lyceum_http::Caller;
 use lyceum_llm::{ChatMessage, ChatRequest, LlmError, ModelKind, Role};
-use lyceum_store::Sealed;
 use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
 use super::account::Account;
 use super::http::TestView;
-use super::{SEALED_IN, store};
+use super::store;
 use crate::models::Target;
 use crate::{CallContext, Gateway, GatewayError, ModelConfig, Purpose};
 
 /// A person waits for the result.
-const PATIENCE: [(&str, u64); 2] =
-    [("first_byte_timeout_seconds", 15), ("idle_timeout_seconds", 10)];
+const PATIENCE: [(&str, u64); 3] = [
+    ("first_byte_timeout_seconds", 15),
+    ("idle_timeout_seconds", 10),
+    ("answer_timeout_seconds", 15),
+];
 /// The same for the answer of a model, which has the patience of its own calls otherwise.
 const ANSWER: Duration = Duration::from_secs(20);
+
+/// How the proxy is called in what is said of its failures.
+const PROXY: &str = "(outgoing.proxy)";
 
 /// What a test found.
 struct Found {
@@ -36,7 +41,12 @@ impl Found {
     }
 
     fn bad(provider: &str, error: &LlmError) -> Self {
-        Self { ok: false, detail: words(provider, error), code: Some(error.code()) }
+        let code = match error {
+            // The base URL is not to blame, nor the provider.
+            LlmError::Connect(reason) if reason.contains(PROXY) => "proxy_failed",
+            _ => error.code(),
+        };
+        Self { ok: false, detail: words(provider, error), code: Some(code) }
     }
 }
 
@@ -59,7 +69,8 @@ impl Gateway {
     ) -> Result<TestView, GatewayError> {
         let (provider, account) = self.account(caller, id).await?;
         let started = Instant::now();
-        let models = account.models().await;
+        let models: Result<Vec<String>, LlmError> =
+            account.models().await.map(|models| models.into_iter().map(|model| model.id).collect());
         let latency_ms = u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX);
         let found = match models {
             Ok(models) => {
@@ -92,15 +103,6 @@ impl Gateway {
         Ok(TestView { ok, detail, code: code.map(str::to_owned), latency_ms })
     }
 
-    /// The models that the provider lists.
-    pub(super) async fn provider_models(
-        &self,
-        caller: &Caller,
-        id: Uuid,
-    ) -> Result<Vec<String>, GatewayError> {
-        Ok(self.account(caller, id).await?.1.models().await?)
-    }
-
     /// A real call, in the ledger as every other: of a model that is `listed`, if there is one.
     async fn ask_a_model(
         &self,
@@ -110,7 +112,9 @@ impl Gateway {
     ) -> Result<Asked, GatewayError> {
         let catalogue = self.catalogue(caller.user_id).await?;
         let of_provider = |model: &&ModelConfig| {
-            model.provider_config_id == Some(id) && model.kind == ModelKind::Chat
+            model.provider_config_id == Some(id)
+                && model.kind == ModelKind::Chat
+                && caller.models.allows(&model.name)
         };
         let mut models = catalogue.models().iter().filter(of_provider);
         let known = models.clone().find(|model| listed.contains(&model.model));
@@ -137,16 +141,15 @@ impl Gateway {
         }
     }
 
-    async fn account(&self, caller: &Caller, id: Uuid) -> Result<(String, Account), GatewayError> {
+    pub(super) async fn account(
+        &self,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<(String, Account), GatewayError> {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         let row = store::find(&mut tx, caller.user_id, id).await?;
         tx.commit().await?;
-        let key = match (row.encrypted_key, row.key_id) {
-            (Some(bytes), Some(key_id)) => {
-                Some(self.inner.keyring.open(SEALED_IN, id, &Sealed { key_id, bytes })?)
-            }
-            _ => None,
-        };
+        let credentials = row.credentials(&self.inner.keyring)?;
         let url = Url::parse(&row.base_url)
             .map_err(|_| GatewayError::invalid("base_url", "is not an address"))?;
         let mut config = match row.config {
@@ -155,7 +158,7 @@ impl Gateway {
         };
         config.extend(PATIENCE.map(|(name, seconds)| (name.to_owned(), seconds.into())));
         let http = self.inner.http.clone();
-        let account = Account::new(&row.provider, http, url, key, Some(&config));
+        let account = Account::new(&row.provider, http, url, credentials, Some(&config));
         Ok((row.provider, account))
     }
 }
@@ -253,6 +256,12 @@ fn advice(provider: &str, error: &LlmError, said: &str) -> &'static str {
         }
         LlmError::Rejected(_) => "Check the settings and the model's name.",
         LlmError::Connect(_) if says(&["private network"]) => "",
+        LlmError::Connect(_) if says(&["(outgoing.proxy) refused"]) => {
+            "Check the base URL's host, and whether the proxy lets this server through to it."
+        }
+        LlmError::Connect(_) if says(&[PROXY]) => {
+            "Whoever runs Lyceum should check the setting, and whether the proxy runs."
+        }
         LlmError::Connect(_) if says(&["lookup", "dns", "name or service"]) => {
             "The host's name is not known: check the base URL, and the name service of this server."
         }
@@ -315,6 +324,18 @@ mod tests {
                 "the name service of this server.",
             ),
             ("custom", LlmError::Connect("Connection refused".into()), "whether it runs."),
+            (
+                "custom",
+                LlmError::Connect("the proxy (outgoing.proxy) refused: no".into()),
+                "through to it.",
+            ),
+            (
+                "custom",
+                LlmError::Connect(
+                    "the proxy (outgoing.proxy) cannot be reached: Connection refused".into(),
+                ),
+                "whether the proxy runs.",
+            ),
             ("custom", LlmError::Tls("invalid peer certificate".into()), "a proxy is in between."),
             ("spark", LlmError::Unauthorized("no".into()), "must not be used up."),
             ("qwen", LlmError::NoCredit("Access denied".into()), "choose another plan."),

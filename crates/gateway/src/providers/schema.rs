@@ -1,9 +1,20 @@
 //! The part of JSON Schema that the providers' `config_schema` use: objects without further
-//! members, whose members are strings, integers, numbers or booleans with bounds.
+//! members, whose members are strings, integers, numbers or booleans with bounds. What all kinds have
+//! in common, their headers, has rules of its own.
 
 use serde_json::{Map, Value};
 
+use super::headers;
 use crate::GatewayError;
+
+/// The schema of a kind that is set up, with what all of them have.
+pub(super) fn complete(mut schema: Value) -> Value {
+    // The built-in kind has no settings at all.
+    if let Some(members) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        members.insert(headers::SETTING.to_owned(), headers::schema());
+    }
+    schema
+}
 
 /// Judges `config` against `schema`.
 pub(super) fn check(schema: &Value, config: &Map<String, Value>) -> Result<(), GatewayError> {

@@ -1,10 +1,11 @@
 use chrono::{DateTime, Utc};
-use lyceum_store::StoreError;
+use lyceum_store::{CryptoError, Keyring, Sealed, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::credentials::Credentials;
 use crate::GatewayError;
 
 /// A kind of provider.
@@ -66,6 +67,14 @@ pub(crate) struct ConfigRow {
     pub(crate) created_by: Option<Uuid>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl ConfigRow {
+    /// What is sealed of it.
+    pub(super) fn credentials(&self, keyring: &Keyring) -> Result<Credentials, CryptoError> {
+        let sealed = self.encrypted_key.clone().zip(self.key_id.clone());
+        Credentials::open(keyring, self.id, sealed.map(|(bytes, key_id)| Sealed { key_id, bytes }))
+    }
 }
 
 /// The provider configs that `user` sees, their own first; only `id` if given.

@@ -132,7 +132,8 @@ impl SetQuota {
     }
 }
 
-/// Shows the quotas that bind the caller: their own, their groups' and their keys'.
+/// Shows the quotas that bind the caller: their own, their groups' and their keys'. `used` is that
+/// of the month that runs in the quota's time zone; of storage, what is there now.
 #[utoipa::path(get, path = "/quotas/me", tag = "limits",
     responses((status = 200, body = MyQuotas)))]
 async fn list_my_quotas(
@@ -155,7 +156,8 @@ async fn list_quotas(
     Ok(Json(QuotaPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Shows the quota of a user, a group or a key.
+/// Shows the quota of a user, a group or a key. `used` is that of the month that runs in its time
+/// zone; of storage, what is there now.
 #[utoipa::path(get, path = "/quotas/{scope}/{id}", tag = "limits",
     params(("scope" = inline(QuotaScope), Path, description = "Whose quota"),
            ("id" = Uuid, Path, description = "The id of the user, group or key")),
@@ -184,7 +186,7 @@ async fn set_quota(
     Ok(Json(gateway.set_quota(&allow.caller, scope, id, body).await?))
 }
 
-/// Takes a quota away.
+/// Takes a quota away. Others that bind the same calls go on doing so.
 #[utoipa::path(delete, path = "/quotas/{scope}/{id}", tag = "limits",
     params(("scope" = inline(QuotaScope), Path, description = "Whose quota"),
            ("id" = Uuid, Path, description = "The id of the user, group or key")),

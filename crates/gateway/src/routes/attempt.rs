@@ -9,7 +9,7 @@ use lyceum_llm::{ChatRequest, ChatStream, Content, ContentPart, LlmError, Usage}
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::choose::{Dice, backoff};
+use super::choose::{Dice, Seed, backoff};
 use super::opening::{FrameLook, Glimpse, Patience, Unopened};
 use super::ticket::Ticket;
 use super::{Cause, Refusal, Route};
@@ -112,7 +112,9 @@ impl Attempt {
         frames: Frames,
     ) -> Result<Frames, Unopened> {
         let mut seen = FrameLook::default();
-        self.open(frames, |frame| seen.look(client, frame)).await
+        let (frames, begun) = frames.into_parts();
+        let frames = self.open(frames, |frame| seen.look(client, frame)).await?;
+        Ok(Frames::new(frames, begun))
     }
 
     /// Refuses an answer that was withheld as a whole, if a route asks.
@@ -159,6 +161,8 @@ pub(crate) struct Ask {
     /// The target that the caller insists on, by id or name.
     pub(crate) pin: Option<String>,
     pub(crate) needs: Needs,
+    /// What the turns of its conversation have in common, so that they come to the same target.
+    pub(crate) affinity: Option<Seed>,
 }
 
 /// The attempts of one request.
@@ -190,10 +194,10 @@ impl Gateway {
         route: &Arc<Route>,
         ask: &Ask,
     ) -> Result<Tries<'_>, GatewayError> {
-        let mut dice = Dice::new(context.request_id);
+        let chance = Seed::from(context.request_id);
         let mut left = match &ask.pin {
             Some(name) => vec![route.named(name)?],
-            None => route.order(ask.needs, &mut dice)?,
+            None => route.order(ask.needs, ask.affinity.unwrap_or(chance))?,
         };
         left.reverse();
         let mut tries = Tries {
@@ -203,7 +207,7 @@ impl Gateway {
             streamed: ask.streamed,
             pinned: ask.pin.is_some(),
             left,
-            dice,
+            dice: Dice::new(chance),
             target: Uuid::nil(),
             current: Attempt::default(),
             made: 0,

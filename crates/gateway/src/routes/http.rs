@@ -241,7 +241,7 @@ async fn list_model_routes(
     Ok(Json(ModelRoutePage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Reads a route.
+/// Reads a route. Targets that the caller may not use are left out, unless they manage the route.
 #[utoipa::path(get, path = "/model-routes/{id}", tag = "routes",
     params(("id" = Uuid, Path, description = "The route's id")),
     responses((status = 200, body = ModelRoute), (status = 404, body = ProblemDocument)))]

@@ -5,6 +5,7 @@
 //! again, at the same target or at the next; after that, never. What is asked once costs nothing of
 //! this: a model that is no route is called as if there were none.
 
+mod affinity;
 mod attempt;
 mod change;
 mod choose;
@@ -20,15 +21,17 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub(crate) use affinity::Opening;
 pub use attempt::Attempt;
 pub(crate) use attempt::{Ask, Needs};
+pub(crate) use choose::Seed;
 pub(crate) use http::router;
 pub(crate) use load::load;
 pub(crate) use opening::{Glimpse, Unopened};
 pub(crate) use ticket::HealthBook;
 pub(crate) use verdict::{Refusal, Verdict};
 
-use choose::{Dice, Rank};
+use choose::Rank;
 use health::Policy;
 use ticket::SharedHealth;
 use verdict::Cause;
@@ -73,17 +76,26 @@ impl Route {
     }
 
     /// The targets that can do what the request needs, in the order in which they are asked.
-    fn order(&self, needs: Needs, dice: &mut Dice) -> Result<Vec<Uuid>, GatewayError> {
+    fn order(&self, needs: Needs, seed: Seed) -> Result<Vec<Uuid>, GatewayError> {
         let lacks = |target: &&Target| {
             needs.tools && target.tools == Some(false)
                 || needs.images && target.images == Some(false)
         };
-        let able: Vec<&Target> = self.targets.iter().filter(|target| !lacks(target)).collect();
-        if able.is_empty() {
-            return Err(GatewayError::RouteIncapable(self.name.clone()));
+        let able = self.targets.iter().filter(|target| !lacks(target));
+        let order = choose::order(able.map(|target| (target.model.id, target.rank)), seed);
+        match order.is_empty() {
+            true => Err(GatewayError::RouteIncapable(self.name.clone())),
+            false => Ok(order),
         }
-        let order = choose::order(able.iter().map(|target| target.rank), dice);
-        Ok(order.into_iter().map(|index| able[index].model.id).collect())
+    }
+
+    /// Whether several targets share a priority, so that it matters what the order is drawn from.
+    pub(crate) fn is_spread(&self) -> bool {
+        let priority = |target: &Target| target.rank.priority;
+        // They are kept in the order of their priorities.
+        self.targets
+            .windows(2)
+            .any(|pair| matches!(pair, [one, other] if priority(one) == priority(other)))
     }
 
     /// The target of this id or name.

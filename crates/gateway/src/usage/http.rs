@@ -204,7 +204,7 @@ struct UsageCallPage {
     next_cursor: Option<String>,
 }
 
-/// Lists the caller's calls, or everybody's for those with the right usage:read_all.
+/// Lists the caller's calls, newest first, or everybody's for those with the right usage:read_all.
 #[utoipa::path(get, path = "/usage/calls", tag = "usage",
     params(SpanQuery, WhichQuery, StatusQuery, PageQuery),
     responses((status = 200, body = UsageCallPage)))]
@@ -230,7 +230,7 @@ async fn list_calls(
     Ok(Json(UsageCallPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Shows one call.
+/// Shows one call. Others' need the right usage:read_all.
 #[utoipa::path(get, path = "/usage/calls/{id}", tag = "usage",
     params(("id" = Uuid, Path, description = "The call's id")),
     responses((status = 200, body = UsageCall), (status = 404, body = ProblemDocument)))]

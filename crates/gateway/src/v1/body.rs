@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use axum::body::Body as HttpBody;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use lyceum_core::causes;
-use lyceum_llm::{ChatRequest, ModelKind};
+use lyceum_core::{Misread, causes};
+use lyceum_llm::{ChatRequest, Members, ModelKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 use super::Failure;
 use crate::ModelConfig;
@@ -17,7 +17,7 @@ use crate::routes::{Needs, Route};
 
 /// A request's JSON object, its members left as they came.
 #[derive(Clone)]
-pub(super) struct Body(BTreeMap<String, Box<RawValue>>);
+pub(super) struct Body(Members);
 
 /// Reads a body of at most `limit` bytes.
 pub(super) async fn read(
@@ -45,7 +45,10 @@ pub(super) async fn read(
 impl Body {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Failure> {
         serde_json::from_slice(bytes).map(Self).map_err(|error| {
-            let message = format!("The body is not a JSON object: {error}.");
+            let message = match error.is_data() {
+                true => Misread::of(&error).sentence("The body"),
+                false => format!("The body cannot be read as JSON: {error}."),
+            };
             Failure::bad_request("malformed_json", message)
         })
     }
@@ -54,7 +57,8 @@ impl Body {
     pub(super) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
         let Some(raw) = self.0.get(name) else { return Ok(None) };
         serde_json::from_str::<Option<T>>(raw.get()).map_err(|error| {
-            Failure::bad_request("invalid_field", format!("'{name}' is not valid: {error}."))
+            let misread = Misread::of(&error);
+            Failure::bad_request("invalid_field", format!("'{name}' is not valid: {misread}."))
         })
     }
 
@@ -112,32 +116,41 @@ impl Body {
         self.0.iter().map(|(name, raw)| (name.as_str(), raw.get()))
     }
 
+    /// All members.
+    pub(super) fn as_members(&self) -> &Members {
+        &self.0
+    }
+
+    /// The same, to be fitted to a model.
+    pub(super) fn members_mut(&mut self) -> &mut Members {
+        &mut self.0
+    }
+
     /// A member as it came.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|raw| raw.get())
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
-        self.0.remove(name);
-    }
-
     /// Names the provider's model and fills in what the model's settings say.
     pub(super) fn aim_at(&mut self, model: &ModelConfig) -> Result<(), Failure> {
         self.set("model", &model.model)?;
+        let limited = self.has("max_tokens") || self.has("max_completion_tokens");
+        // How hard to think is the request's own word for what the provider's switches say.
+        let effort = self.has("reasoning_effort");
         if model.kind == ModelKind::Chat {
-            // Only OpenAI's own newer models refuse the older name, and its older API the newer one.
-            let newer = model.provider == "openai" && !self.has("prompt");
-            let limit = if newer { "max_completion_tokens" } else { "max_tokens" };
-            let limited = self.has("max_tokens") || self.has("max_completion_tokens");
             if let Some(tokens) = model.max_tokens.filter(|_| !limited) {
-                self.set(limit, tokens)?;
+                self.set("max_tokens", tokens)?;
             }
             if let Some(temperature) = model.temperature.filter(|_| !self.has("temperature")) {
                 self.set("temperature", temperature)?;
             }
         }
         for (name, value) in model.options.iter() {
-            if !self.has(name) && !RESERVED.contains(&name.as_str()) {
+            let said = match name.as_str() {
+                "max_completion_tokens" => limited,
+                name => self.has(name) || (effort && model.is_switch(name)),
+            };
+            if !said && !RESERVED.contains(&name.as_str()) {
                 self.set(name, value)?;
             }
         }
@@ -175,7 +188,8 @@ impl Body {
 
 fn read_as<T: DeserializeOwned>(members: &impl Serialize) -> Result<T, Failure> {
     let refuse = |error: serde_json::Error| {
-        Failure::bad_request("invalid_request", format!("The request is not valid: {error}."))
+        let message = format!("The request is not valid: {}.", Misread::of(&error));
+        Failure::bad_request("invalid_request", message)
     };
     serde_json::from_slice(&serde_json::to_vec(members).map_err(refuse)?).map_err(refuse)
 }

@@ -12,6 +12,7 @@ use lyceum_llm::surface::Head;
 
 use super::body::Body;
 use super::form::Form;
+use super::heartbeat::Heartbeat;
 use super::ignored::Ignored;
 use super::kept::{Found, Sought, keep};
 use super::{Failure, describe};
@@ -54,12 +55,36 @@ impl<'a> Call<'a> {
     /// Answers, whatever the surface and the provider: with what is kept of an earlier answer, else
     /// by asking.
     pub(super) async fn answer(mut self, ask: Ask) -> Result<Response, Failure> {
-        if !ask.form.is_spoken_at(&self.model.target) {
-            self.ignored = ask.form.ignored(&ask.body, self.model);
+        if self.model.cache.is_some() {
+            self.ignored = self.ignored_of(&ask);
         }
         match self.find(Sought::from(&ask)).await? {
             Found::Answer(response) => Ok(response),
-            Found::Nothing(place) => keep(place, self.ask_model(ask).await).await,
+            Found::Nothing(place) => {
+                let every = self.gateway.inner.settings.heartbeat;
+                let heartbeat = ask.streamed.then(|| Heartbeat::new(self.dialect, every));
+                let response = keep(place, self.ask_model(ask).await).await?;
+                // Behind what is kept: an answer that is given again has no silences.
+                Ok(match heartbeat {
+                    Some(heartbeat) => heartbeat.keep(response),
+                    None => response,
+                })
+            }
+        }
+    }
+
+    /// What of a question has no effect, as far as is known before it is asked: a kept answer tells of
+    /// it as well.
+    fn ignored_of(&self, ask: &Ask) -> Ignored {
+        let Ask { form, body, .. } = ask;
+        match &self.model.target {
+            target if !form.is_spoken_at(target) => form.ignored(body, self.model),
+            Target::OpenAi(client) => {
+                let mut ignored = Ignored::default();
+                ignored.add(client.left_out_from(&self.model.model, body.as_members()));
+                ignored
+            }
+            _ => Ignored::default(),
         }
     }
 

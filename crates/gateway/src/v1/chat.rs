@@ -29,6 +29,7 @@ pub(super) fn with_usage(body: &Body) -> Result<bool, Failure> {
             description = "A target of the route that `model` names, by id or name: no other is asked")),
     responses((status = 200, description = "A completion, or its stream as server-sent events", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
+              (status = 403, description = "The key is limited to other models, in OpenAI's form", body = Object),
               (status = 404, description = "Unknown model, in OpenAI's form", body = Object),
               (status = 413, description = "In OpenAI's form", body = Object)))]
 pub(super) async fn create_chat_completion(

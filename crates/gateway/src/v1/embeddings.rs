@@ -30,7 +30,8 @@ enum Input {
     Other(IgnoredAny),
 }
 
-/// Turns texts into vectors, as OpenAI's embeddings do.
+/// Turns texts into vectors, as OpenAI's embeddings do. `model` takes the name or id of an
+/// embedding model or of a route to some.
 #[utoipa::path(post, path = "/embeddings", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
@@ -38,6 +39,7 @@ enum Input {
     responses((status = 200, description = "The vectors", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
+              (status = 403, description = "The key is limited to other models, in OpenAI's form", body = Object),
               (status = 404, description = "Unknown model, in OpenAI's form", body = Object)))]
 pub(super) async fn create_embedding(
     State(gateway): State<Gateway>,
@@ -49,7 +51,7 @@ pub(super) async fn create_embedding(
         return Err(Failure::bad_request("missing_field", "'input' is required."));
     }
     let catalogue = gateway.catalogue(asker.caller.user_id).await?;
-    let model = catalogue.by_name(&model, ModelKind::Embedding)?;
+    let model = catalogue.by_name(&model, ModelKind::Embedding, &asker.caller.models)?;
     routed(&gateway, asker.context(), &model, asker.pinned, Texts(body)).await
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use lyceum_core::Problem;
 use lyceum_http::{ApiError, retry_after};
 use lyceum_llm::LlmError;
@@ -15,6 +15,11 @@ use crate::routes::{Refusal, Verdict};
 
 /// OpenAI's name for a quota that is used up.
 const NO_QUOTA: &str = "insufficient_quota";
+/// Tells OpenAI's and Anthropic's clients whether to ask again, whatever the status says.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The longest wait that a program is left to sit through. Some clients sleep for as long as
+/// `Retry-After` says, and be it for weeks.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// An error of a surface; in OpenAI's form unless said otherwise.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct Failure {
     code: String,
     message: String,
     retry_after: Option<Duration>,
+    /// Whether the same request fails again until somebody changes something.
+    in_vain: bool,
     rate: Option<Box<RateRefusal>>,
     verdict: Verdict,
 }
@@ -45,6 +52,7 @@ impl Failure {
             code: code.to_owned(),
             message: message.into(),
             retry_after: None,
+            in_vain: false,
             rate: None,
             verdict: Verdict::default(),
         }
@@ -77,6 +85,9 @@ impl Failure {
         if let Some(after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, retry_after(after));
         }
+        if self.in_vain || self.retry_after.is_some_and(|after| after > LONGEST_WAIT) {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
         response
     }
 }
@@ -95,6 +106,7 @@ impl From<ApiError> for Failure {
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         let (retry_after, verdict) = (error.retry_after(), error.verdict());
+        let in_vain = is_in_vain(&error);
         let status = match &error {
             // The provider's own refusals keep their status where it means the same here.
             GatewayError::Llm(LlmError::ContextLength(_)) => StatusCode::BAD_REQUEST,
@@ -112,7 +124,7 @@ impl From<GatewayError> for Failure {
             GatewayError::Limited { rate, .. } => Some(rate),
             _ => None,
         };
-        Self { retry_after, rate, verdict, ..Self::new(status, code, detail) }
+        Self { retry_after, in_vain, rate, verdict, ..Self::new(status, code, detail) }
     }
 }
 
@@ -125,5 +137,58 @@ impl From<LlmError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         self.respond(Dialect::OpenAi)
+    }
+}
+
+/// Whether it is of no use to ask again soon, although the status may say so: key, account, address
+/// or settings have to be put right first.
+fn is_in_vain(error: &GatewayError) -> bool {
+    match error {
+        // A redirection, which is never followed. What fails there at all may be well again soon.
+        GatewayError::Llm(LlmError::Provider { status, .. }) => *status < 400,
+        GatewayError::Llm(error) => !error.is_retryable(),
+        GatewayError::NoModel(_)
+        | GatewayError::NotInstalled(_)
+        | GatewayError::PriceUnknown { .. }
+        | GatewayError::Address(_)
+        | GatewayError::Crypto(_) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_where_asking_again_is_in_vain_or_takes_long() {
+        let said = || "no".to_owned();
+        let limited = |seconds: Option<u64>| {
+            let retry_after = seconds.map(Duration::from_secs);
+            LlmError::RateLimited { message: said(), retry_after }
+        };
+        let failed = |status| LlmError::Provider { status, message: said() };
+        for (error, should_retry) in [
+            (LlmError::Unauthorized(said()), Some("false")),
+            (LlmError::NoCredit(said()), Some("false")),
+            (LlmError::Tls(said()), Some("false")),
+            (LlmError::Malformed(said()), Some("false")),
+            (LlmError::Rejected(said()), Some("false")),
+            (failed(302), Some("false")),
+            (limited(Some(61)), Some("false")),
+            (limited(Some(60)), None),
+            (limited(None), None),
+            (failed(500), None),
+            (failed(520), None),
+            (LlmError::Connect(said()), None),
+            (LlmError::Timeout(Duration::from_secs(1)), None),
+            (LlmError::EngineUnavailable(said()), None),
+        ] {
+            let (words, after) = (error.to_string(), error.retry_after());
+            let response = Failure::from(error).into_response();
+            let told = response.headers().get(SHOULD_RETRY).map(|value| value.to_str().unwrap());
+            assert_eq!(told, should_retry, "{words}");
+            assert_eq!(response.headers().contains_key(header::RETRY_AFTER), after.is_some());
+        }
     }
 }

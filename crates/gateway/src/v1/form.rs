@@ -6,7 +6,7 @@ use lyceum_llm::surface::completions::{self, Completions};
 use lyceum_llm::surface::messages::{self, Messages};
 use lyceum_llm::surface::responses::{self, Responses};
 use lyceum_llm::surface::{BadRequest, Head, MARK, Writer};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Failure;
 use super::body::Body;
@@ -44,10 +44,6 @@ const OF_MESSAGES: [&str; 8] = [
     "top_k",
     "top_p",
 ];
-/// Members of messages that others give and want back, and that OpenAI itself refuses.
-const OF_OTHERS: [&str; 2] = ["\"extra_content\"", "\"reasoning_content\""];
-/// A member of requests that others take, and that OpenAI itself refuses.
-const TOP_K: &str = "top_k";
 /// Settings of a model that are members of OpenAI's responses.
 const OF_RESPONSES: [&str; 10] = [
     "include",
@@ -73,12 +69,7 @@ impl Form {
     /// say, and leaves out what only this program understands.
     pub(super) fn aim(self, body: &mut Body, model: &ModelConfig) -> Result<(), Failure> {
         match self {
-            Form::Chat { .. } | Form::Completions { .. } => {
-                if model.provider == "openai" {
-                    clean(body, "messages", &OF_OTHERS, fit_messages)?;
-                }
-                body.aim_at(model)
-            }
+            Form::Chat { .. } | Form::Completions { .. } => body.aim_at(model),
             Form::Messages => {
                 // Thinking goes with the model's own sampling only.
                 let thinks = body.has("thinking") || model.options.contains_key("thinking");
@@ -100,7 +91,7 @@ impl Form {
                     body.set_absent("reasoning", json!({ "effort": effort }))?;
                 }
                 fill(body, model, &OF_RESPONSES)?;
-                clean(body, "input", &[MARK], responses::without_foreign)?;
+                clean(body, "input", responses::without_foreign)?;
                 // One account serves many people, who must not find each other's answers there.
                 body.set("store", false)?;
                 body.set("model", &model.model)
@@ -121,10 +112,8 @@ impl Form {
     /// What of a request has no effect where it is translated for this model.
     pub(super) fn ignored(self, body: &Body, model: &ModelConfig) -> Ignored {
         let Some(port) = model.target.chat() else { return Ignored::default() };
-        let takes = |name: &str| {
-            let refused = name == TOP_K && model.provider == "openai";
-            port.takes(name) && !refused
-        };
+        let left_out = port.left_out_of(&model.model);
+        let takes = |name: &str| port.takes(name) && !left_out.contains(&name);
         Ignored::of(body, |name| self.becomes(name).is_some_and(takes))
     }
 
@@ -176,44 +165,16 @@ fn fill(body: &mut Body, model: &ModelConfig, known: &[&str]) -> Result<(), Fail
 
 /// Takes out of Anthropic's messages what only this program understands.
 pub(super) fn without_foreign(body: &mut Body) -> Result<(), Failure> {
-    clean(body, "messages", &[MARK], messages::without_foreign)
+    clean(body, "messages", messages::without_foreign)
 }
 
-/// Takes out of a member what its provider does not understand; without reading it where there is
-/// no mark of such, which is nearly always.
-fn clean(
-    body: &mut Body,
-    name: &str,
-    marks: &[&str],
-    clean: impl Fn(&mut Value),
-) -> Result<(), Failure> {
-    if body.raw(name).is_some_and(|raw| marks.iter().any(|mark| raw.contains(mark))) {
+/// Takes out of a member what only this program understands; without reading it where there is no
+/// mark of such, which is nearly always.
+fn clean(body: &mut Body, name: &str, clean: impl Fn(&mut Value)) -> Result<(), Failure> {
+    if body.raw(name).is_some_and(|raw| raw.contains(MARK)) {
         let mut value = body.get::<Value>(name)?.unwrap_or_default();
         clean(&mut value);
         body.set(name, value)?;
     }
     Ok(())
-}
-
-/// Leaves out what OpenAI itself refuses and the others take or ignore.
-pub(super) fn fit(request: &mut ChatRequest, model: &ModelConfig) {
-    if model.provider != "openai" {
-        return;
-    }
-    request.extra.remove(TOP_K);
-    request.messages.iter_mut().for_each(|message| fit_message(&mut message.extra));
-}
-
-/// The same of messages that are passed on.
-fn fit_messages(messages: &mut Value) {
-    let messages = messages.as_array_mut().into_iter().flatten();
-    messages.filter_map(Value::as_object_mut).for_each(fit_message);
-}
-
-fn fit_message(message: &mut Map<String, Value>) {
-    message.remove("reasoning_content");
-    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
-    for call in calls.into_iter().flatten().filter_map(Value::as_object_mut) {
-        call.remove("extra_content");
-    }
 }

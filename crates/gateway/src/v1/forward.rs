@@ -1,24 +1,22 @@
 //! Passing a request on to an OpenAI-compatible provider and its answer back, unread but for the
 //! usage.
 
-use std::collections::BTreeSet;
-
 use axum::response::Response;
 use bytes::Bytes;
-use futures::StreamExt as _;
 use lyceum_llm::openai::{
-    ChunkDelta, CompletionChunk, Frame, Frames, OpenAiClient, WireUsage, readable,
+    ChunkDelta, CompletionChunk, OpenAiClient, WireUsage, finish_reason, readable,
 };
-use lyceum_llm::{ChatModel as _, FinishReason, LlmError, Usage, sse};
+use lyceum_llm::{ChatModel as _, FinishReason, LlmError, Taken, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Failure;
 use super::body::Body;
 use super::call::{Ask, Call, failed};
-use super::form::{Form, fit};
+use super::form::Form;
+use super::frames::Relay;
+use crate::MeteredStream;
 use crate::calls::Meter;
-use crate::{GatewayError, MeteredStream};
 
 /// What is read of an answer that is not streamed. What has an unknown form counts as absent.
 #[derive(Deserialize)]
@@ -44,7 +42,7 @@ struct GlanceChoice {
     /// Of the older completions.
     #[serde(default, deserialize_with = "readable")]
     text: Option<String>,
-    #[serde(default, deserialize_with = "readable")]
+    #[serde(default, deserialize_with = "finish_reason")]
     finish_reason: Option<FinishReason>,
 }
 
@@ -90,23 +88,47 @@ impl Call<'_> {
 
     /// Passes on a request for an answer.
     pub(super) async fn forward(
-        self,
+        mut self,
         client: &OpenAiClient,
         mut question: Ask,
     ) -> Result<Response, Failure> {
-        question.form.aim(&mut question.body, self.model)?;
+        self.fit(client, &mut question)?;
         match question.streamed {
             true => Box::pin(self.streamed(client, question)).await,
             false => self.completion(client, question).await,
         }
     }
 
+    /// Fits a question to the model, once its settings have filled in what the caller leaves open. Only
+    /// of the caller's own words is told what has no effect.
+    fn fit(&mut self, client: &OpenAiClient, question: &mut Ask) -> Result<(), Failure> {
+        let Ask { form, body, streamed, .. } = question;
+        let model = &self.model.model;
+        self.ignored.only_of(body);
+        form.aim(body, self.model)?;
+        if *streamed {
+            let options = body.get::<Map<String, Value>>("stream_options")?;
+            let mut options = options.unwrap_or_default();
+            options.insert("include_usage".to_owned(), true.into());
+            body.set("stream_options", options)?;
+        }
+        self.ignored.add(client.fit(model, body.members_mut()));
+        Ok(())
+    }
+
     /// Passes on a request whose answer comes in one piece.
-    async fn completion(self, client: &OpenAiClient, question: Ask) -> Result<Response, Failure> {
+    async fn completion(
+        mut self,
+        client: &OpenAiClient,
+        mut question: Ask,
+    ) -> Result<Response, Failure> {
         let sent = question.body.to_bytes()?;
         let mut meter = self.begin(&sent).await?;
-        match meter.in_time(ask(client, path(question.form), sent)).await {
-            Ok((answer, glance)) => {
+        let asking = complete(client, question.form, sent, &mut question.body);
+        let answered = meter.in_time(asking).await;
+        match answered {
+            Ok(((answer, glance), left_out)) => {
+                self.ignored.add(left_out);
                 if !glance.is_finished() {
                     meter.unfinished();
                 }
@@ -131,7 +153,7 @@ impl Call<'_> {
         let Ask { form, body, streamed, .. } = question;
         let prepared =
             form.request(&body).and_then(|request| Ok((request, form.writer(self.head(), &body)?)));
-        let (mut request, writer) = match prepared {
+        let (request, writer) = match prepared {
             Ok(prepared) => prepared,
             Err(failure) => {
                 meter.refused(&refusal);
@@ -139,8 +161,7 @@ impl Call<'_> {
                 return Err(failure);
             }
         };
-        fit(&mut request, self.model);
-        self.ignored = form.ignored(&body, self.model);
+        self.ignored.join(form.ignored(&body, self.model));
         let attempt = &self.context.attempt;
         let opened = match meter.in_time(client.chat(request)).await {
             Ok(events) => attempt.opened(events).await,
@@ -175,45 +196,39 @@ impl Call<'_> {
     }
 
     /// Passes on a request whose answer is streamed.
-    async fn streamed(self, client: &OpenAiClient, mut question: Ask) -> Result<Response, Failure> {
+    async fn streamed(
+        mut self,
+        client: &OpenAiClient,
+        mut question: Ask,
+    ) -> Result<Response, Failure> {
         let (Form::Chat { with_usage } | Form::Completions { with_usage }) = question.form else {
             return Box::pin(self.translate(question)).await;
         };
-        let body = &mut question.body;
-        let asked = body.to_bytes()?;
-        let mut options = body.get::<Map<String, Value>>("stream_options")?.unwrap_or_default();
-        options.insert("include_usage".to_owned(), true.into());
-        body.set("stream_options", options)?;
-        let sent = body.to_bytes()?;
+        let sent = question.body.to_bytes()?;
         let meter = self.begin(&sent).await?;
         let notice = meter.notice();
+        let asking = client.send(path(question.form), sent, question.body.members_mut());
+        let answer = meter.in_time(asking).await;
         let attempt = &self.context.attempt;
-        let mut answer = meter.in_time(client.post(path(question.form), sent)).await;
-        // Older servers know no stream_options.
-        if let Err(LlmError::Rejected(words)) = &answer
-            && words.contains("stream_options")
-            && !with_usage
-        {
-            *body = Body::from_bytes(&asked)?;
-            body.remove("stream_options");
-            let plain = client.post(path(question.form), body.to_bytes()?);
-            answer = meter.in_time(plain).await;
-        }
         let opened = match answer {
-            Ok(response) => attempt.opened_frames(client, client.frames(response)).await,
+            Ok(Taken { response, mut left_out }) => {
+                // That every stream should tell its usage is our own wish.
+                left_out.retain(|name| with_usage || name != "stream_options");
+                self.ignored.add(left_out);
+                attempt.opened_frames(client, client.frames(response)).await
+            }
             Err(error) if wants_messages(question.form, &error) => {
                 return Box::pin(self.other_way(client, question, meter, error)).await;
             }
             Err(error) => Err(error.into()),
         };
-        let frames = match opened {
-            Ok(frames) => frames,
-            Err(unopened) => return Err(meter.unopened(unopened).await.into()),
-        };
-        let held = Vec::new();
-        let (begun, ended) = (BTreeSet::new(), BTreeSet::new());
-        let relay = Relay { client: client.clone(), meter, held, begun, ended, with_usage };
-        Ok(self.events(relay.run(frames), &notice))
+        match opened {
+            Ok(frames) => {
+                let relay = Relay::new(client.clone(), meter, with_usage);
+                Ok(self.events(relay.run(frames), &notice))
+            }
+            Err(unopened) => Err(meter.unopened(unopened).await.into()),
+        }
     }
 }
 
@@ -226,12 +241,22 @@ fn path(form: Form) -> &'static str {
 
 /// An answer in one piece.
 async fn ask(client: &OpenAiClient, path: &str, body: Bytes) -> Result<(Bytes, Glance), LlmError> {
-    let response = client.post(path, body).await?;
-    glance(client, client.read(response).await?)
+    glance(client, client.ask(path, body).await?)
+}
+
+/// The same to a request that was fitted, and the members that had to be left out.
+async fn complete(
+    client: &OpenAiClient,
+    form: Form,
+    sent: Bytes,
+    body: &mut Body,
+) -> Result<((Bytes, Glance), Vec<String>), LlmError> {
+    let (answer, left_out) = client.send_whole(path(form), sent, body.members_mut()).await?;
+    Ok((glance(client, answer)?, left_out))
 }
 
 /// Notes a message, or what is new of one.
-fn said(meter: &mut Meter, delta: &ChunkDelta) {
+pub(super) fn said(meter: &mut Meter, delta: &ChunkDelta) {
     for text in [&delta.content, &delta.refusal].into_iter().flatten() {
         meter.text(text);
     }
@@ -276,131 +301,4 @@ fn glance(client: &OpenAiClient, answer: Bytes) -> Result<(Bytes, Glance), LlmEr
         Some(error) => Err(client.member_error(&error)),
         None => Ok((answer, glance)),
     }
-}
-
-/// One event with `data`.
-pub(super) fn event(data: &str) -> Bytes {
-    sse::event(None, data).into()
-}
-
-/// A stream on its way through.
-struct Relay {
-    client: OpenAiClient,
-    meter: Meter,
-    /// The end of the answer, kept back until the call is in the ledger.
-    held: Vec<Bytes>,
-    /// The choices that have begun, and those of which the model said why they ended.
-    begun: BTreeSet<u32>,
-    ended: BTreeSet<u32>,
-    with_usage: bool,
-}
-
-impl Relay {
-    /// Whether all that began has ended.
-    fn is_whole(&self) -> bool {
-        !self.ended.is_empty() && self.begun.is_subset(&self.ended)
-    }
-
-    fn run(
-        mut self,
-        mut frames: Frames,
-    ) -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
-        async_stream::stream! {
-            let mut done = false;
-            let mut begun = false;
-            let failure = loop {
-                let data = match frames.next().await {
-                    Some(Ok(Frame::Data(data))) => data,
-                    Some(Ok(Frame::Done)) => {
-                        done = true;
-                        break None;
-                    }
-                    Some(Err(error)) => break Some(error),
-                    None => break None,
-                };
-                match self.pass(&data) {
-                    Ok(ready) => {
-                        begun = true;
-                        for piece in ready {
-                            yield Ok(piece);
-                        }
-                    }
-                    Err(error) => break Some(error),
-                }
-            };
-            drop(frames);
-            let early = || LlmError::BrokenStream("the provider ended it early".to_owned());
-            // Once the model has said why it ended, a connection that breaks takes nothing away.
-            let whole = self.is_whole();
-            let failure = match failure {
-                Some(LlmError::BrokenStream(_) | LlmError::Timeout(_)) if whole => None,
-                failure => failure.or_else(|| (!done && !whole).then(early)),
-            };
-            let Relay { mut meter, held, .. } = self;
-            if !whole {
-                meter.unfinished();
-            }
-            let closing = match failure {
-                Some(error) => {
-                    // Some providers refuse with status 200 and say so in the first event.
-                    if !begun {
-                        meter.refused(&error);
-                    }
-                    Err(meter.fail(error.into()).await)
-                }
-                None => meter.complete(None).await,
-            };
-            match closing {
-                Ok(()) => {
-                    for piece in held {
-                        yield Ok(piece);
-                    }
-                    yield Ok(event("[DONE]"));
-                }
-                Err(error) => yield Ok(error_event(error)),
-            }
-        }
-    }
-
-    /// Reads one event for the ledger; returns what may be passed on now.
-    fn pass(&mut self, data: &str) -> Result<Vec<Bytes>, LlmError> {
-        let chunk = CompletionChunk::read(data)?;
-        if let Some(error) = chunk.failure() {
-            return Err(self.client.member_error(&error));
-        }
-        self.meter.served_by(&chunk.model);
-        if let Some(usage) = &chunk.usage {
-            self.meter.counted(usage.into());
-        }
-        let mut more = false;
-        let mut ends = false;
-        for choice in &chunk.choices {
-            self.begun.insert(choice.index);
-            choice.text.iter().for_each(|text| self.meter.text(text));
-            said(&mut self.meter, &choice.delta);
-            more |= choice.says_something();
-            if let Some(reason) = &choice.finish_reason {
-                self.meter.finished(reason);
-                self.ended.insert(choice.index);
-                ends = true;
-            }
-        }
-        // The closing usage is ours; the caller gets it if they asked for it.
-        if chunk.choices.is_empty() && chunk.usage.is_some() && !self.with_usage {
-            return Ok(Vec::new());
-        }
-        if ends || (!self.ended.is_empty() && !more) {
-            self.held.push(event(data));
-            return Ok(Vec::new());
-        }
-        // Another choice goes on after one has ended.
-        let mut ready = std::mem::take(&mut self.held);
-        ready.push(event(data));
-        Ok(ready)
-    }
-}
-
-/// A failure after the stream has begun.
-pub(super) fn error_event(error: GatewayError) -> Bytes {
-    event(&Failure::from(error).fault().openai().to_string())
 }

@@ -1,5 +1,7 @@
 //! What of a request has no effect, told in a header of its answer.
 
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::body::Body;
@@ -13,19 +15,39 @@ const LONGEST: usize = 64;
 
 /// Members of a request, by their names, that have no effect.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ignored(Vec<String>);
+pub(super) struct Ignored {
+    names: BTreeSet<String>,
+    /// What the caller sent, where the request has got more members since: of others nothing is told.
+    sent: Option<BTreeSet<String>>,
+}
 
 impl Ignored {
     /// The members of `body` that have no meaning. Whoever says `null` asks for nothing.
     pub(super) fn of(body: &Body, has_meaning: impl Fn(&str) -> bool) -> Self {
-        let given = body.members().filter(|(_, raw)| *raw != "null");
-        let without = given.filter(|(name, _)| !has_meaning(name));
-        Self(without.map(|(name, _)| shown(name)).collect())
+        let without = given(body).filter(|name| !has_meaning(name));
+        Self { names: without.map(shown).collect(), sent: None }
+    }
+
+    /// From now on only members of `body` are added, as it is now.
+    pub(super) fn only_of(&mut self, body: &Body) {
+        self.sent = Some(given(body).map(shown).collect());
+    }
+
+    /// More members, by names of this program's own.
+    pub(super) fn add(&mut self, names: impl IntoIterator<Item = String>) {
+        let Self { names: known, sent } = self;
+        let is_sent = |name: &String| sent.as_ref().is_none_or(|sent| sent.contains(name));
+        known.extend(names.into_iter().filter(is_sent));
+    }
+
+    /// Those of another as well.
+    pub(super) fn join(&mut self, other: Self) {
+        self.add(other.names);
     }
 
     /// Tells of them.
     pub(super) fn describe(&self, headers: &mut HeaderMap) {
-        let Self(names) = self;
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
         if names.is_empty() {
             return;
         }
@@ -37,6 +59,11 @@ impl Ignored {
             headers.insert(IGNORED, value);
         }
     }
+}
+
+/// The members by which a request asks for something.
+fn given(body: &Body) -> impl Iterator<Item = &str> {
+    body.members().filter(|(_, raw)| *raw != "null").map(|(name, _)| name)
 }
 
 /// A name may be anything: what is not plain is escaped, and what is long is cut.
@@ -53,6 +80,15 @@ mod tests {
         let mut headers = HeaderMap::new();
         Ignored::of(&body, |name| name == "model").describe(&mut headers);
         headers.get(IGNORED).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn nothing_is_told_of_what_the_caller_did_not_send() {
+        let body = Body::from_bytes(br#"{"a": 1, "b": null}"#).unwrap();
+        let mut ignored = Ignored::default();
+        ignored.only_of(&body);
+        ignored.add(["a", "b", "c"].map(str::to_owned));
+        assert_eq!(ignored.names, BTreeSet::from(["a".to_owned()]));
     }
 
     #[test]

@@ -3,6 +3,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::HeaderMap;
+use lyceum_http::{AllowedModels, misread_query};
 use lyceum_llm::openai::{ModelEntry, ModelList};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -44,9 +45,10 @@ fn dialect(gateway: &Gateway, headers: &HeaderMap) -> Dialect {
 
 /// The models that can be called, each name once: a personal model goes before a shared one of the
 /// same name.
-fn usable(catalogue: &Catalogue) -> Vec<&ModelConfig> {
+fn usable<'a>(catalogue: &'a Catalogue, allowed: &AllowedModels) -> Vec<&'a ModelConfig> {
     let mut models: Vec<&ModelConfig> = Vec::new();
-    for model in catalogue.models().iter().filter(|model| model.available) {
+    let can_be_called = |model: &&ModelConfig| model.available && allowed.allows(&model.name);
+    for model in catalogue.models().iter().filter(can_be_called) {
         if !models.iter().any(|known| known.name == model.name) {
             models.push(model);
         }
@@ -85,8 +87,8 @@ impl PageOfModels {
     }
 }
 
-/// Lists the models that the caller may use, by the names that requests take; in Anthropic's form
-/// with the header `anthropic-version`.
+/// Lists the models that the caller may use, by the names that requests take; with a key that is
+/// limited to some only these. In Anthropic's form with the header `anthropic-version`.
 #[utoipa::path(get, path = "/models", tag = "openai",
     params(("limit" = Option<u32>, Query, description = "Models of a page, in Anthropic's form"),
            ("after_id" = Option<String>, Query, description = "The model before the page, in Anthropic's form"),
@@ -102,11 +104,12 @@ pub(super) async fn list_openai_models(
     let dialect = dialect(&gateway, &headers);
     let list = async {
         let Admitted(caller) = admitted?;
-        let unreadable =
-            |error: QueryRejection| Failure::bad_request("invalid_field", error.body_text());
+        let unreadable = |rejection: QueryRejection| {
+            Failure::bad_request("invalid_field", misread_query(&rejection).sentence("The query"))
+        };
         let Query(page) = page.map_err(unreadable)?;
         let catalogue = gateway.catalogue(caller.user_id).await?;
-        let models = usable(&catalogue);
+        let models = usable(&catalogue, &caller.models);
         Ok(match dialect {
             Dialect::Anthropic(_) => Json(page.of(&models)).into_response(),
             Dialect::OpenAi => {
@@ -118,7 +121,8 @@ pub(super) async fn list_openai_models(
     list.await.unwrap_or_else(|failure: Failure| failure.respond(dialect))
 }
 
-/// Shows one model; in Anthropic's form with the header `anthropic-version`.
+/// Shows one model; in Anthropic's form with the header `anthropic-version`. `model` is its name or
+/// its id.
 #[utoipa::path(get, path = "/models/{model}", tag = "openai",
     params(("model" = String, Path, description = "The model's name")),
     responses((status = 200, description = "The model", body = Object),
@@ -133,7 +137,7 @@ pub(super) async fn get_openai_model(
     let show = async {
         let Admitted(caller) = admitted?;
         let catalogue = gateway.catalogue(caller.user_id).await?;
-        let models = usable(&catalogue);
+        let models = usable(&catalogue, &caller.models);
         let named = |model: &&&ModelConfig| model.name == name || model.id.to_string() == name;
         match (models.iter().find(named), dialect) {
             (Some(model), Dialect::Anthropic(_)) => Ok(Json(anthropic(model)).into_response()),

@@ -19,7 +19,9 @@ use crate::quotas::Forecast;
 /// Which of Anthropic's features in the making a program wants; passed on to Anthropic.
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
-/// Answers messages, streamed or not, as Anthropic's Messages API does.
+/// Answers messages, streamed or not, as Anthropic's Messages API does. What the model's provider
+/// cannot take is left out and named in the header `x-lyceum-ignored`, or refused where it would
+/// change the answer.
 #[utoipa::path(post, path = "/messages", tag = "anthropic",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
@@ -27,6 +29,7 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
     responses((status = 200, description = "A message, or its stream as server-sent events", body = Object),
               (status = 400, description = "In Anthropic's form", body = Object),
               (status = 401, description = "In Anthropic's form", body = Object),
+              (status = 403, description = "The key is limited to other models, in Anthropic's form", body = Object),
               (status = 404, description = "Unknown model, in Anthropic's form", body = Object),
               (status = 413, description = "In Anthropic's form", body = Object)))]
 pub(super) async fn create_message(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -41,6 +44,7 @@ pub(super) async fn create_message(State(gateway): State<Gateway>, request: Requ
     responses((status = 200, description = "The count", body = Object),
               (status = 400, description = "In Anthropic's form", body = Object),
               (status = 401, description = "In Anthropic's form", body = Object),
+              (status = 403, description = "The key is limited to other models, in Anthropic's form", body = Object),
               (status = 404, description = "Unknown model, in Anthropic's form", body = Object)))]
 pub(super) async fn count_message_tokens(
     State(gateway): State<Gateway>,
@@ -87,7 +91,7 @@ async fn count(gateway: &Gateway, dialect: Dialect, request: Request) -> Result<
     let (Asker { caller, .. }, mut body) = read_request(gateway, request).await?;
     check(&body)?;
     let catalogue = gateway.catalogue(caller.user_id).await?;
-    let model = catalogue.by_name(&body.model()?, ModelKind::Chat)?;
+    let model = catalogue.by_name(&body.model()?, ModelKind::Chat, &caller.models)?;
     let call = Call::new(gateway, context(&caller), &model, dialect);
     match &model.target {
         Target::Anthropic(client) => {

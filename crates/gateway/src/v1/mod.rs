@@ -6,6 +6,7 @@
 //! all others, and built-in models, answer through their ports (`translate`), in the forms of
 //! [`lyceum_llm::surface`].
 
+mod affinity;
 mod body;
 mod call;
 mod chat;
@@ -14,6 +15,8 @@ mod embeddings;
 mod failure;
 mod form;
 mod forward;
+mod frames;
+mod heartbeat;
 mod ignored;
 mod kept;
 mod list;
@@ -23,6 +26,7 @@ mod request;
 mod responses;
 mod routed;
 mod translate;
+mod unknown;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::response::Response;
@@ -36,7 +40,7 @@ use uuid::Uuid;
 use crate::cache::{Recall, Wish};
 use crate::calls::Notice;
 use crate::limits::Dialect;
-use crate::routes::{Needs, Route};
+use crate::routes::{Needs, Route, Seed};
 use crate::{CallContext, Gateway, GatewayError, InferenceCreate, ModelConfig, Purpose};
 use call::{Ask, Call};
 use failure::Failure;
@@ -44,7 +48,7 @@ pub(crate) use request::identify;
 use routed::{Question, routed};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
-    OpenApiRouter::new()
+    let (router, document) = OpenApiRouter::<Gateway>::new()
         .routes(routes!(chat::create_chat_completion))
         .routes(routes!(responses::create_response))
         .routes(routes!(completions::create_completion))
@@ -53,6 +57,11 @@ pub(crate) fn router() -> OpenApiRouter<Gateway> {
         .routes(routes!(embeddings::create_embedding))
         .routes(routes!(list::list_openai_models))
         .routes(routes!(list::get_openai_model))
+        .split_for_parts();
+    let router = router.method_not_allowed_fallback(unknown::method).fallback(unknown::path);
+    let mut router = OpenApiRouter::from(router);
+    *router.get_openapi_mut() = document;
+    router
 }
 
 /// The caller, if they may use models; else the refusal in OpenAI's form.
@@ -140,7 +149,8 @@ async fn answer(
     ask: Ask,
 ) -> Result<Response, Failure> {
     let catalogue = gateway.catalogue(asker.caller.user_id).await?;
-    let model = catalogue.by_name(&ask.body.model()?, ModelKind::Chat)?;
+    let allowed = &asker.caller.models;
+    let model = catalogue.by_name(&ask.body.model()?, ModelKind::Chat, allowed)?;
     // What follows is large, and what it is a part of would be moved with it.
     Box::pin(routed(gateway, asker.context(), &model, asker.pinned, Asked { dialect, ask })).await
 }
@@ -159,6 +169,10 @@ impl Question for Asked {
 
     fn needs(&self, route: &Route) -> Needs {
         self.ask.body.needs(route)
+    }
+
+    fn affinity(&self, user: Uuid, route: &Route) -> Option<Seed> {
+        self.ask.body.affinity(user, &route.name)
     }
 
     async fn ask(

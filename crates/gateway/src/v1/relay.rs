@@ -25,7 +25,7 @@ impl Call<'_> {
         let mut meter = self.begin(&sent).await?;
         let notice = meter.notice();
         let attempt = &self.context.attempt;
-        let response = match meter.in_time(client.send(&headers, sent)).await {
+        let response = match meter.in_time(client.send(&headers, sent, streamed)).await {
             Ok(response) => response,
             Err(error) => return Err(failed(meter, error).await),
         };

@@ -18,6 +18,7 @@ use crate::limits::Dialect;
     responses((status = 200, description = "A response, or its stream as server-sent events", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
+              (status = 403, description = "The key is limited to other models, in OpenAI's form", body = Object),
               (status = 404, description = "Unknown model, in OpenAI's form", body = Object),
               (status = 413, description = "In OpenAI's form", body = Object)))]
 pub(super) async fn create_response(

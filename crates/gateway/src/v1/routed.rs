@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::{Failure, Pinned};
-use crate::routes::{Ask, Needs, Route};
+use crate::routes::{Ask, Needs, Route, Seed};
 use crate::{CallContext, Gateway, ModelConfig};
 
 /// A request that any of several models may answer.
@@ -13,6 +14,11 @@ pub(super) trait Question: Clone + Send {
 
     /// What of it matters to a route.
     fn needs(&self, route: &Route) -> Needs;
+
+    /// What the turns of its conversation have in common, if it may be one of several.
+    fn affinity(&self, _user: Uuid, _route: &Route) -> Option<Seed> {
+        None
+    }
 
     /// Asks one model, which is no route.
     fn ask(
@@ -47,7 +53,8 @@ async fn by_route(
     question: impl Question,
 ) -> Result<Response, Failure> {
     let needs = question.needs(route);
-    let ask = Ask { streamed: question.is_streamed(), pin: pinned.0, needs };
+    let affinity = if route.is_spread() { question.affinity(context.user_id, route) } else { None };
+    let ask = Ask { streamed: question.is_streamed(), pin: pinned.0, needs, affinity };
     let mut tries = gateway.tries(context, route, &ask)?;
     loop {
         let (context, target) = tries.attempt()?;

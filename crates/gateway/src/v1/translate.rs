@@ -9,16 +9,16 @@ use lyceum_llm::surface::{Answer, Writer};
 
 use super::Failure;
 use super::call::{Ask, Call};
-use super::form::fit;
 use crate::MeteredStream;
 
 impl Call<'_> {
     /// Asks through the model's port.
-    pub(super) async fn translate(self, ask: Ask) -> Result<Response, Failure> {
-        let mut request = ask.form.request(&ask.body)?;
-        fit(&mut request, self.model);
+    pub(super) async fn translate(mut self, ask: Ask) -> Result<Response, Failure> {
+        let request = ask.form.request(&ask.body)?;
         let writer = ask.form.writer(self.head(), &ask.body)?;
         let events = self.gateway.chat(self.context.clone(), self.model, request).await?;
+        // What the model refuses is known by now at the latest.
+        self.ignored = ask.form.ignored(&ask.body, self.model);
         self.written(writer, events, ask.streamed).await
     }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use futures::StreamExt as _;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgConnection};
+use tokio::task::JoinHandle;
 
 use crate::world::World;
 
@@ -241,4 +243,116 @@ async fn who_looks_at_usage_sees_what_was_just_answered() {
         let (_, sums) = world.send("ada", "GET", "/api/v1/usage/summary", Value::Null).await;
         assert_eq!(sums["total"]["calls"], calls);
     }
+}
+
+/// Models of a provider with much patience, whose tokens have a price.
+async fn patient_models(world: &World, models: &[&str]) {
+    let patience = json!({"first_byte_timeout_seconds": 300, "idle_timeout_seconds": 300});
+    let url = world.upstream.base_url.clone();
+    let provider = world.provider_of("ada", "custom", "patient", &url, patience).await;
+    for model in models {
+        let body = json!({"provider_config_id": provider, "model": model, "kind": "chat",
+            "input_price": 2, "output_price": 3});
+        let (status, view) = world.send("ada", "POST", "/api/v1/models", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{view}");
+    }
+}
+
+/// Asks a model and reads its answer to the end.
+fn reading(world: &World, model: &str, stream: bool) -> JoinHandle<()> {
+    let node = world.as_node();
+    let body = json!({"model": model, "stream": stream,
+        "messages": [{"role": "user", "content": "one two three"}]});
+    tokio::spawn(async move {
+        let answer = node.open("ada", "POST", "/v1/chat/completions", body).await;
+        let mut pieces = answer.into_body().into_data_stream();
+        while let Some(piece) = pieces.next().await {
+            piece.unwrap();
+        }
+    })
+}
+
+/// What the node notes of the calls that run, once it is as `wanted`.
+async fn noted(journal: &Path, wanted: impl Fn(&[Value]) -> bool) -> String {
+    for _ in 0..1_000 {
+        let is_note = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "running");
+        let note = files(journal).into_iter().find(is_note);
+        let text = note.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+        let rows: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if wanted(&rows) {
+            return text;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it is not noted");
+}
+
+/// The next process starts on what this one would leave if it were killed with these notes.
+async fn start_after_kill(world: &World, folder: &Path, notes: &str) {
+    let left = folder.join("left");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("a.running"), notes).unwrap();
+    world.node().await.open_journal(&left).await.unwrap();
+    assert_eq!(files(&left), [] as [PathBuf; 0]);
+}
+
+fn is_answered(row: &Value) -> bool {
+    row["completion_tokens"].as_i64() > Some(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_ran_when_their_process_was_killed_have_one_row_each_that_says_so() {
+    let (world, journal, folder) = world().await;
+    patient_models(&world, &["gated", "hang"]).await;
+    let answering = reading(&world, "gated", true);
+    world.upstream.release(2);
+    let waiting = reading(&world, "hang", false);
+    let both = |rows: &[Value]| rows.len() == 2 && rows.iter().any(is_answered);
+    let notes = noted(&journal, both).await;
+    for _start in 0..2 {
+        start_after_kill(&world, folder.path(), &notes).await;
+    }
+    let rows = world.ledger().await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for row in &rows {
+        assert_eq!(
+            (row.status.as_str(), row.error_code.as_deref()),
+            ("failed", Some("interrupted"))
+        );
+        assert!(row.estimated && row.prompt_tokens > 0, "{row:?}");
+        assert_eq!(row.served_model.as_deref(), Some(row.model.as_str()));
+        let cost = (2 * row.prompt_tokens + 3 * row.completion_tokens) as f64 / 1e6;
+        let noted: f64 = row.cost.as_deref().unwrap().parse().unwrap();
+        assert!((noted - cost).abs() < 1e-9, "{row:?}");
+        let is_begun = row.model == "gated";
+        assert_eq!((row.completion_tokens > 0, row.first_token_ms.is_some()), (is_begun, is_begun));
+    }
+    let (_, sums) = world.send("ada", "GET", "/api/v1/usage/summary", Value::Null).await;
+    assert_eq!((&sums["total"]["calls"], &sums["total"]["errors"]), (&json!(2), &json!(2)));
+    // The process lived after all: its calls end, and nothing of them is left.
+    world.upstream.release(100);
+    answering.await.unwrap();
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    assert_eq!(world.ledger().await.len(), 2);
+    world.gateway.close().await;
+    assert_eq!(files(&journal), [] as [PathBuf; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_ended_after_it_was_noted_is_as_it_ended() {
+    let (world, journal, folder) = world().await;
+    patient_models(&world, &["gated"]).await;
+    let answering = reading(&world, "gated", true);
+    world.upstream.release(2);
+    let notes = noted(&journal, |rows| rows.iter().any(is_answered)).await;
+    world.upstream.release(100);
+    answering.await.unwrap();
+    noted(&journal, <[Value]>::is_empty).await;
+    let before = world.ledger().await;
+    start_after_kill(&world, folder.path(), &notes).await;
+    let after = world.ledger().await;
+    assert_eq!((before.len(), after.len()), (1, 1));
+    assert_eq!((after[0].status.as_str(), after[0].estimated), ("completed", false));
 }

@@ -245,3 +245,121 @@ async fn prices_have_versions_of_which_one_is_in_force() {
         }
     }
 }
+
+#[tokio::test]
+async fn several_models_of_a_provider_are_added_at_once() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let other = world.provider("ada", "other").await;
+    world.model("ada", &other, "slow", "chat").await;
+    let path = format!("/api/v1/providers/{provider}/models");
+    let body = json!({"models": [
+        {"model": "ok", "kind": "chat", "context_length": 8000},
+        {"model": "embedder", "name": "Vectors", "kind": "embedding", "dimensions": 8}]});
+    let (status, added) = world.send("ada", "POST", &path, body).await;
+    assert_eq!(status, StatusCode::CREATED, "{added}");
+    let names: Vec<_> = added["items"].as_array().unwrap().iter().map(|m| &m["name"]).collect();
+    assert_eq!(names, [&json!("ok"), &json!("Vectors")]);
+    assert_eq!(added["items"][0]["context_length"], 8000);
+    assert_eq!(added["items"][1]["kind"], "embedding");
+    for (path, body) in [
+        (
+            "/v1/chat/completions",
+            json!({"model": "ok", "messages": [{"role": "user", "content": "hi"}]}),
+        ),
+        ("/v1/embeddings", json!({"model": "Vectors", "input": "hi"})),
+    ] {
+        let (status, answer) = world.send("ada", "POST", path, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    // What is there already says so, and what would take another's name gets one of its own.
+    let (_, listed) = world.send("ada", "GET", &path, Value::Null).await;
+    let items = listed["items"].as_array().unwrap();
+    let of = |id: &str| items.iter().find(|model| model["id"] == id).unwrap();
+    assert_eq!(of("ok")["added"], true);
+    assert_eq!((&of("slow")["added"], &of("slow")["name"]), (&json!(false), &json!("slow (mock)")));
+    assert_eq!(of("cut")["name"], "cut");
+}
+
+#[tokio::test]
+async fn of_several_models_all_are_added_or_none() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    world.model("ada", &provider, "ok", "chat").await;
+    let path = format!("/api/v1/providers/{provider}/models");
+    let body = json!({"models": [
+        {"model": "good", "kind": "chat"},
+        {"model": "OK", "kind": "chat"},
+        {"model": "short", "kind": "chat", "context_length": -5},
+        {"model": "twice", "kind": "chat"},
+        {"model": "twice", "kind": "chat"},
+        {"model": " ", "kind": "chat"},
+        {"model": "named", "name": "x".repeat(101), "kind": "chat"}]});
+    let (status, problem) = world.send("ada", "POST", &path, body).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert_eq!(problem["code"], "models_refused");
+    let refused = problem["refused"].as_array().unwrap();
+    let refused: Vec<_> = refused
+        .iter()
+        .map(|why| (why["model"].as_str().unwrap(), why["code"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("OK", "name_taken"),
+        ("short", "invalid_field"),
+        ("twice", "name_taken"),
+        (" ", "invalid_field"),
+        ("named", "invalid_field"),
+    ];
+    assert_eq!(refused, expected);
+    assert!(problem["refused"][1]["detail"].as_str().unwrap().starts_with("context_length: "));
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("Nothing was added. 'OK': The name is in use"), "{detail}");
+    let (_, models) = world.send("ada", "GET", "/api/v1/models", Value::Null).await;
+    let names: Vec<_> = models["items"].as_array().unwrap().iter().map(|m| &m["name"]).collect();
+    assert!(names.contains(&&json!("ok")) && !names.contains(&&json!("good")), "{names:?}");
+
+    let many = |count: usize| {
+        let model = |number| json!({"model": format!("model {number}"), "kind": "chat"});
+        json!({"models": (0..count).map(model).collect::<Vec<_>>()})
+    };
+    for count in [0, 201] {
+        let (status, problem) = world.send("ada", "POST", &path, many(count)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        assert_eq!(problem["field"], "models", "{problem}");
+    }
+    let (status, added) = world.send("ada", "POST", &path, many(200)).await;
+    assert_eq!(status, StatusCode::CREATED, "{added}");
+    assert_eq!(added["items"].as_array().unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn models_are_added_to_what_one_manages_only() {
+    let world = World::new().await;
+    world.admin("root").await;
+    let ada = world.user("ada").await;
+    world.user("eve").await;
+    let own = world.provider("ada", "mock").await;
+    let (shared, _) = world.shared("root", "Company", "shared").await;
+    world.give("root", &shared, ada).await;
+    let body = json!({"models": [{"model": "slow", "kind": "chat"}]});
+    for (who, provider, expected) in [
+        ("eve", &own, StatusCode::NOT_FOUND),
+        ("root", &own, StatusCode::NOT_FOUND),
+        ("ada", &shared, StatusCode::FORBIDDEN),
+        ("root", &shared, StatusCode::CREATED),
+    ] {
+        let path = format!("/api/v1/providers/{provider}/models");
+        let (status, answer) = world.send(who, "POST", &path, body.clone()).await;
+        assert_eq!(status, expected, "{who}: {answer}");
+    }
+    // A provider without models that embed takes none.
+    let origin = world.upstream.origin.clone();
+    let claude = world.provider_of("ada", "anthropic", "claude", &origin, json!({})).await;
+    let path = format!("/api/v1/providers/{claude}/models");
+    let body = json!({"models": [{"model": "x", "kind": "embedding"}]});
+    let (status, problem) = world.send("ada", "POST", &path, body).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("'x': kind: "), "{problem}");
+}

@@ -17,7 +17,7 @@ use crate::said::{self, COMPLETIONS, MESSAGES, RESPONSES, of_document, of_stream
 use crate::world::World;
 
 /// A provider that gives every request the same answer.
-struct Scripted {
+pub struct Scripted {
     base_url: String,
     asked: Arc<Mutex<usize>>,
 }
@@ -42,7 +42,7 @@ impl Scripted {
         Self { base_url, asked }
     }
 
-    async fn saying(body: impl ToString) -> Self {
+    pub async fn saying(body: impl ToString) -> Self {
         Self::start(200, None, body.to_string()).await
     }
 
@@ -51,7 +51,7 @@ impl Scripted {
     }
 
     /// Its model `name`, whose payloads are kept.
-    async fn model(&self, world: &World, name: &str) {
+    pub async fn model(&self, world: &World, name: &str) {
         let provider = world.provider_of("ada", "custom", name, &self.base_url, json!({})).await;
         let body = json!({"provider_config_id": provider, "name": name, "model": "m",
             "kind": "chat", "log_payloads": "all"});

@@ -231,6 +231,33 @@ async fn settings_of_a_provider_go_into_its_requests() {
 }
 
 #[tokio::test]
+async fn ollama_is_told_how_long_a_models_context_is() {
+    let world = World::new().await;
+    world.user("ada").await;
+    for (name, path, options, told) in [
+        ("known", "", json!({}), json!(9000)),
+        ("chosen", "", json!({"options": {"num_ctx": 2048}}), json!(2048)),
+        // Its other protocol has no place for it.
+        ("other", "/v1", json!({}), Value::Null),
+    ] {
+        let provider = world.at_kind(&Kind::new("ollama", path), name).await;
+        let body = json!({"provider_config_id": provider, "name": name, "model": "ok",
+            "kind": "chat", "context_length": 9000, "options": options});
+        let (status, view) = world.send("ada", "POST", "/api/v1/models", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{view}");
+        world.send("ada", "POST", CHAT, question(name, false)).await;
+        let body = world.upstream.requests().pop().unwrap().body;
+        assert_eq!(body["options"]["num_ctx"], told, "{name}: {body}");
+    }
+    // A request with options of its own leaves the others open.
+    let mut asked = question("known", false);
+    asked["options"] = json!({"min_p": 0.25});
+    world.send("ada", "POST", CHAT, asked).await;
+    let options = world.upstream.requests().pop().unwrap().body["options"].clone();
+    assert_eq!((&options["num_ctx"], &options["min_p"]), (&json!(9000), &json!(0.25)));
+}
+
+#[tokio::test]
 async fn embeddings_come_from_the_providers_that_have_them() {
     let world = World::new().await;
     world.user("ada").await;
@@ -275,7 +302,8 @@ async fn a_test_asks_each_provider_in_its_own_way() {
         assert_eq!(test["detail"], words, "{name}");
         let (_, models) = world.send("ada", "GET", &format!("{path}/models"), Value::Null).await;
         let wanted = if kind.provider == "dify" { "Mock app" } else { "ok" };
-        assert!(models["items"].as_array().unwrap().contains(&json!({"id": wanted})), "{name}");
+        let listed = models["items"].as_array().unwrap();
+        assert!(listed.iter().any(|model| model["id"] == wanted), "{name}: {models}");
         let wrong = json!({"api_key": "sk-wrong-0123456789"});
         assert_eq!(world.send("ada", "PATCH", &path, wrong).await.0, StatusCode::OK);
         let (_, test) = world.send("ada", "POST", &format!("{path}/test"), Value::Null).await;

@@ -105,7 +105,8 @@ async fn a_test_says_in_words_what_is_wrong() {
     assert_eq!(good["ok"], true, "{good}");
     let (status, models) = world.send("ada", "GET", &format!("{path}/models"), Value::Null).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(models["items"].as_array().unwrap().contains(&json!({"id": "ok"})), "{models}");
+    let listed = json!({"id": "ok", "name": "ok", "kind": "chat", "added": false});
+    assert!(models["items"].as_array().unwrap().contains(&listed), "{models}");
 
     let wrong = json!({"api_key": "sk-wrong-0123456789"});
     assert_eq!(world.send("ada", "PATCH", &path, wrong).await.0, StatusCode::OK);
@@ -122,6 +123,12 @@ async fn a_test_says_in_words_what_is_wrong() {
     let moved = json!({"base_url": elsewhere, "api_key": KEY});
     assert_eq!(world.send("ada", "PATCH", &path, moved).await.0, StatusCode::OK);
     assert_eq!(test().await["code"], "no_model_list");
+    let (status, problem) = world.send("ada", "GET", &format!("{path}/models"), Value::Null).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::BAD_GATEWAY, &json!("no_model_list")),
+        "{problem}"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +204,8 @@ async fn settings_are_checked_against_the_catalogue() {
         ("provider", json!("local"), "provider"),
         ("provider", json!("unheard_of"), "provider"),
         ("config", json!({"idle_timeout_seconds": 0}), "config.idle_timeout_seconds"),
-        ("config", json!({"headers": {}}), "config.headers"),
+        ("config", json!({"colour": {}}), "config.colour"),
+        ("config", json!({"headers": []}), "config.headers"),
         ("name", json!(" "), "name"),
         ("api_key", json!("two words"), "api_key"),
     ] {

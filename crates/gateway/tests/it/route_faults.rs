@@ -129,13 +129,14 @@ async fn each_fault_leads_to_the_next_target() {
         ("withheld", "content_policy", false),
         ("hang", "provider_timeout", true),
         ("refused", "provider_failed", false),
+        ("refused-1302", "provider_rate_limited", false),
     ];
     for (model, code, estimated) in faults {
         let settings = json!({"retries": 0, "answer_timeout_ms": 300,
                               "first_token_timeout_ms": 300});
         world.over(&[model, "ok"], settings).await;
         for stream in [false, true] {
-            if model == "refused" && !stream {
+            if model.starts_with("refused") && !stream {
                 continue;
             }
             let name = format!("over {model} ok");
@@ -263,6 +264,30 @@ async fn a_wait_that_is_asked_for_is_kept_unless_it_is_too_long() {
     // And it is left alone for as long as it asked.
     let (_, health) = world.send("ada", "GET", &format!("{ROUTES}/{id}/health"), Value::Null).await;
     assert_eq!(health["items"][0]["state"], "cooling", "{health}");
+}
+
+#[tokio::test]
+async fn a_limit_that_comes_inside_of_a_stream_is_one_like_any_other() {
+    let world = World::new().await;
+    world.user("ada").await;
+    for model in ["refused-1302", "refused-rate_limit_reached_error"] {
+        let settings = json!({"retries": 0, "fallback_on": ["rate_limit"],
+                              "min_calls": 1, "cooldown_ms": 60_000});
+        let id = world.over(&[model, "ok"], settings.clone()).await;
+        let name = format!("over {model} ok");
+        let response = world.open("ada", "POST", CHAT, question(&name, true)).await;
+        assert_eq!(response.status(), StatusCode::OK, "{model}");
+        assert_eq!(response.headers()["x-lyceum-attempts"], "2", "{model}");
+        assert_eq!(said(&text(response).await, true), ANSWER, "{model}");
+        assert_eq!(world.health(&id, 0).await["state"], "cooling", "{model}");
+        // Where nobody else is left, the caller hears of the limit.
+        world.over(&[model], settings).await;
+        let name = format!("over {model}");
+        let (status, problem) = world.send("ada", "POST", CHAT, question(&name, true)).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{problem}");
+        assert_eq!(problem["error"]["code"], "provider_rate_limited", "{problem}");
+        assert_eq!(problem["error"]["type"], "rate_limit_error", "{problem}");
+    }
 }
 
 #[tokio::test]

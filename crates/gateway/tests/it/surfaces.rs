@@ -294,12 +294,12 @@ async fn bad_requests_are_refused_in_the_form_of_the_surface_and_cost_nothing() 
     for surface in SURFACES {
         cases.extend([
             (surface, with(surface, "model", json!("gpt-9")), 404, "There is no model 'gpt-9'"),
-            (surface, with(surface, "model", json!(7)), 400, "'model' is not valid"),
+            (surface, with(surface, "model", json!(7)), 400, "must be a string, not 7"),
             (surface, with(surface, "model", Value::Null), 400, "'model' is required"),
             (surface, with(surface, "model", json!("local-embedding")), 400, "is not a model for"),
             (surface, with(surface, "stream", json!("yes")), 400, "'stream' is not valid"),
             (surface, with(surface, "padding", huge.clone()), 413, "larger than 2000 bytes"),
-            (surface, json!([1]), 400, "not a JSON object"),
+            (surface, json!([1]), 400, "must be an object, not a list"),
         ]);
     }
     for (surface, body, status, words) in cases {

@@ -11,7 +11,9 @@ use axum::{Extension, Router};
 use futures::StreamExt as _;
 use lyceum_core::{Clock, Secret};
 use lyceum_gateway::{Gateway, GatewaySettings};
-use lyceum_http::{ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy};
+use lyceum_http::{
+    AllowedModels, ApiError, Authenticator, Caller, Credential, Egress, Outgoing, OutgoingPolicy,
+};
 use lyceum_llm::openai::{HttpSend, OpenAiClient};
 use lyceum_llm::{LlmError, LocalModel, LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring};
@@ -119,11 +121,22 @@ impl World {
     }
 
     pub async fn at(settings: GatewaySettings, clock: Clock) -> Self {
+        Self::made(settings, clock, &Egress::default()).await
+    }
+
+    /// One that goes out this way.
+    pub async fn through(egress: &Egress) -> Self {
+        Self::made(GatewaySettings::default(), Clock::system(), egress).await
+    }
+
+    async fn made(settings: GatewaySettings, clock: Clock, egress: &Egress) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let test = TestDb::new().await;
         let upstream = MockUpstream::with_key(KEY).await;
         let keyring = Keyring::generate().unwrap();
-        let gateway = node(test.db.clone(), &upstream.base_url, &keyring, settings, clock).await;
+        let out = outgoing(&upstream.base_url, egress);
+        let gateway = node(test.db.clone(), out, &upstream.base_url, &keyring, settings, clock);
+        let gateway = gateway.await;
         let people = Arc::new(People::default());
         let app = app_of(&gateway, &people);
         Self { test, upstream, gateway, app, keyring, people }
@@ -147,7 +160,8 @@ impl World {
 
     async fn node_on(&self, db: Db, settings: GatewaySettings) -> Node {
         let upstream = &self.upstream.base_url;
-        let gateway = node(db, upstream, &self.keyring, settings, Clock::system()).await;
+        let out = outgoing(upstream, &Egress::default());
+        let gateway = node(db, out, upstream, &self.keyring, settings, Clock::system()).await;
         let app = app_of(&gateway, &self.people);
         Node { gateway, app }
     }
@@ -234,6 +248,13 @@ impl World {
         tx.commit().await.unwrap();
         self.people.0.lock().unwrap().insert(token.to_owned(), caller);
         id
+    }
+
+    /// Limits the key of this token to these models.
+    pub fn limit_models(&self, token: &str, models: &[&str]) {
+        let names = models.iter().map(|name| (*name).to_owned()).collect();
+        let mut people = self.people.0.lock().unwrap();
+        people.get_mut(token).unwrap().models = AllowedModels::new(Some(names));
     }
 
     /// A group of these members.
@@ -361,18 +382,24 @@ impl World {
     }
 }
 
+/// A way out that may reach the upstream.
+fn outgoing(upstream: &str, egress: &Egress) -> Outgoing {
+    let url = Url::parse(upstream).unwrap();
+    let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let policy = OutgoingPolicy { allowed_private_hosts: vec![host, "127.0.0.2".to_owned()] };
+    Outgoing::through(policy, egress).unwrap()
+}
+
 /// A gateway on `db` whose built-in models are the upstream.
 async fn node(
     db: Db,
+    outgoing: Outgoing,
     upstream: &str,
     keyring: &Keyring,
     settings: GatewaySettings,
     clock: Clock,
 ) -> Gateway {
     let url = Url::parse(upstream).unwrap();
-    let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-    let policy = OutgoingPolicy { allowed_private_hosts: vec![host, "127.0.0.2".to_owned()] };
-    let outgoing = Outgoing::new(policy).unwrap();
     let http = Arc::new(Http(outgoing.clone()));
     let engine = Arc::new(OpenAiClient::new(http, url, Some(Secret::new(KEY))));
     let local = |id: &str, kind, dimensions, installed| LocalModel {

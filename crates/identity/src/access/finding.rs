@@ -32,7 +32,7 @@ pub enum Finding {
     },
     /// There is no such object.
     ObjectMissing {
-        /// `knowledge_base` or `provider`.
+        /// `knowledge_base`, `provider` or `api_key`.
         object_type: String,
     },
     /// The person reaches the object.
@@ -58,6 +58,32 @@ pub enum Finding {
         object: String,
         /// The level that was asked about.
         level: String,
+    },
+    /// The API key has the right, within its own limits.
+    KeyHolds {
+        /// Its name and the end of it.
+        key: String,
+        /// As `resource:action`.
+        right: String,
+        /// The models that it may call; absent where it may call all of its owner's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        models: Option<Vec<String>>,
+        /// From where it may be used; from everywhere where empty.
+        addresses: Vec<String>,
+    },
+    /// The API key does not have the right, whatever its owner may do.
+    KeyLacks {
+        /// Its name and the end of it.
+        key: String,
+        /// As `resource:action`.
+        right: String,
+    },
+    /// The API key is refused altogether.
+    KeyBlocked {
+        /// Its name and the end of it.
+        key: String,
+        /// Why.
+        block: Block,
     },
 }
 
@@ -118,6 +144,9 @@ pub enum Block {
     ObjectDeactivated,
     ProviderTypeDeactivated,
     DistributionDeactivated,
+    KeyRevoked,
+    KeyInactive,
+    KeyExpired,
 }
 
 impl Block {
@@ -146,6 +175,9 @@ impl Block {
             Self::ObjectDeactivated => "the object is deactivated",
             Self::ProviderTypeDeactivated => "this kind of provider is switched off",
             Self::DistributionDeactivated => "the distribution is deactivated",
+            Self::KeyRevoked => "the key was revoked",
+            Self::KeyInactive => "the key is inactive",
+            Self::KeyExpired => "the key has expired",
         }
     }
 }
@@ -172,6 +204,19 @@ impl Finding {
             Self::NoWayGives { object, level } => {
                 format!("No way to '{object}' gives {person} the level {level}.")
             }
+            Self::KeyHolds { key, right, models, addresses } => {
+                let only = |word: &str, names: &[String]| match names.is_empty() {
+                    true => String::new(),
+                    false => format!(", {word} {} only", names.join(", ")),
+                };
+                let models = only("for the models", models.as_deref().unwrap_or_default());
+                let addresses = only("from", addresses);
+                format!("The key {key} has the right {right}{models}{addresses}.")
+            }
+            Self::KeyLacks { key, right } => {
+                format!("The key {key} does not have the right {right}.")
+            }
+            Self::KeyBlocked { key, block } => format!("The key {key}: {}.", block.in_words()),
         }
     }
 }

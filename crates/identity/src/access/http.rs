@@ -13,15 +13,17 @@ use crate::{AccessExplain, Identity, IdentityError, Rule};
 pub(crate) struct ExplainQuery {
     /// Id, username or e-mail address of a person.
     user: String,
-    /// A right like `document:write`; with an object `view`, `use`, `edit` or `own`.
+    /// A right like `document:write`, also about an API key; about another object `view`, `use`,
+    /// `edit` or `own`.
     action: String,
-    /// `knowledge_base` or `provider`.
+    /// `knowledge_base`, `provider` or `api_key`.
     object_type: Option<String>,
     /// The object's id.
     object_id: Option<Uuid>,
 }
 
-/// Says step by step why somebody may or may not do something.
+/// Says step by step why somebody may or may not do something. Where `object_type` and `object_id`
+/// are given, it is about that object, else about a right.
 #[utoipa::path(get, path = "/access/explain", tag = "access", params(ExplainQuery),
     responses(
         (status = 200, body = AccessExplanation),

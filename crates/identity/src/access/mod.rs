@@ -27,12 +27,17 @@ const OBJECT_TYPES: [(&str, [&str; 4]); 2] = [
     ("provider", ["provider:read", "inference:create", "provider:write", "provider:write"]),
 ];
 
+/// The kind of object that is no object but the way by which its owner calls: what is asked of it is
+/// a right.
+const KEY: &str = "api_key";
+
 /// What is asked: whether `user` may do `action`, to an object or at all.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// Id, username or e-mail address.
     pub user: &'a str,
-    /// Without an object a right `resource:action`, with one a level of [`ACCESS_LEVELS`].
+    /// Without an object, or with an API key, a right `resource:action`; with another object a level
+    /// of [`ACCESS_LEVELS`].
     pub action: &'a str,
     /// Kind and id of the object.
     pub object: Option<(&'a str, Uuid)>,
@@ -134,8 +139,12 @@ pub async fn explain(db: &Db, subject: &Subject<'_>) -> Result<AccessExplanation
     let mut tx = db.begin_maintenance().await?;
     let person = store::person(&mut tx, subject.user).await?;
     let mut steps = vec![person_step(&person)?, right_step(&mut tx, &person, &right).await?];
-    if let Some((kind, id)) = subject.object {
-        steps.push(object_step(&mut tx, &person, subject.action, kind, id).await?);
+    match subject.object {
+        Some((KEY, id)) => steps.push(key_step(&mut tx, &person, &right, id).await?),
+        Some((kind, id)) => {
+            steps.push(object_step(&mut tx, &person, subject.action, kind, id).await?);
+        }
+        None => {}
     }
     Ok(AccessExplanation {
         user_id: person.id,
@@ -152,7 +161,7 @@ pub async fn explain(db: &Db, subject: &Subject<'_>) -> Result<AccessExplanation
 fn right_for(subject: &Subject<'_>) -> Result<(String, String), IdentityError> {
     let action = subject.action;
     let text = match subject.object {
-        None => action,
+        None | Some((KEY, _)) => action,
         Some((kind, _)) => {
             let Some((_, rights)) = OBJECT_TYPES.iter().find(|(name, _)| *name == kind) else {
                 return Err(IdentityError::field("object_type", Rule::ObjectType));
@@ -203,6 +212,31 @@ async fn right_step(
         (false, false) => Finding::RightMissing { right, roles },
     };
     Ok(Step::new("right", passed, person, finding, reasons))
+}
+
+/// Whether a key of the person has the right, too.
+async fn key_step(
+    connection: &mut sqlx::PgConnection,
+    person: &store::Person,
+    (resource, action): &(String, String),
+    id: Uuid,
+) -> Result<Step, IdentityError> {
+    let right = format!("{resource}:{action}");
+    let finding = match store::key(connection, person.id, id).await? {
+        None => Finding::ObjectMissing { object_type: KEY.to_owned() },
+        Some(row) => match row.block() {
+            Some(block) => Finding::KeyBlocked { key: row.label, block },
+            None if !row.permissions.allows(resource, action) => {
+                Finding::KeyLacks { key: row.label, right }
+            }
+            None => {
+                let addresses = row.allowed_addresses.iter().map(ToString::to_string).collect();
+                Finding::KeyHolds { key: row.label, right, models: row.models, addresses }
+            }
+        },
+    };
+    let passed = matches!(finding, Finding::KeyHolds { .. });
+    Ok(Step::new("object", passed, person, finding, Vec::new()))
 }
 
 async fn object_step(

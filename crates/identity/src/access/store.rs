@@ -1,8 +1,12 @@
 use chrono::{DateTime, Utc};
+use lyceum_core::PermissionSet;
 use sqlx::PgConnection;
+use sqlx::types::ipnet::IpNet;
 use uuid::Uuid;
 
+use super::Block;
 use crate::IdentityError;
+use crate::authenticate::permission_set;
 
 /// Somebody who is asked about.
 pub(super) struct Person {
@@ -33,6 +37,27 @@ pub(super) struct PathRow {
     pub(super) granted_by: Option<String>,
     pub(super) granted_at: DateTime<Utc>,
     pub(super) blocked_by: Option<String>,
+}
+
+/// An API key.
+pub(super) struct KeyRow {
+    pub(super) label: String,
+    pub(super) permissions: PermissionSet,
+    pub(super) models: Option<Vec<String>>,
+    pub(super) allowed_addresses: Vec<IpNet>,
+    status: String,
+    expired: bool,
+}
+
+impl KeyRow {
+    /// Why it is refused altogether.
+    pub(super) fn block(&self) -> Option<Block> {
+        match self.status.as_str() {
+            "revoked" => Some(Block::KeyRevoked),
+            "inactive" => Some(Block::KeyInactive),
+            _ => self.expired.then_some(Block::KeyExpired),
+        }
+    }
 }
 
 /// By id, username or e-mail address; deleted ones by id only.
@@ -126,6 +151,32 @@ pub(super) async fn paths(
     )
     .fetch_all(connection)
     .await?)
+}
+
+/// A key of the person.
+pub(super) async fn key(
+    connection: &mut PgConnection,
+    person: Uuid,
+    id: Uuid,
+) -> Result<Option<KeyRow>, IdentityError> {
+    let row = sqlx::query!(
+        r#"SELECT name || ' (' || hint || ')' AS "label!", permissions, status, models,
+                  coalesce(expires_at <= clock_timestamp(), false) AS "expired!",
+                  allowed_addresses AS "allowed_addresses: Vec<IpNet>"
+           FROM identity.api_keys WHERE id = $1 AND user_id = $2"#,
+        id,
+        person,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| KeyRow {
+        label: row.label,
+        permissions: permission_set(std::slice::from_ref(&row.permissions)),
+        models: row.models,
+        allowed_addresses: row.allowed_addresses,
+        status: row.status,
+        expired: row.expired,
+    }))
 }
 
 /// The object itself.

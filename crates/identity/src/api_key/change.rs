@@ -14,6 +14,8 @@ pub(crate) struct KeyChange {
     pub(crate) name: Option<String>,
     pub(crate) status: Option<String>,
     pub(crate) allowed_addresses: Option<Vec<String>>,
+    /// `Some(None)` for all that its owner may use.
+    pub(crate) models: Option<Option<Vec<String>>>,
 }
 
 impl Identity {
@@ -33,9 +35,17 @@ impl Identity {
         }
         let name = change.name.as_deref().map(rules::key_name).transpose()?;
         let networks = change.allowed_addresses.as_deref().map(rules::networks).transpose()?;
+        let models = change.models.map(|names| names.as_deref().map(rules::models).transpose());
+        let models = models.transpose()?;
         let (user, status, now) = (caller.user_id, change.status.as_deref(), self.clock().now());
         let mut tx = self.db().begin_as(user).await?;
-        store::update(&mut tx, user, id, name.as_deref(), status, networks.as_deref()).await?;
+        let part = store::Change {
+            name: name.as_deref(),
+            status,
+            allowed_addresses: networks.as_deref(),
+            models: models.as_ref().map(Option::as_deref),
+        };
+        store::update(&mut tx, user, id, &part).await?;
         let changed = store::find(&mut tx, user, id, now).await?;
         tx.commit().await.map_err(IdentityError::from)?;
         self.credentials().forget_all();

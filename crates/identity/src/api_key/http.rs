@@ -26,6 +26,8 @@ pub(crate) struct ApiKey {
     status: String,
     /// From where it may be used, each as `address/bits`; from everywhere where empty.
     allowed_addresses: Vec<String>,
+    /// The models and routes that it may call, by their names; `null`: all that its owner may use.
+    models: Option<Vec<String>>,
     /// The secret that the last rotation replaced, while it still works.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousApiKey>,
@@ -76,6 +78,10 @@ pub(crate) struct CreateApiKey {
     /// everywhere where absent or empty.
     #[serde(default)]
     allowed_addresses: Vec<String>,
+    /// The models and routes that it may call, by their names as calls say them: 1 to 100, each of
+    /// at most 200 characters. A name that nothing has yet counts from when something has it. All
+    /// that you may use where absent or `null`.
+    models: Option<Vec<String>>,
 }
 
 /// What to change about a key; absent members stay as they are.
@@ -88,6 +94,10 @@ pub(crate) struct UpdateApiKey {
     status: Option<String>,
     /// From where it may be used; an empty list: from everywhere.
     allowed_addresses: Option<Vec<String>>,
+    /// The models and routes that it may call, by their names; `null`: all that its owner may use.
+    #[serde(default, deserialize_with = "lyceum_http::present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    models: Option<Option<Vec<String>>>,
 }
 
 /// How to rotate a key.
@@ -109,6 +119,7 @@ impl From<ApiKeyRow> for ApiKey {
             last_used_at: row.last_used_at,
             status: row.status,
             allowed_addresses: row.allowed_addresses.iter().map(ToString::to_string).collect(),
+            models: row.models,
             previous: row
                 .previous
                 .map(|old| PreviousApiKey { hint: old.hint, expires_at: old.expires_at }),
@@ -118,7 +129,8 @@ impl From<ApiKeyRow> for ApiKey {
     }
 }
 
-/// Lists the caller's API keys, newest first.
+/// Lists the caller's API keys, newest first. The keys themselves are never shown, only the end of
+/// each (`hint`).
 #[utoipa::path(get, path = "/api-keys", tag = "api-keys", params(PageQuery),
     responses((status = 200, body = ApiKeyPage)))]
 pub(crate) async fn list_api_keys(
@@ -148,13 +160,15 @@ pub(crate) async fn create_api_key(
         permissions: body.permissions,
         expires_at: body.expires_at,
         allowed_addresses: body.allowed_addresses,
+        models: body.models,
     };
     let (row, key) = identity.create_api_key(&caller, new).await?;
     let created = CreatedApiKey { api_key: row.into(), key: key.expose().to_owned() };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
-/// Changes an API key's name, state or addresses.
+/// Changes an API key's name, state, addresses or models, at once. What it may do and when it ends
+/// never change: make another one for that. An API key may not do this.
 #[utoipa::path(patch, path = "/api-keys/{id}", tag = "api-keys", request_body = UpdateApiKey,
     params(("id" = Uuid, Path, description = "The key's id.")),
     responses(
@@ -173,12 +187,13 @@ pub(crate) async fn update_api_key(
         name: body.name,
         status: body.status,
         allowed_addresses: body.allowed_addresses,
+        models: body.models,
     };
     Ok(Json(identity.change_api_key(&caller, id, change).await?.into()))
 }
 
-/// Gives an API key a new secret, shown in this answer only; rights, limits and figures stay with
-/// the key. The old secret works on for the overlap; one left by an earlier rotation ends now.
+/// Gives an API key a new secret, shown in this answer only; rights, models, limits and figures stay
+/// with the key. The old secret works on for the overlap; one left by an earlier rotation ends now.
 #[utoipa::path(post, path = "/api-keys/{id}/rotate", tag = "api-keys",
     request_body = RotateApiKey,
     params(("id" = Uuid, Path, description = "The key's id.")),
@@ -198,7 +213,8 @@ pub(crate) async fn rotate_api_key(
     Ok(Json(CreatedApiKey { api_key: row.into(), key: key.expose().to_owned() }))
 }
 
-/// Revokes an API key; it stops working at once.
+/// Revokes an API key; it stops working at once. It cannot be brought back. To have one refused for
+/// a while, set its `status` to `inactive`.
 #[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys",
     params(("id" = Uuid, Path, description = "The key's id.")),
     responses(

@@ -33,6 +33,8 @@ pub(crate) struct NewKey {
     pub(crate) permissions: Option<Vec<String>>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
     pub(crate) allowed_addresses: Vec<String>,
+    /// The models that it may name; `None` for all.
+    pub(crate) models: Option<Vec<String>>,
 }
 
 impl Identity {
@@ -47,6 +49,7 @@ impl Identity {
         let now = self.clock().now();
         let name = rules::key_name(&new.name)?;
         let allowed_addresses = rules::networks(&new.allowed_addresses)?;
+        let models = new.models.as_deref().map(rules::models).transpose()?;
         if new.expires_at.is_some_and(|end| end <= now) {
             return Err(IdentityError::field("expires_at", Rule::Past));
         }
@@ -61,6 +64,7 @@ impl Identity {
             hint: key.hint(),
             permissions: permissions.iter().map(ToString::to_string).collect(),
             allowed_addresses,
+            models,
             expires_at: new.expires_at,
             last_used_at: None,
             status: "active".to_owned(),

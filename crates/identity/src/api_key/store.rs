@@ -17,6 +17,7 @@ pub(crate) struct ApiKeyRow {
     pub(crate) last_used_at: Option<DateTime<Utc>>,
     pub(crate) status: String,
     pub(crate) allowed_addresses: Vec<IpNet>,
+    pub(crate) models: Option<Vec<String>>,
     /// The secret that a rotation replaced, while it works.
     pub(crate) previous: Option<PreviousSecret>,
     pub(crate) rotated_at: Option<DateTime<Utc>>,
@@ -40,8 +41,8 @@ pub(super) async fn insert(
     let done = sqlx::query!(
         "INSERT INTO identity.api_keys
            (id, user_id, name, key_hash, hint, permissions, expires_at, created_at,
-            allowed_addresses)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10
+            allowed_addresses, models)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $10, $11
          WHERE (SELECT count(*) FROM identity.api_keys
                 WHERE user_id = $2 AND status <> 'revoked' AND deleted_at IS NULL) < $9",
         row.id,
@@ -54,6 +55,7 @@ pub(super) async fn insert(
         row.created_at,
         limit,
         &row.allowed_addresses,
+        row.models.as_deref() as Option<&[String]>,
     )
     .execute(connection)
     .await?;
@@ -94,7 +96,7 @@ async fn select(
     let rows = sqlx::query!(
         r#"SELECT id, name, hint, permissions, expires_at, last_used_at, status, created_at,
                   allowed_addresses AS "allowed_addresses: Vec<IpNet>", previous_hint,
-                  previous_expires_at, rotated_at
+                  previous_expires_at, rotated_at, models
            FROM identity.api_keys
            WHERE user_id = $1 AND status <> 'revoked' AND deleted_at IS NULL
              AND ($5::uuid IS NULL OR id = $5)
@@ -119,6 +121,7 @@ async fn select(
             last_used_at: row.last_used_at,
             status: row.status,
             allowed_addresses: row.allowed_addresses,
+            models: row.models,
             previous: previous
                 .map(|(hint, expires_at)| PreviousSecret { hint, expires_at })
                 .filter(|previous| now < previous.expires_at),
@@ -129,25 +132,34 @@ async fn select(
     Ok(rows.collect())
 }
 
-/// Changes a key that was not revoked; `None` stays. What is not there is told by [`find`].
+/// What changes about a key; `None` stays.
+pub(super) struct Change<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) status: Option<&'a str>,
+    pub(super) allowed_addresses: Option<&'a [IpNet]>,
+    pub(super) models: Option<Option<&'a [String]>>,
+}
+
+/// Changes a key that was not revoked. What is not there is told by [`find`].
 pub(super) async fn update(
     connection: &mut PgConnection,
     user: Uuid,
     id: Uuid,
-    name: Option<&str>,
-    status: Option<&str>,
-    allowed_addresses: Option<&[IpNet]>,
+    change: &Change<'_>,
 ) -> Result<(), IdentityError> {
     sqlx::query!(
         "UPDATE identity.api_keys
          SET name = coalesce($3, name), status = coalesce($4, status),
-             allowed_addresses = coalesce($5, allowed_addresses)
+             allowed_addresses = coalesce($5, allowed_addresses),
+             models = CASE WHEN $6 THEN $7 ELSE models END
          WHERE id = $1 AND user_id = $2 AND status <> 'revoked' AND deleted_at IS NULL",
         id,
         user,
-        name,
-        status,
-        allowed_addresses as Option<&[IpNet]>,
+        change.name,
+        change.status,
+        change.allowed_addresses as Option<&[IpNet]>,
+        change.models.is_some(),
+        change.models.flatten() as Option<&[String]>,
     )
     .execute(connection)
     .await?;

@@ -48,7 +48,8 @@ impl From<ExportRow> for DataExport {
     }
 }
 
-/// Has all your data put together as one file.
+/// Has all your data put together as one file. It takes a while: `GET /me/exports/{id}` tells when
+/// it is `ready` to be downloaded at `/me/exports/{id}/file`.
 #[utoipa::path(post, path = "/me/exports", tag = "me",
     responses(
         (status = 202, body = DataExport),
@@ -75,7 +76,7 @@ pub(crate) async fn list_data_exports(
     Ok(Json(DataExportPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Shows where one of your exports stands.
+/// Shows where one of your exports stands. Its file is there once `status` is `ready`.
 #[utoipa::path(get, path = "/me/exports/{id}", tag = "me",
     params(("id" = Uuid, Path, description = "The export.")),
     responses((status = 200, body = DataExport), (status = 404, body = ProblemDocument)))]

@@ -132,7 +132,7 @@ pub(crate) async fn list_groups(
     Ok(Json(GroupPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Makes a group.
+/// Makes a group. It has no members yet; `PUT /groups/{id}/members/{user_id}` adds them.
 #[utoipa::path(post, path = "/groups", tag = "groups", request_body = CreateGroup,
     responses(
         (status = 201, body = Group),
@@ -174,7 +174,7 @@ pub(crate) async fn get_group(
     Ok(Json(identity.group(&caller, id).await?.into()))
 }
 
-/// Changes a group.
+/// Changes a group; what is absent stays as it is.
 #[utoipa::path(patch, path = "/groups/{id}", tag = "groups", request_body = UpdateGroup,
     params(("id" = Uuid, Path, description = "The group's id.")),
     responses(
@@ -220,7 +220,7 @@ pub(crate) async fn list_group_members(
     Ok(Json(GroupMemberPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Adds a person to a group.
+/// Adds a person to a group. Where they are in it already, nothing happens.
 #[utoipa::path(put, path = "/groups/{id}/members/{user_id}", tag = "groups",
     params(("id" = Uuid, Path, description = "The group's id."),
            ("user_id" = Uuid, Path, description = "The person's id.")),
@@ -237,7 +237,7 @@ pub(crate) async fn add_group_member(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes a person out of a group.
+/// Takes a person out of a group. What they had only as a member is gone at once.
 #[utoipa::path(delete, path = "/groups/{id}/members/{user_id}", tag = "groups",
     params(("id" = Uuid, Path, description = "The group's id."),
            ("user_id" = Uuid, Path, description = "The person's id.")),

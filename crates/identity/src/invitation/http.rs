@@ -157,7 +157,8 @@ impl Invitation {
     }
 }
 
-/// Invites somebody to make an account.
+/// Invites somebody to make an account. Where the link is not sent, this answer is the only place
+/// where it is ever shown.
 #[utoipa::path(post, path = "/invitations", tag = "invitations", request_body = CreateInvitation,
     responses(
         (status = 201, body = CreatedInvitation),
@@ -197,7 +198,7 @@ pub(crate) async fn list_invitations(
     Ok(Json(InvitationPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Takes an invitation back.
+/// Takes an invitation back. Its link is good for nothing then.
 #[utoipa::path(delete, path = "/invitations/{id}", tag = "invitations",
     params(("id" = Uuid, Path, description = "The invitation.")),
     responses(
@@ -213,7 +214,7 @@ pub(crate) async fn revoke_invitation(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Tells who invites to what, for whoever has the link.
+/// Tells who invites to what, for whoever has the link. Reading does not use the link up.
 #[utoipa::path(post, path = "/auth/invitation", tag = "auth", security(()),
     request_body = LinkBody,
     responses(
@@ -238,7 +239,7 @@ pub(crate) async fn read_invitation(
     }))
 }
 
-/// Makes the invited person's account and signs in.
+/// Makes the invited person's account and signs in. The link is good for one account.
 #[utoipa::path(post, path = "/auth/invitation/accept", tag = "auth", security(()),
     request_body = AcceptInvitation,
     responses(

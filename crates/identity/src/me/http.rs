@@ -57,7 +57,8 @@ pub(crate) struct PutPreference {
     value: Value,
 }
 
-/// Tells who is signed in.
+/// Tells who is signed in. `permissions` are what this session or key may do, which may be less
+/// than what the person may.
 #[utoipa::path(get, path = "/me", tag = "me", responses((status = 200, body = Me)))]
 pub(crate) async fn get_me(
     State(identity): State<Identity>,
@@ -66,7 +67,8 @@ pub(crate) async fn get_me(
     Ok(Json(identity.me(caller.user_id, Some(caller.permissions)).await?))
 }
 
-/// Changes the caller's profile or e-mail address.
+/// Changes the caller's profile or e-mail address. Absent members stay. Where the platform sends
+/// e-mail, a new address counts once the link in the letter to it was followed.
 #[utoipa::path(patch, path = "/me", tag = "me", request_body = UpdateMe,
     responses(
         (status = 200, body = Me),
@@ -110,7 +112,7 @@ pub(crate) async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Keeps one of the caller's preferences.
+/// Keeps one of the caller's preferences. `null` removes it. `GET /me` shows all of them.
 #[utoipa::path(put, path = "/me/preferences/{key}", tag = "me",
     params(("key" = String, Path, description = "Lower-case letters, digits, `_`, `.`, `-`.")),
     request_body = PutPreference,

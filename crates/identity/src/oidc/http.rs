@@ -152,7 +152,8 @@ pub(crate) async fn list_oidc_accounts(
     Ok(Json(OidcAccountList { items: rows.into_iter().map(OidcAccount::from).collect() }))
 }
 
-/// Begins to link an account at an issuer with the caller's: open the address in this window.
+/// Begins to link an account at an issuer with the caller's: open the address in this window. The
+/// answer sets a cookie that binds it to this browser.
 #[utoipa::path(post, path = "/me/oidc-accounts", tag = "me", request_body = StartOidcLink,
     responses(
         (status = 200, body = Redirect),

@@ -82,7 +82,7 @@ impl From<PasskeyRow> for Passkey {
     }
 }
 
-/// Lists the caller's passkeys.
+/// Lists the caller's passkeys, oldest first.
 #[utoipa::path(get, path = "/me/passkeys", tag = "me",
     responses((status = 200, body = PasskeyList)))]
 pub(crate) async fn list_passkeys(
@@ -108,7 +108,8 @@ pub(crate) async fn begin_passkey(
     Ok(Json(identity.begin_passkey(&caller).await?))
 }
 
-/// Keeps a new passkey; ends all other sessions.
+/// Keeps a new passkey; ends all other sessions. Where it is the first second factor, the answer is
+/// the only place where the recovery codes are ever shown.
 #[utoipa::path(post, path = "/me/passkeys", tag = "me", request_body = RegisterPasskey,
     responses(
         (status = 201, body = NewPasskey),

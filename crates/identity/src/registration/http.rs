@@ -47,7 +47,8 @@ pub(crate) struct Registered {
     confirmation: &'static str,
 }
 
-/// Tells how one gets an account here.
+/// Tells how one gets an account here. `mode` says whether by oneself, by an invitation or through
+/// an administrator.
 #[utoipa::path(get, path = "/auth/registration", tag = "auth", security(()),
     responses((status = 200, body = RegistrationState)))]
 pub(crate) async fn get_registration(

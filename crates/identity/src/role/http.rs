@@ -156,7 +156,8 @@ pub(crate) async fn create_role(
     Ok((StatusCode::CREATED, Json(made.into())))
 }
 
-/// Changes a role; whoever has it has the new rights within a second.
+/// Changes a role; whoever has it has the new rights within a second. Roles that came with the
+/// platform never change.
 #[utoipa::path(patch, path = "/roles/{id}", tag = "roles", request_body = UpdateRole,
     params(("id" = Uuid, Path, description = "The role's id.")),
     responses(
@@ -182,7 +183,8 @@ pub(crate) async fn update_role(
     Ok(Json(identity.change_role(&caller, id, change).await?.into()))
 }
 
-/// Deletes a role; whoever had it loses its rights within a second.
+/// Deletes a role; whoever had it loses its rights within a second. Roles that came with the
+/// platform stay.
 #[utoipa::path(delete, path = "/roles/{id}", tag = "roles",
     params(("id" = Uuid, Path, description = "The role's id.")),
     responses(

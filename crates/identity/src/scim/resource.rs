@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
+use lyceum_http::misread_query;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -87,9 +88,9 @@ impl<S: Send + Sync> FromRequestParts<S> for ScimQuery {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ScimError> {
         let found: Result<Query<Self>, _> = Query::from_request_parts(parts, state).await;
-        found
-            .map(|Query(query)| query)
-            .map_err(|rejection| ScimError::invalid_value(format!("{}.", rejection.body_text())))
+        found.map(|Query(query)| query).map_err(|rejection| {
+            ScimError::invalid_value(misread_query(&rejection).sentence("The query"))
+        })
     }
 }
 

@@ -99,7 +99,8 @@ pub(crate) async fn get_second_factors(
     }))
 }
 
-/// Proves again who the caller is, so that for ten minutes they may change how they sign in.
+/// Proves again who the caller is, so that for ten minutes they may change how they sign in. What
+/// needs it is refused with `reauthentication_required` otherwise.
 #[utoipa::path(post, path = "/me/confirm", tag = "me", request_body = Confirm,
     responses(
         (status = 204, description = "Confirmed."),
@@ -130,7 +131,8 @@ pub(crate) async fn begin_totp(
     Ok(Json(TotpSecret { secret: secret.expose().to_owned(), uri }))
 }
 
-/// Switches the authenticator app on by a first code; ends all other sessions.
+/// Switches the authenticator app on by a first code; ends all other sessions. Where it is the
+/// first second factor, the answer is the only place where the recovery codes are ever shown.
 #[utoipa::path(post, path = "/me/totp/confirm", tag = "me", request_body = ConfirmTotp,
     responses(
         (status = 200, body = RecoveryCodes),
@@ -163,7 +165,8 @@ pub(crate) async fn disable_totp(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Makes ten new recovery codes in place of all old ones.
+/// Makes ten new recovery codes in place of all old ones. The answer is the only place where they
+/// are ever shown.
 #[utoipa::path(post, path = "/me/recovery-codes", tag = "me",
     responses(
         (status = 200, body = RecoveryCodes),

@@ -39,7 +39,8 @@ pub(crate) struct SessionList {
     items: Vec<Session>,
 }
 
-/// Exchanges the refresh cookie for new tokens.
+/// Exchanges the refresh cookie for new tokens. Needs the header `X-Lyceum-Client`. A refresh token
+/// is good for one exchange: one that is used again later ends the session.
 #[utoipa::path(post, path = "/auth/refresh", tag = "auth", security(()),
     responses(
         (status = 204, description = "Two new cookies are set."),
@@ -74,7 +75,7 @@ pub(crate) struct Redirect {
     pub(crate) redirect_to: String,
 }
 
-/// Signs out: ends the session and makes the browser forget it.
+/// Signs out: ends the session and makes the browser forget it. Needs the header `X-Lyceum-Client`.
 #[utoipa::path(post, path = "/auth/sign-out", tag = "auth", security(()),
     responses(
         (status = 200, body = Redirect,
@@ -100,7 +101,7 @@ pub(crate) async fn sign_out(
     })
 }
 
-/// Lists where the caller is signed in.
+/// Lists where the caller is signed in, the last used first.
 #[utoipa::path(get, path = "/me/sessions", tag = "me",
     responses((status = 200, body = SessionList)))]
 pub(crate) async fn list_sessions(

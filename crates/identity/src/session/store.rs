@@ -39,7 +39,7 @@ pub(crate) async fn insert(
         new.user,
         new.hash.as_slice(),
         new.now,
-        new.client.user_agent,
+        new.client.user_agent.as_deref(),
         new.client.ip.map(|ip| ip.to_string()),
         new.expires_at,
         new.proof.method,

@@ -49,7 +49,8 @@ pub(crate) async fn get_setup(
     Ok(Json(SetupState { needed, version: env!("CARGO_PKG_VERSION") }))
 }
 
-/// Makes the administrator's account with the one-time token and signs it in.
+/// Makes the administrator's account with the one-time token and signs it in. The server prints the
+/// token when it starts.
 #[utoipa::path(post, path = "/setup", tag = "setup", security(()),
     request_body = CompleteSetup,
     responses(

@@ -83,7 +83,7 @@ pub(crate) struct SignInMethods {
     providers: Vec<SignInProvider>,
 }
 
-/// Lists the ways to sign in.
+/// Lists the ways to sign in. Those of `providers` begin at `/auth/oidc/{id}/start`.
 #[utoipa::path(get, path = "/auth/methods", tag = "auth", security(()),
     responses((status = 200, body = SignInMethods)))]
 pub(crate) async fn list_sign_in_methods(

@@ -142,7 +142,8 @@ pub(crate) async fn list_users(
     Ok(Json(UserPage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Makes an account.
+/// Makes an account. To have people choose their own name and password, invite them:
+/// `POST /invitations`.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = CreateUser,
     responses(
         (status = 201, body = User),
@@ -178,7 +179,7 @@ pub(crate) async fn get_user(
     Ok(Json(identity.user(&caller, id).await?.into()))
 }
 
-/// Changes an account.
+/// Changes an account. Absent members stay; `roles` are all that the person has from then on.
 #[utoipa::path(patch, path = "/users/{id}", tag = "users", request_body = UpdateUser,
     params(("id" = Uuid, Path, description = "The user.")),
     responses(

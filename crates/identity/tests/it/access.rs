@@ -126,6 +126,48 @@ async fn an_object_is_explained_by_every_way_to_it() {
 }
 
 #[tokio::test]
+async fn a_key_is_explained_by_its_rights_models_and_addresses() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let mut ada = app.user(&mut root, "ada").await;
+    let body = json!({ "name": "ci", "permissions": ["inference:create"],
+                       "models": ["gpt-5", "best"], "allowed_addresses": ["192.0.2.0/24"] });
+    let made = ada.post("/api/v1/api-keys", body).await.expect(201);
+    let (key, hint) = (id(&made), made["hint"].as_str().unwrap());
+    let about = |user: &str, action: &str| {
+        format!("user={user}&action={action}&object_type=api_key&object_id={key}")
+    };
+    let told = explain(&mut root, &about("ada", "inference:create")).await;
+    assert_eq!(told["allowed"], true, "{told}");
+    let sentence = format!(
+        "The key ci ({hint}) has the right inference:create, for the models gpt-5, best only, from \
+         192.0.2.0/24 only."
+    );
+    assert_eq!(told["steps"][2]["detail"], sentence);
+    let finding = &told["steps"][2]["finding"];
+    assert_eq!(finding["code"], "key_holds");
+    assert_eq!(finding["models"], json!(["gpt-5", "best"]));
+    // Its owner may do this; the key may not.
+    let told = explain(&mut root, &about("ada", "document:write")).await;
+    assert_eq!((&told["allowed"], &told["steps"][1]["passed"]), (&json!(false), &json!(true)));
+    assert_eq!(told["steps"][2]["finding"]["code"], "key_lacks");
+    // It is nobody else's.
+    let told = explain(&mut root, &about("root", "inference:create")).await;
+    assert_eq!(told["steps"][2]["detail"], "There is no api_key of this id.");
+
+    let path = format!("/api/v1/api-keys/{key}");
+    let change = json!({ "models": null, "allowed_addresses": [] });
+    ada.patch(&path, change).await.expect(200);
+    let told = explain(&mut root, &about("ada", "inference:create")).await;
+    let sentence = format!("The key ci ({hint}) has the right inference:create.");
+    assert_eq!(told["steps"][2]["detail"], sentence);
+    ada.delete(&path).await.expect(204);
+    let told = explain(&mut root, &about("ada", "inference:create")).await;
+    assert_eq!(told["allowed"], false);
+    assert_eq!(told["steps"][2]["finding"]["block"], "key_revoked");
+}
+
+#[tokio::test]
 async fn questions_that_make_no_sense_are_refused() {
     let app = App::new().await;
     let mut root = app.set_up().await;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use lyceum_http::Authenticator as _;
 use serde_json::{Value, json};
 
 use crate::app::{App, Client, id};
@@ -209,6 +210,70 @@ async fn a_key_works_from_its_addresses_only() {
     let path = format!("/api/v1/api-keys/{}", id(&made));
     root.patch(&path, json!({ "allowed_addresses": [] })).await.expect(200);
     program.get("/api/v1/me").await.expect(200);
+}
+
+/// The models that callers with the key may name; null for all.
+async fn models_of(app: &App, key: &str) -> Value {
+    let request = http::Request::builder().header("authorization", format!("Bearer {key}"));
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    json!(app.identity.authenticate(&parts).await.unwrap().models.names())
+}
+
+#[tokio::test]
+async fn a_key_is_limited_to_models_and_its_owner_changes_them_at_once() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let long = "x".repeat(201);
+    for models in [json!([]), json!([" "]), json!(["a\nb"]), json!([long]), json!(vec!["m"; 101])] {
+        let body = json!({ "name": "k", "models": models });
+        root.post("/api/v1/api-keys", body).await.refused_field("models");
+    }
+    let (made, key) = create(&mut root, json!({ "name": "all" })).await;
+    assert_eq!(made["models"], Value::Null);
+    assert_eq!(models_of(&app, &key).await, Value::Null);
+
+    let wanted = json!([" gpt-5 ", "not there yet", "gpt-5"]);
+    let (made, key) = create(&mut root, json!({ "name": "k", "models": wanted })).await;
+    let first = json!(["gpt-5", "not there yet"]);
+    assert_eq!(made["models"], first);
+    assert_eq!(models_of(&app, &key).await, first);
+    let listed = root.get("/api/v1/api-keys").await.expect(200);
+    assert_eq!(listed["items"][0]["models"], first);
+
+    let path = format!("/api/v1/api-keys/{}", id(&made));
+    root.patch(&path, json!({ "models": [] })).await.refused_field("models");
+    for (change, models) in [
+        (json!({ "name": "x" }), first),
+        (json!({ "models": ["other"] }), json!(["other"])),
+        (json!({ "models": null }), Value::Null),
+        (json!({ "name": "y" }), Value::Null),
+        (json!({ "models": ["last"] }), json!(["last"])),
+    ] {
+        let changed = root.patch(&path, change).await.expect(200);
+        assert_eq!(changed["models"], models);
+        assert_eq!(models_of(&app, &key).await, models);
+    }
+    let rotated = root.post(&format!("{path}/rotate"), json!({})).await.expect(200);
+    assert_eq!(rotated["models"], json!(["last"]));
+    for secret in [key.as_str(), rotated["key"].as_str().unwrap()] {
+        assert_eq!(models_of(&app, secret).await, json!(["last"]));
+    }
+    let mut tx = app.test.db.begin_maintenance().await.unwrap();
+    let audited: i64 = sqlx::query_scalar(
+        r#"SELECT count(*) FROM ops.audit_logs
+           WHERE resource_type = 'api_key' AND old_values -> 'models' = '["other"]'
+             AND new_values -> 'models' = 'null'"#,
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    assert_eq!(audited, 1);
+    drop(tx);
+    for bad in ["{}", "{NULL}", r#"{""}"#, "{{a},{b}}"] {
+        let mut tx = app.test.db.begin_maintenance().await.unwrap();
+        let update = sqlx::query("UPDATE identity.api_keys SET models = $1::text::text[]");
+        assert!(update.bind(bad).execute(&mut *tx).await.is_err(), "{bad}");
+    }
 }
 
 #[tokio::test]

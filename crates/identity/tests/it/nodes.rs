@@ -1,7 +1,9 @@
 //! Several nodes on one database.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +44,22 @@ async fn what_one_node_revokes_stops_working_on_the_other() {
     until_refused(&mut copy).await;
     shutdown.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn every_node_is_told_when_the_models_of_a_key_change() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let key = id(&root.post("/api/v1/api-keys", json!({ "name": "k" })).await.expect(201));
+    let mut changes = pin!(app.test.db.notifications("lyceum_identity"));
+    // From here on it listens.
+    assert_eq!(changes.next().await, Some(None));
+    let body = json!({ "models": ["m"] });
+    root.patch(&format!("/api/v1/api-keys/{key}"), body).await.expect(200);
+    let told = async {
+        while !changes.next().await.flatten().is_some_and(|told| told.contains(&key.to_string())) {}
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.expect("nobody is told");
 }
 
 #[tokio::test]

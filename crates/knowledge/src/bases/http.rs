@@ -24,7 +24,7 @@ pub(crate) async fn list_knowledge_bases(
     Ok(Json(KnowledgeBasePage { items: page.items, next_cursor: page.next_cursor }))
 }
 
-/// Makes a knowledge base.
+/// Makes a knowledge base. Its embedding model never changes.
 #[utoipa::path(
     post, path = "/knowledge-bases", tag = "knowledge", request_body = NewKnowledgeBase,
     responses(
@@ -56,7 +56,7 @@ pub(crate) async fn get_knowledge_base(
     Ok(Json(knowledge.get_base(&allowed.caller, id).await?))
 }
 
-/// Changes a knowledge base of one's own.
+/// Changes a knowledge base of one's own. Absent members stay.
 #[utoipa::path(
     patch, path = "/knowledge-bases/{id}", tag = "knowledge", params(("id" = Uuid, Path)),
     request_body = UpdateKnowledgeBase,

@@ -135,7 +135,7 @@ impl Knowledge {
         if !(0..=size / 2).contains(&overlap) {
             return Err(invalid("chunk_overlap", "must be from 0 to half of chunk_size"));
         }
-        let model = self.embedding_model(caller.user_id, new.embedding_model.as_deref()).await?;
+        let model = self.embedding_model(caller, new.embedding_model.as_deref()).await?;
         if model.context_length.is_some_and(|length| size > length) {
             let reason = format!("{} reads at most {:?} tokens", model.name, model.context_length);
             return Err(KnowledgeError::Invalid { field: "chunk_size", reason });

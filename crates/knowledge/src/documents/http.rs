@@ -94,7 +94,8 @@ pub(crate) async fn upload_document(
     Ok((status, Json(uploaded.document)))
 }
 
-/// Reads a document's state.
+/// Reads a document's state. `status`, `stage` and `progress` tell how far it has been read,
+/// `error` why it failed.
 #[utoipa::path(
     get, path = "/documents/{id}", tag = "documents", params(("id" = Uuid, Path)),
     responses((status = 200, body = Document), (status = 404, body = ProblemDocument))

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::{Asker, CANDIDATES, Retrieval, SearchAnswer, SearchQuestion};
 use crate::{Knowledge, KnowledgeBaseRead};
 
-/// Searches a knowledge base by meaning and by words.
+/// Searches a knowledge base by meaning and by words. `relevant` says whether any of what was found
+/// seems to be about the question.
 #[utoipa::path(
     post, path = "/knowledge-bases/{id}/search", tag = "knowledge", params(("id" = Uuid, Path)),
     request_body = SearchQuestion,

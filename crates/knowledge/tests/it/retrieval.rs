@@ -1,5 +1,7 @@
 //! Questions and what they find.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use lyceum_knowledge::Asker;
 use serde_json::json;
@@ -174,9 +176,36 @@ async fn what_a_key_asks_and_uploads_counts_for_the_key() {
     .await
     .unwrap();
     tx.commit().await.unwrap();
-    let (status, problem) = ask("ann's key").await;
-    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{problem}");
+    // The news of a quota that came in by SQL takes its way through the database.
+    let refused = async {
+        while ask("ann's key").await.0 != StatusCode::TOO_MANY_REQUESTS {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), refused).await.expect("the key's quota holds");
     assert_eq!(ask("ann").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_key_makes_no_base_with_a_model_that_it_is_not_limited_to() {
+    let world = World::new().await;
+    let ann = world.user("ann").await;
+    world.key(ann, "ann's key").await;
+    world.limit_models("ann's key", "another");
+    for body in [json!({"name": "b"}), json!({"name": "b", "embedding_model": "hashing"})] {
+        let (status, problem) =
+            world.send("ann's key", "POST", "/knowledge-bases", Some(body)).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+        assert_eq!(problem["code"], "model_not_allowed");
+        assert_eq!(problem["models"], json!(["another"]));
+    }
+    // One that is there asks its own model, whoever searches it.
+    let base = world.base("ann", "b").await;
+    let path = format!("/knowledge-bases/{base}/search");
+    let query = Some(json!({"query": "apples"}));
+    assert_eq!(world.send("ann's key", "POST", &path, query).await.0, StatusCode::OK);
+    world.limit_models("ann's key", "hashing");
+    world.base("ann's key", "c").await;
 }
 
 #[tokio::test]

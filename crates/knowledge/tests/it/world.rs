@@ -11,7 +11,9 @@ use axum::http::{Request, Response, StatusCode, header};
 use axum::{Extension, Router};
 use lyceum_core::Clock;
 use lyceum_gateway::Gateway;
-use lyceum_http::{ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy};
+use lyceum_http::{
+    AllowedModels, ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy,
+};
 use lyceum_jobs::{CancellationToken, Job, JobContext, JobError};
 use lyceum_knowledge::parse::{ParseLimits, Parser};
 use lyceum_knowledge::{IngestDocument, Knowledge, KnowledgeSettings, Parts};
@@ -182,6 +184,13 @@ impl World {
         let caller = Caller { credential: Credential::ApiKey(id), ..caller_with(user, USER) };
         self.people.0.lock().unwrap().insert(token.to_owned(), caller);
         id
+    }
+
+    /// Limits the key of this token to one model.
+    pub fn limit_models(&self, token: &str, model: &str) {
+        let mut people = self.people.0.lock().unwrap();
+        let models = AllowedModels::new(Some(vec![model.to_owned()]));
+        people.get_mut(token).unwrap().models = models;
     }
 
     pub async fn raw(&self, request: Request<Body>) -> Response<Body> {

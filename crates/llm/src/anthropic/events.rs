@@ -96,11 +96,20 @@ struct Counts {
     #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
     #[serde(default)]
+    cache_creation: Option<CacheCreation>,
+    #[serde(default)]
     cache_read_input_tokens: Option<u64>,
     #[serde(default)]
     output_tokens: Option<u64>,
     #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
+}
+
+/// How long what was written to the cache stays there.
+#[derive(Clone, Copy, Deserialize)]
+struct CacheCreation {
+    #[serde(default, deserialize_with = "lenient")]
+    ephemeral_1h_input_tokens: u64,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -114,6 +123,7 @@ impl Counts {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens =
             later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_creation = later.cache_creation.or(self.cache_creation);
         self.cache_read_input_tokens =
             later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
@@ -131,6 +141,9 @@ impl Counts {
                 completion_tokens: output,
                 cached_tokens: read,
                 cache_write_tokens: written,
+                cache_write_1h_tokens: self
+                    .cache_creation
+                    .map_or(0, |written| written.ephemeral_1h_input_tokens),
                 reasoning_tokens: self.output_tokens_details.map_or(0, |d| d.thinking_tokens),
             }
             .bounded(),
@@ -331,5 +344,31 @@ impl Reader for Events {
     fn end(&mut self) -> Option<ChatEvent> {
         let reason = self.reason.take().or(self.over.then_some(FinishReason::Stop))?;
         Some(ChatEvent::Finished { reason, usage: self.counts.usage() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_in_the_cache_for_an_hour_is_counted_apart() {
+        let counts = |value: Value| serde_json::from_value::<Counts>(value).unwrap();
+        let mut first = counts(json!({"input_tokens": 1, "output_tokens": 1,
+            "cache_creation_input_tokens": 30, "cache_read_input_tokens": 4,
+            "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}}));
+        first.update(counts(json!({"output_tokens": 7})));
+        let expected = Usage {
+            prompt_tokens: 35,
+            completion_tokens: 7,
+            cached_tokens: 4,
+            cache_write_tokens: 30,
+            cache_write_1h_tokens: 20,
+            ..Usage::default()
+        };
+        assert_eq!(first.usage(), Some(expected));
+        let older = counts(json!({"input_tokens": 1, "output_tokens": 1, "cache_creation": null,
+            "cache_creation_input_tokens": 30}));
+        assert_eq!(older.usage().unwrap().cache_write_1h_tokens, 0);
     }
 }

@@ -2,18 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
+use super::schema;
+use super::turns::{CACHE, instructions, is_marked, mark, messages};
 use crate::chat::decimal;
-use crate::convert::{
-    self, Format, Media, Part, ToolChoice, effort, own_members, parts, tool_call_id, tool_calls,
-};
-use crate::{ChatMessage, ChatRequest, Content, ContentPart, LlmError, Role};
+use crate::convert::{self, Format, ToolChoice, effort, own_members, tool_calls};
+use crate::{ChatRequest, LlmError, Role};
 
-/// What a part says of the provider's cache, by the provider's own name.
-const CACHE: &str = "cache_control";
 /// Below this the API takes no budget for thinking.
 const LEAST_BUDGET: u32 = 1024;
+/// The API has schemas only.
+const JSON: &str = "Answer with one JSON object and nothing else.";
 
 pub(super) fn body(request: &ChatRequest) -> Result<Map<String, Value>, LlmError> {
+    convert::check_tools(request)?;
     let mut body = own_members(request);
     body.insert("model".to_owned(), json!(request.model));
     body.insert("stream".to_owned(), json!(true));
@@ -34,29 +35,79 @@ pub(super) fn body(request: &ChatRequest) -> Result<Map<String, Value>, LlmError
     think(request, &mut body, &mut limit);
     body.insert("max_tokens".to_owned(), json!(limit));
     sample(request, &mut body);
-    if let Some(Format::Schema { schema, .. }) = convert::format(request) {
-        output(&mut body, "format", json!({ "type": "json_schema", "schema": schema }));
+    match convert::format(request) {
+        Some(Format::Json) => instruct(&mut body, JSON),
+        Some(Format::Schema { schema, .. }) => match schema::fit(schema) {
+            Some(schema) => {
+                output(&mut body, "format", json!({ "type": "json_schema", "schema": schema }));
+            }
+            None => instruct(&mut body, &by_schema(schema)),
+        },
+        None => {}
     }
     Ok(body)
 }
 
-/// The system messages: one text, or blocks where a part of them says something of the cache.
+/// Changes what a model refuses in these words; whether there was anything to change.
+pub(super) fn give_way(body: &mut Map<String, Value>, words: &str) -> bool {
+    const FORMAT: [&str; 6] = [
+        "output_config",
+        "output_format",
+        "output format",
+        "structured output",
+        "compiled grammar",
+        "too complex",
+    ];
+    let words = words.to_lowercase();
+    let says = |word: &str| words.contains(word);
+    // Newer models choose these by themselves.
+    let sampling = ["temperature", "top_p", "top_k"];
+    sampling.into_iter().any(|name| says(name) && body.remove(name).is_some())
+        || (says("thinking") && body.remove("thinking").is_some())
+        || (says("effort") && without_output(body, "effort").is_some())
+        || (FORMAT.into_iter().any(says) && instead_of_format(body))
+        || (says("output_config") && body.remove("output_config").is_some())
+        || (says("strict") && loosen(body))
+}
+
+/// The system messages: one text, or blocks where one of them says something of the cache.
 fn system(request: &ChatRequest) -> Result<Option<Value>, LlmError> {
-    // The API has schemas only.
-    let wish = matches!(convert::format(request), Some(Format::Json))
-        .then_some("Answer with one JSON object and nothing else.");
     let messages = request.messages.iter().filter(|message| message.role == Role::System);
-    if messages.clone().any(|message| cached_parts(message).next().is_some()) {
+    if messages.clone().any(is_marked) {
         let mut all = Vec::new();
         for message in messages {
-            all.extend(blocks(message)?);
+            all.extend(instructions(message)?);
         }
-        all.extend(wish.map(|wish| json!({ "type": "text", "text": wish })));
-        return Ok(Some(json!(all)));
+        return Ok((!all.is_empty()).then(|| json!(all)));
     }
-    let texts: Vec<String> =
-        convert::system(request).into_iter().chain(wish.map(str::to_owned)).collect();
-    Ok((!texts.is_empty()).then(|| json!(texts.join("\n\n"))))
+    Ok(convert::system(request).filter(|text| !text.trim().is_empty()).map(Value::from))
+}
+
+/// Adds to what the system messages say.
+fn instruct(body: &mut Map<String, Value>, words: &str) {
+    match body.get_mut("system") {
+        Some(Value::Array(blocks)) => blocks.push(json!({ "type": "text", "text": words })),
+        Some(Value::String(text)) => {
+            text.push_str("\n\n");
+            text.push_str(words);
+        }
+        _ => drop(body.insert("system".to_owned(), json!(words))),
+    }
+}
+
+fn by_schema(schema: &Value) -> String {
+    format!(
+        "Answer with JSON by this JSON Schema and nothing else, not even a code fence:\n{schema}"
+    )
+}
+
+/// Asks in words for what the model cannot be held to.
+fn instead_of_format(body: &mut Map<String, Value>) -> bool {
+    let format = without_output(body, "format");
+    if let Some(schema) = format.as_ref().and_then(|format| format.get("schema")) {
+        instruct(body, &by_schema(schema));
+    }
+    format.is_some()
 }
 
 /// The API wants a limit always; as much as the model can where nobody named one.
@@ -96,23 +147,34 @@ fn output(body: &mut Map<String, Value>, name: &str, value: Value) {
     body.insert("output_config".to_owned(), Value::Object(config));
 }
 
+/// Takes a member of `output_config` away.
+fn without_output(body: &mut Map<String, Value>, name: &str) -> Option<Value> {
+    let config = body.get_mut("output_config")?.as_object_mut()?;
+    let removed = config.remove(name);
+    if config.is_empty() {
+        body.remove("output_config");
+    }
+    removed
+}
+
 /// Puts OpenAI's `reasoning_effort` into the model's own form.
 fn think(request: &ChatRequest, body: &mut Map<String, Value>, limit: &mut u32) {
-    if lacks_thinking(request) {
-        // A turn that calls tools has to come back with its thinking, or with thinking off.
-        body.remove("thinking");
-        return;
-    }
-    let Some(effort) = effort(request).filter(|_| !body.contains_key("thinking")) else { return };
-    if effort == "none" {
-        return;
-    }
-    if adapts(&request.model) {
+    let is_chosen = body.contains_key("thinking");
+    let effort = effort(request).filter(|effort| *effort != "none" && !is_chosen);
+    if let Some(effort) = effort.filter(|_| adapts(&request.model)) {
         let effort = if effort == "minimal" { "low" } else { effort };
         body.insert("thinking".to_owned(), json!({ "type": "adaptive", "display": "summarized" }));
         output(body, "effort", json!(effort));
         return;
     }
+    if forces_tool(body) || began_without_thinking(request) {
+        // Neither goes with a budget.
+        if body.get("thinking").is_some_and(|thinking| thinking["type"] == "enabled") {
+            body.remove("thinking");
+        }
+        return;
+    }
+    let Some(effort) = effort else { return };
     let budget = match effort {
         "minimal" | "low" => LEAST_BUDGET,
         "medium" => 8192,
@@ -122,6 +184,11 @@ fn think(request: &ChatRequest, body: &mut Map<String, Value>, limit: &mut u32) 
     *limit = (*limit).max(LEAST_BUDGET * 2);
     let budget = budget.min(*limit / 2);
     body.insert("thinking".to_owned(), json!({ "type": "enabled", "budget_tokens": budget }));
+}
+
+fn forces_tool(body: &Map<String, Value>) -> bool {
+    let choice = body.get("tool_choice").and_then(|choice| choice["type"].as_str());
+    matches!(choice, Some("any" | "tool"))
 }
 
 /// Whether the model decides by itself how much to think: all since 4.6.
@@ -139,31 +206,18 @@ fn adapts(model: &str) -> bool {
         && !families.into_iter().filter_map(older).any(|older| older)
 }
 
-/// Whether the last turn of tool calls has come back without the thinking before it.
-fn lacks_thinking(request: &ChatRequest) -> bool {
-    let last = request.messages.iter().rev().take_while(|message| message.role != Role::User);
-    let turns = last.filter(|message| message.role == Role::Assistant);
-    turns.map(tool_calls).any(|calls| {
+/// Whether the calls since the person's last words began without thinking, or have come back
+/// without it. All of them are one turn to the API, whose later steps may do without.
+fn began_without_thinking(request: &ChatRequest) -> bool {
+    let steps = request.messages.iter().rev().take_while(|message| message.role != Role::User);
+    let first = steps.filter(|message| message.role == Role::Assistant).last();
+    first.map(tool_calls).is_some_and(|calls| {
         calls.first().is_some_and(|call| call.extra("anthropic", "thinking").is_none())
     })
 }
 
 fn tools(request: &ChatRequest, body: &mut Map<String, Value>) {
-    let tools = convert::tools(request).into_iter().map(|tool| {
-        let schema = tool.parameters.cloned();
-        let mut value = json!({
-            "name": tool.name,
-            "input_schema": schema.unwrap_or_else(|| json!({ "type": "object" })),
-        });
-        if let Some(description) = tool.description {
-            value["description"] = json!(description);
-        }
-        if tool.strict == Some(true) {
-            value["strict"] = json!(true);
-        }
-        value
-    });
-    let tools: Vec<Value> = tools.collect();
+    let tools: Vec<Value> = convert::tools(request).iter().map(tool).collect();
     if tools.is_empty() {
         return;
     }
@@ -183,90 +237,30 @@ fn tools(request: &ChatRequest, body: &mut Map<String, Value>) {
     }
 }
 
-/// The conversation in turns: neighbours of one role become one message, as the API wants the
-/// results of all tools together.
-fn messages(request: &ChatRequest) -> Result<Value, LlmError> {
-    let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
-    for message in request.messages.iter().filter(|message| message.role != Role::System) {
-        let (role, blocks) = match message.role {
-            Role::Assistant => ("assistant", answer(message)?),
-            Role::Tool => ("user", vec![result(message)?]),
-            _ => ("user", blocks(message)?),
-        };
-        match turns.last_mut().filter(|(last, _)| *last == role) {
-            Some((_, last)) => last.extend(blocks),
-            None => turns.push((role, blocks)),
-        }
+fn tool(tool: &convert::Tool<'_>) -> Value {
+    // The model can be held to some schemas only.
+    let strict = tool.parameters.filter(|_| tool.strict == Some(true)).and_then(schema::fit);
+    let is_strict = strict.is_some();
+    let schema = strict.or_else(|| tool.parameters.cloned());
+    let mut value = json!({
+        "name": tool.name,
+        "input_schema": schema.unwrap_or_else(|| json!({ "type": "object" })),
+    });
+    if let Some(description) = tool.description {
+        value["description"] = json!(description);
     }
-    let turns = turns.into_iter().filter(|(_, blocks)| !blocks.is_empty());
-    Ok(turns.map(|(role, blocks)| json!({ "role": role, "content": blocks })).collect())
-}
-
-fn answer(message: &ChatMessage) -> Result<Vec<Value>, LlmError> {
-    let calls = tool_calls(message);
-    let mut said = blocks(message)?;
-    let mut turn = Vec::new();
-    for call in &calls {
-        // The thinking goes before what it led to: the text first, then the call.
-        let thinking = call.extra("anthropic", "thinking").and_then(Value::as_array);
-        turn.extend(thinking.into_iter().flatten().cloned());
-        turn.append(&mut said);
-        let input = call.object();
-        let block = json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input });
-        turn.push(block);
+    if is_strict {
+        value["strict"] = json!(true);
     }
-    turn.append(&mut said);
-    Ok(turn)
+    mark(&mut value, tool.extra(CACHE));
+    value
 }
 
-fn result(message: &ChatMessage) -> Result<Value, LlmError> {
-    let id = tool_call_id(message);
-    Ok(json!({ "type": "tool_result", "tool_use_id": id, "content": blocks(message)? }))
-}
-
-fn blocks(message: &ChatMessage) -> Result<Vec<Value>, LlmError> {
-    let Some(Content::Parts(all)) = &message.content else {
-        return Ok(parts(message.content.as_ref())?.into_iter().map(block).collect());
-    };
-    let mut blocks = Vec::new();
-    for part in all {
-        let read = convert::part(part)?;
-        if read == Part::Text("") {
-            continue;
-        }
-        let mut block = block(read);
-        if let Some(mark) = part.extra(CACHE) {
-            block[CACHE] = mark.clone();
-        }
-        blocks.push(block);
-    }
-    Ok(blocks)
-}
-
-fn block(part: Part<'_>) -> Value {
-    match part {
-        Part::Text(text) => json!({ "type": "text", "text": text }),
-        Part::Image(media) => json!({ "type": "image", "source": source(&media) }),
-        Part::File(media) => json!({ "type": "document", "source": source(&media) }),
-    }
-}
-
-/// The parts of a message up to which the provider is to cache the prompt.
-fn cached_parts(message: &ChatMessage) -> impl Iterator<Item = &ContentPart> {
-    let parts = match &message.content {
-        Some(Content::Parts(parts)) => parts.as_slice(),
-        _ => &[],
-    };
-    parts.iter().filter(|part| part.extra(CACHE).is_some())
-}
-
-fn source(media: &Media<'_>) -> Value {
-    match media {
-        Media::Inline { kind, data } => {
-            json!({ "type": "base64", "media_type": kind, "data": data })
-        }
-        Media::Remote(url) => json!({ "type": "url", "url": url }),
-    }
+/// Lets the model call its tools as it likes.
+fn loosen(body: &mut Map<String, Value>) -> bool {
+    let tools = body.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten();
+    let tools = tools.filter_map(Value::as_object_mut);
+    tools.filter_map(|tool| tool.remove("strict")).count() > 0
 }
 
 #[cfg(test)]

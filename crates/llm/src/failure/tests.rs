@@ -3,7 +3,7 @@ use super::*;
 fn map(status: u16, body: &str) -> LlmError {
     let key = Secret::new("sk-very-secret");
     let status = StatusCode::from_u16(status).unwrap();
-    from_answer(status, &HeaderMap::new(), body.as_bytes(), Some(&key))
+    from_answer(status, &HeaderMap::new(), body.as_bytes(), &[key])
 }
 
 #[test]
@@ -63,6 +63,13 @@ fn bodies_of_every_form_become_words() {
 }
 
 #[test]
+fn of_a_secret_that_begins_with_another_nothing_is_left() {
+    let secrets = ["sk-team", "sk-team-0123456789"].map(Secret::new);
+    let words = tidy("sk-team-0123456789 and sk-team are not valid", &secrets);
+    assert_eq!(words, "*** and *** are not valid");
+}
+
+#[test]
 fn a_refusal_for_its_content_is_known_in_every_providers_words() {
     for body in [
         r#"{"error":{"message":"Content Exists Risk","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#,
@@ -70,12 +77,15 @@ fn a_refusal_for_its_content_is_known_in_every_providers_words() {
         r#"{"error":{"message":"Invalid prompt: it was flagged.","type":"invalid_request_error","code":"invalid_prompt"}}"#,
         r#"{"error":{"code":"OutputTextSensitiveContentDetected","message":"x","type":"BadRequest"}}"#,
         r#"{"error":{"code":"InputImageSensitiveContentDetected.PolicyViolation","message":"x","type":"BadRequest"}}"#,
+        r#"{"error":{"message":"The request was rejected because it was considered high risk","type":"content_filter"}}"#,
+        r#"{"error":{"code":"1301","message":"x"}}"#,
+        r#"{"type":"error","error":{"type":"1301","message":"x"}}"#,
     ] {
         let error = map(400, body);
         assert!(matches!(error, LlmError::ContentPolicy(_)), "{error}");
         // The same inside of a stream.
         let document: Value = serde_json::from_str(body).unwrap();
-        let error = from_member(&document["error"], None);
+        let error = from_member(&document["error"], &[]);
         assert!(matches!(error, LlmError::ContentPolicy(_)), "{error}");
     }
 }
@@ -140,9 +150,69 @@ fn an_account_that_is_used_up_is_known_in_every_providers_words_and_a_limit_is_n
         assert_eq!(lyceum_core::Problem::code(&map(status, body)), code, "{body}");
         // The same inside of a stream, where nothing but the word says it.
         let document: Value = serde_json::from_str(body).unwrap();
-        let error = from_member(document.get("error").unwrap_or(&document), None);
-        let is_empty = lyceum_core::Problem::code(&error) == "provider_no_credit";
-        assert_eq!(is_empty, code == "provider_no_credit", "{body}: {error}");
+        let error = from_member(document.get("error").unwrap_or(&document), &[]);
+        assert_eq!(lyceum_core::Problem::code(&error), code, "{body}: {error}");
+    }
+}
+
+#[test]
+fn a_limit_inside_of_a_stream_is_known_by_its_word_or_number_alone() {
+    for (code, kind) in [
+        // OpenAI, Azure, LiteLLM.
+        (Value::from("rate_limit_exceeded"), "tokens"),
+        (Value::from("RateLimitReached"), ""),
+        (Value::from("429"), "None"),
+        // Anthropic, Moonshot.
+        (Value::Null, "rate_limit_error"),
+        (Value::Null, "rate_limit_reached_error"),
+        (Value::Null, "engine_overloaded_error"),
+        // Zhipu, by either protocol.
+        (Value::from("1302"), ""),
+        (Value::from(1305), ""),
+        (Value::from("1313"), ""),
+        (Value::Null, "1308"),
+        // Mistral, whose number means something else at Zhipu.
+        (Value::from("1300"), "rate_limited"),
+        // Qwen, by its own protocol and the compatible one.
+        (Value::from("Throttling"), ""),
+        (Value::from("Throttling.RateQuota"), ""),
+        (Value::from("Throttling.AllocationQuota"), ""),
+        (Value::from("limit_requests"), "limit_requests"),
+        (Value::from("LimitRequests"), ""),
+        // Doubao.
+        (Value::from("RateLimitExceeded.EndpointRPMExceeded"), "TooManyRequests"),
+        (Value::from("ModelAccountTpmRateLimitExceeded"), ""),
+        (Value::from("ServerOverloaded"), "TooManyRequests"),
+        // Baidu, Tencent, Google.
+        (Value::from("tpm_rate_limit_exceeded"), "rate_limit_exceeded"),
+        (Value::from("RequestLimitExceeded.UinLimitExceeded"), ""),
+        (Value::from(8), "RESOURCE_EXHAUSTED"),
+    ] {
+        let document = serde_json::json!({ "code": code, "type": kind, "message": "slow down" });
+        let error = from_member(&document, &[]);
+        assert!(matches!(error, LlmError::RateLimited { .. }), "{document}: {error}");
+    }
+    for code in ["1300", "1301", "200", "server_error", "length_limit"] {
+        let document = serde_json::json!({ "code": code, "message": "no" });
+        let error = from_member(&document, &[]);
+        assert!(!matches!(error, LlmError::RateLimited { .. }), "{document}: {error}");
+    }
+}
+
+#[test]
+fn a_document_that_is_an_error_itself_is_told_from_an_answer() {
+    for (document, failed) in [
+        (r#"{"code": 11200, "message": "no"}"#, true),
+        (r#"{"code": "1302", "message": "slow down"}"#, true),
+        (r#"{"code": "limit_requests", "message": "slow down"}"#, true),
+        (r#"{"code": 0, "message": "Success"}"#, false),
+        (r#"{"code": "0", "message": "Success"}"#, false),
+        (r#"{"code": "Success", "message": "fine"}"#, false),
+        (r#"{"code": "limit_requests"}"#, false),
+        (r#"{"error": null, "choices": []}"#, false),
+    ] {
+        let document: Value = serde_json::from_str(document).unwrap();
+        assert_eq!(member(&document).is_some(), failed, "{document}");
     }
 }
 
@@ -165,7 +235,7 @@ fn a_limit_of_tokens_a_minute_is_no_empty_account_whatever_it_is_called() {
         let document = serde_json::json!({ "message": message, "type": name, "code": name });
         let body = serde_json::json!({ "error": document }).to_string();
         // The same inside of a stream.
-        for error in [map(429, &body), from_member(&document, None)] {
+        for error in [map(429, &body), from_member(&document, &[])] {
             assert_eq!(lyceum_core::Problem::code(&error), code, "{message}");
         }
     }
@@ -178,12 +248,69 @@ fn a_long_message_is_cut_between_characters() {
 }
 
 #[test]
+fn no_secret_is_in_what_is_said() {
+    let secrets = ["sk-very-secret", "tok-0123456789abcdef"].map(Secret::new);
+    let body = r#"{"error":{"message":"neither sk-very-secret nor tok-0123456789abcdef"}}"#;
+    let error = from_answer(StatusCode::UNAUTHORIZED, &HeaderMap::new(), body.as_bytes(), &secrets);
+    assert_eq!(error.to_string(), "the provider refused the key: neither *** nor ***");
+}
+
+#[test]
+fn a_proxy_that_wants_a_password_is_not_the_provider() {
+    let error = map(407, "<html>Squid</html>");
+    assert!(
+        matches!(&error, LlmError::Connect(words) if words.contains("outgoing.proxy")),
+        "{error}"
+    );
+}
+
+#[test]
 fn retry_after_is_read() {
     let mut headers = HeaderMap::new();
     headers.insert(header::RETRY_AFTER, "7".parse().unwrap());
-    let error = from_answer(StatusCode::TOO_MANY_REQUESTS, &headers, b"", None);
+    let error = from_answer(StatusCode::TOO_MANY_REQUESTS, &headers, b"", &[]);
     assert!(matches!(
         error,
         LlmError::RateLimited { retry_after: Some(after), .. } if after == Duration::from_secs(7)
     ));
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_known_in_every_providers_words() {
+    for (body, in_stream) in [
+        (
+            r#"{"error":{"message":"Invalid request: Your request exceeded model token limit: 8192","type":"invalid_request_error"}}"#,
+            true,
+        ),
+        (
+            r#"{"code":"Client specified an invalid argument","error":"This model's maximum prompt length is 131072 but the request contains 537812 tokens."}"#,
+            false,
+        ),
+        (
+            r#"{"object":"error","message":"The input (9000 tokens) is longer than the model's context length (8192 tokens).","type":"BadRequestError","code":400}"#,
+            true,
+        ),
+        (r#"{"error":{"code":"1261","message":"Prompt exceeds max length"}}"#, true),
+        (r#"{"type":"error","error":{"type":"1261","message":"Prompt exceeds max length"}}"#, true),
+    ] {
+        let error = map(400, body);
+        assert!(matches!(error, LlmError::ContextLength(_)), "{body}: {error}");
+        let document: Value = serde_json::from_str(body).unwrap();
+        let error = from_member(document.get("error").unwrap_or(&document), &[]);
+        let is_known = matches!(error, LlmError::ContextLength(_));
+        assert_eq!(is_known, in_stream, "{body}: {error}");
+    }
+}
+
+#[test]
+fn a_list_of_faults_is_told_without_what_stood_there() {
+    let fault = serde_json::json!({"type": "extra_forbidden", "input": "汉".repeat(1000),
+        "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"});
+    for body in [
+        serde_json::json!({"detail": [fault]}),
+        serde_json::json!({"object": "error", "message": {"detail": [fault]}, "code": null}),
+    ] {
+        let words = map(422, &body.to_string()).to_string();
+        assert!(words.contains("seed") && !words.contains('汉'), "{words}");
+    }
 }

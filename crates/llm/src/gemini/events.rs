@@ -100,8 +100,8 @@ impl From<Counts> for Usage {
                 .candidates_token_count
                 .saturating_add(counts.thoughts_token_count),
             cached_tokens: counts.cached_content_token_count,
-            cache_write_tokens: 0,
             reasoning_tokens: counts.thoughts_token_count,
+            ..Self::default()
         }
         .bounded()
     }

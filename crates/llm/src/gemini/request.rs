@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::convert::{
-    self, Format, Media, Part, ToolChoice, effort, own_members, parts, tool_calls, tool_name,
+    self, Format, Media, Part, ToolChoice, effort, own_members, parts, tool_call_id, tool_calls,
+    tool_name,
 };
 use crate::{ChatMessage, ChatRequest, Endpoint, LlmError, Role};
 
@@ -14,6 +15,7 @@ pub(super) async fn body(
     endpoint: &Endpoint,
     request: &ChatRequest,
 ) -> Result<Map<String, Value>, LlmError> {
+    convert::check_tools(request)?;
     let mut body = own_members(request);
     body.insert("contents".to_owned(), contents(endpoint, request).await?);
     if let Some(system) = convert::system(request) {
@@ -40,6 +42,31 @@ pub(super) async fn body(
     }
     body.insert("generationConfig".to_owned(), Value::Object(config));
     Ok(body)
+}
+
+/// Changes what a model or a server refuses in these words; whether there was anything to change.
+pub(super) fn give_way(body: &mut Map<String, Value>, words: &str) -> bool {
+    // Only some models think, and only Google itself takes the ids of calls.
+    (words.to_lowercase().contains("thinking") && without_thinking(body))
+        || (words.contains("Unknown name \"id\"") && without_ids(body))
+}
+
+fn without_thinking(body: &mut Map<String, Value>) -> bool {
+    let config = body.get_mut("generationConfig").and_then(Value::as_object_mut);
+    config.and_then(|config| config.remove("thinkingConfig")).is_some()
+}
+
+fn without_ids(body: &mut Map<String, Value>) -> bool {
+    let turns = body.get_mut("contents").and_then(Value::as_array_mut).into_iter().flatten();
+    let parts = turns.filter_map(|turn| turn.get_mut("parts")?.as_array_mut()).flatten();
+    let mut found = false;
+    for part in parts {
+        for name in ["functionCall", "functionResponse"] {
+            let member = part.get_mut(name).and_then(Value::as_object_mut);
+            found |= member.and_then(|member| member.remove("id")).is_some();
+        }
+    }
+    found
 }
 
 fn declaration(tool: &convert::Tool<'_>) -> Value {
@@ -91,7 +118,7 @@ fn thinking(request: &ChatRequest) -> Option<Value> {
     }
     let mut config = json!({ "includeThoughts": effort != Some("none") });
     match effort {
-        Some(effort) if generation >= 3.0 => {
+        Some(effort) if generation >= THIRD => {
             // It always thinks; this is the least.
             let level = match effort {
                 "none" | "minimal" | "low" => "low",
@@ -102,6 +129,8 @@ fn thinking(request: &ChatRequest) -> Option<Value> {
         }
         Some(effort) => {
             let budget = match effort {
+                // The largest cannot do without.
+                "none" if request.model.contains("-pro") => 128,
                 "none" => 0,
                 "minimal" | "low" => 1024,
                 "medium" => 8192,
@@ -114,22 +143,33 @@ fn thinking(request: &ChatRequest) -> Option<Value> {
     Some(config)
 }
 
-/// The number in a name such as `gemini-2.5-flash`.
+/// The first of those that want signatures, name their calls and think by levels.
+const THIRD: f32 = 3.0;
+
+/// The number in a name such as `gemini-2.5-flash`. A name without one, as `gemini-flash-latest`, is
+/// that of a model of the present.
 fn generation_of(model: &str) -> Option<f32> {
-    super::bare(model).strip_prefix("gemini-")?.split('-').next()?.parse().ok()
+    let name = super::bare(model).strip_prefix("gemini-")?;
+    let number: Option<f32> = name.split('-').next()?.parse().ok();
+    number.or_else(|| name.ends_with("-latest").then_some(THIRD))
+}
+
+fn is_third(model: &str) -> bool {
+    generation_of(model).is_some_and(|generation| generation >= THIRD)
 }
 
 async fn contents(endpoint: &Endpoint, request: &ChatRequest) -> Result<Value, LlmError> {
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
-    for message in request.messages.iter().filter(|message| message.role != Role::System) {
+    for message in convert::in_order(request) {
         let (role, parts) = match message.role {
+            Role::System => continue,
             Role::Assistant => {
                 let mut parts = said(endpoint, message).await?;
                 parts.extend(calls(request, message));
                 ("model", parts)
             }
             Role::Tool => ("user", vec![result(request, message)]),
-            _ => ("user", said(endpoint, message).await?),
+            Role::User => ("user", said(endpoint, message).await?),
         };
         match turns.last_mut().filter(|(last, _)| *last == role) {
             Some((_, last)) => last.extend(parts),
@@ -156,15 +196,18 @@ async fn said(endpoint: &Endpoint, message: &ChatMessage) -> Result<Vec<Value>, 
 }
 
 fn calls(request: &ChatRequest, message: &ChatMessage) -> Vec<Value> {
-    let wants_signature = generation_of(&request.model).is_some_and(|generation| generation >= 3.0);
+    let is_third = is_third(&request.model);
     let calls = tool_calls(message).into_iter().enumerate();
     calls
         .map(|(position, call)| {
-            let function = json!({ "name": call.name, "args": call.object() });
+            let mut function = json!({ "name": call.name, "args": call.object() });
+            if is_third && !call.id.is_empty() {
+                function["id"] = json!(call.id);
+            }
             let mut part = json!({ "functionCall": function });
             if let Some(signature) = call.extra("google", "thought_signature") {
                 part["thoughtSignature"] = signature.clone();
-            } else if wants_signature && position == 0 {
+            } else if is_third && position == 0 {
                 part["thoughtSignature"] = json!(FOREIGN);
             }
             part
@@ -178,6 +221,10 @@ fn result(request: &ChatRequest, message: &ChatMessage) -> Value {
         Ok(Value::Object(members)) => Value::Object(members),
         _ => json!({ "result": text }),
     };
-    let name = tool_name(request, message);
-    json!({ "functionResponse": { "name": name, "response": response } })
+    let (id, name) = (tool_call_id(message), tool_name(request, message));
+    let mut function = json!({ "name": name, "response": response });
+    if is_third(&request.model) && !id.is_empty() {
+        function["id"] = json!(id);
+    }
+    json!({ "functionResponse": function })
 }

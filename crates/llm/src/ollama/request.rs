@@ -11,9 +11,10 @@ pub(super) async fn body(
     endpoint: &Endpoint,
     request: &ChatRequest,
 ) -> Result<Map<String, Value>, LlmError> {
+    convert::check_tools(request)?;
     let mut body = own_members(request);
     let mut messages = Vec::with_capacity(request.messages.len());
-    for message in &request.messages {
+    for message in convert::in_order(request) {
         messages.push(self::message(endpoint, request, message).await?);
     }
     body.insert("model".to_owned(), json!(request.model));
@@ -21,8 +22,9 @@ pub(super) async fn body(
     body.insert("stream".to_owned(), json!(true));
     // The API takes tools in OpenAI's form, and always leaves the choice to the model.
     let unwanted = convert::tool_choice(request) == Some(convert::ToolChoice::Never);
-    if let Some(tools) = request.extra.get("tools").filter(|_| !unwanted) {
-        body.insert("tools".to_owned(), tools.clone());
+    let tools: Vec<&Value> = convert::tools(request).iter().map(|tool| tool.whole).collect();
+    if !tools.is_empty() && !unwanted {
+        body.insert("tools".to_owned(), json!(tools));
     }
     match convert::format(request) {
         Some(Format::Json) => drop(body.insert("format".to_owned(), json!("json"))),
@@ -32,14 +34,7 @@ pub(super) async fn body(
         None => {}
     }
     if let Some(effort) = effort(request).filter(|_| !body.contains_key("think")) {
-        let think = match effort {
-            "none" => json!(false),
-            // Only some models know levels; the others take them for yes.
-            "minimal" | "low" => json!("low"),
-            "medium" => json!("medium"),
-            _ => json!("high"),
-        };
-        body.insert("think".to_owned(), think);
+        body.insert("think".to_owned(), think(&request.model, effort));
     }
     // What a model's settings say in Ollama's own words goes before.
     let own = body.remove("options");
@@ -51,6 +46,27 @@ pub(super) async fn body(
         body.insert("options".to_owned(), Value::Object(options));
     }
     Ok(body)
+}
+
+/// Only gpt-oss knows levels, which the others refuse.
+fn think(model: &str, effort: &str) -> Value {
+    match effort {
+        "none" => json!(false),
+        _ if !model.to_ascii_lowercase().contains("gpt-oss") => json!(true),
+        "minimal" | "low" => json!("low"),
+        "medium" => json!("medium"),
+        _ => json!("high"),
+    }
+}
+
+/// Asks for thinking without a level where there was one, else for no more than the model does by
+/// itself; whether there was anything to change.
+pub(super) fn think_less(body: &mut Map<String, Value>) -> bool {
+    let refused = body.remove("think");
+    if let Some(Value::String(_)) = refused {
+        body.insert("think".to_owned(), json!(true));
+    }
+    refused.is_some()
 }
 
 fn options(request: &ChatRequest) -> Map<String, Value> {

@@ -2,8 +2,11 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use serde::Serialize;
 
+use super::calls::Calls;
 use super::client::{Frame, Frames, OpenAiClient};
 use super::wire::{ChunkDelta, CompletionChunk};
+use crate::fit::{bytes_of, members_of};
+use crate::stream::speaks;
 use crate::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, FinishReason, LlmError, ToolCallDelta, Usage,
 };
@@ -13,8 +16,7 @@ struct StreamedBody<'a> {
     #[serde(flatten)]
     request: &'a ChatRequest,
     stream: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream_options: Option<StreamOptions>,
+    stream_options: StreamOptions,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -27,41 +29,17 @@ impl ChatModel for OpenAiClient {
     async fn chat(&self, mut request: ChatRequest) -> Result<ChatStream, LlmError> {
         request.extra.remove("stream");
         request.extra.remove("stream_options");
-        if self.newer_limit {
-            rename_limit(&mut request);
-        }
-        let mut options = Some(StreamOptions { include_usage: true });
-        loop {
-            let body = StreamedBody { request: &request, stream: true, stream_options: options };
-            let body = serde_json::to_vec(&body).map_err(|e| LlmError::Internal(Box::new(e)))?;
-            match self.post("chat/completions", body.into()).await {
-                Ok(response) => {
-                    return Ok(events(self.clone(), self.frames(response)));
-                }
-                // Older servers know no stream_options, newer models no max_tokens, those that do not
-                // reason no effort. Each is changed at most once.
-                Err(LlmError::Rejected(words)) => {
-                    let changed = (words.contains("stream_options") && options.take().is_some())
-                        || (words.contains("max_completion_tokens") && rename_limit(&mut request))
-                        || (words.contains("reasoning_effort")
-                            && request.extra.remove("reasoning_effort").is_some());
-                    if !changed {
-                        return Err(LlmError::Rejected(words));
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let stream_options = StreamOptions { include_usage: true };
+        let body = StreamedBody { request: &request, stream: true, stream_options };
+        let mut members = members_of(&body)?;
+        self.fit(&request.model, &mut members);
+        let taken = self.send("chat/completions", bytes_of(&members)?, &mut members).await?;
+        Ok(events(self.clone(), self.frames(taken.response)))
     }
-}
 
-/// Whether there was a limit by its older name.
-fn rename_limit(request: &mut ChatRequest) -> bool {
-    let limit = request.max_tokens.take();
-    if let Some(limit) = limit {
-        request.extra.insert("max_completion_tokens".to_owned(), limit.into());
+    fn left_out_of(&self, model: &str) -> Vec<&'static str> {
+        self.fitter.left_out_of(model)
     }
-    limit.is_some()
 }
 
 /// What is known of an answer while it comes.
@@ -70,6 +48,7 @@ struct Progress {
     started: bool,
     /// Whether the model said that it refuses.
     refused: bool,
+    calls: Calls,
     reason: Option<FinishReason>,
     usage: Option<Usage>,
 }
@@ -87,7 +66,7 @@ impl Progress {
         for choice in chunk.choices {
             if choice.index == 0 {
                 self.refused |= choice.delta.refusal.as_ref().is_some_and(|text| !text.is_empty());
-                deltas(choice.delta, &mut events);
+                deltas(choice.delta, &mut self.calls, &mut events);
                 self.reason = choice.finish_reason.or(self.reason.take());
             }
         }
@@ -104,14 +83,14 @@ impl Progress {
     }
 }
 
-fn deltas(delta: ChunkDelta, events: &mut Vec<ChatEvent>) {
+fn deltas(delta: ChunkDelta, calls: &mut Calls, events: &mut Vec<ChatEvent>) {
     let said = |text: &String| !text.is_empty();
     events.extend(delta.reasoning_content.filter(said).map(ChatEvent::Reasoning));
     events.extend(delta.content.filter(said).map(ChatEvent::Text));
-    events.extend(delta.refusal.filter(said).map(ChatEvent::Text));
+    events.extend(delta.refusal.filter(said).map(ChatEvent::Refusal));
     for call in delta.tool_calls {
         events.push(ChatEvent::ToolCall(ToolCallDelta {
-            index: call.index,
+            index: calls.number(&call),
             id: call.id,
             name: call.function.name,
             arguments: call.function.arguments,
@@ -140,7 +119,11 @@ fn events(client: OpenAiClient, mut frames: Frames) -> ChatStream {
             if let Some(error) = chunk.failure() {
                 Err(client.member_error(&error))?;
             }
-            for event in progress.take(chunk) {
+            let events = progress.take(chunk);
+            if speaks(&events) {
+                frames.begun();
+            }
+            for event in events {
                 yield event;
             }
         }
@@ -160,7 +143,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::openai::HttpSend;
+    use crate::openai::{Begun, HttpSend};
 
     struct Nowhere;
 
@@ -170,11 +153,18 @@ mod tests {
         }
     }
 
-    async fn read(frames: Vec<Result<Frame, LlmError>>) -> Vec<Result<ChatEvent, String>> {
+    /// The answer in these frames, and what is told of its first words.
+    fn answer(frames: Vec<Result<Frame, LlmError>>) -> (ChatStream, Begun) {
         let url = Url::parse("http://provider.test/v1").unwrap();
         let client = OpenAiClient::new(Arc::new(Nowhere), url, None);
-        let frames = futures::stream::iter(frames).boxed();
-        events(client, frames).map(|event| event.map_err(|e| e.to_string())).collect().await
+        let begun = Begun::default();
+        let frames = Frames::new(futures::stream::iter(frames).boxed(), begun.clone());
+        (events(client, frames), begun)
+    }
+
+    async fn read(frames: Vec<Result<Frame, LlmError>>) -> Vec<Result<ChatEvent, String>> {
+        let (events, _) = answer(frames);
+        events.map(|event| event.map_err(|e| e.to_string())).collect().await
     }
 
     fn data(text: &str) -> Result<Frame, LlmError> {
@@ -201,12 +191,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_has_begun_with_its_first_word_and_not_with_its_reasoning() {
+        let thought = r#"{"id":"c","model":"m","choices":[{"delta":{"reasoning_content":"hm"}}]}"#;
+        let (mut events, begun) = answer(vec![data(thought), data(FIRST)]);
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            events.next().await.unwrap().unwrap();
+            seen.push(begun.is_told());
+        }
+        assert_eq!(seen, [false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn an_empty_reason_in_every_piece_ends_nothing() {
+        let piece =
+            r#"{"id":"c","model":"m","choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#;
+        let events = read(vec![data(piece), data(piece), data(LAST), Ok(Frame::Done)]).await;
+        let finished = ChatEvent::Finished { reason: FinishReason::Length, usage: None };
+        assert_eq!((events.len(), events.last()), (4, Some(&Ok(finished))));
+        let last = read(vec![data(piece), data(piece)]).await.pop().unwrap();
+        assert_eq!(last.unwrap_err(), "the answer broke off: the provider ended it early");
+    }
+
+    #[tokio::test]
     async fn a_refusal_is_said_and_is_the_reason() {
         let words = r#"{"id":"c","model":"m","choices":[{"delta":{"refusal":"No."}}]}"#;
         let last = r#"{"id":"c","model":"m","choices":[{"delta":{},"finish_reason":"stop"}]}"#;
         let events = read(vec![data(words), data(last), Ok(Frame::Done)]).await;
         let expected = [
-            Ok(ChatEvent::Text("No.".to_owned())),
+            Ok(ChatEvent::Refusal("No.".to_owned())),
             Ok(ChatEvent::Finished { reason: FinishReason::ContentFilter, usage: None }),
         ];
         assert_eq!(events[1..], expected);

@@ -38,7 +38,8 @@ impl EmbeddingModel for OpenAiClient {
                 encoding_format: "float",
                 dimensions: request.dimensions,
             };
-            let response = self.endpoint.post_json("embeddings", &[], &body).await?;
+            let endpoint = self.endpoint.streaming(false);
+            let response = endpoint.post_json("embeddings", &[], &body).await?;
             let answer = self.endpoint.read(response).await?;
             *answered += input.len();
             let list: EmbeddingList = decode(&answer)?;

@@ -6,6 +6,9 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::wire::ToolCallChunk;
+use crate::FinishReason;
+
 /// `null` and absent both read as the default.
 pub(crate) fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
@@ -19,6 +22,31 @@ pub fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// Why an answer ended. Some servers say nothing in an empty word, in every piece before the last.
+pub fn finish_reason<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<FinishReason>, D::Error> {
+    let reason: Option<FinishReason> = readable(deserializer)?;
+    let says_nothing = |reason: &FinishReason| match reason {
+        FinishReason::Other(word) => matches!(word.as_str(), "" | "null"),
+        _ => false,
+    };
+    Ok(reason.filter(|reason| !says_nothing(reason)))
+}
+
+/// Pieces of tool calls. Spark puts no list around one.
+pub(super) fn calls<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ToolCallChunk>, D::Error> {
+    let value = match Value::deserialize(deserializer)? {
+        Value::Object(call) if call.contains_key("function") => {
+            Value::Array(vec![Value::Object(call)])
+        }
+        value => value,
+    };
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 

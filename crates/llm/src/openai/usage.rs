@@ -24,8 +24,11 @@ pub struct WireUsage {
     #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
     pub completion_tokens_details: Option<CompletionTokensDetails>,
     /// DeepSeek's name for cached tokens.
-    #[serde(default, deserialize_with = "readable", skip_serializing)]
-    pub prompt_cache_hit_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "count", skip_serializing)]
+    pub prompt_cache_hit_tokens: u64,
+    /// Moonshot's place for them.
+    #[serde(default, deserialize_with = "count", skip_serializing)]
+    pub cached_tokens: u64,
 }
 
 /// More about the prompt's tokens.
@@ -37,6 +40,9 @@ pub struct PromptTokensDetails {
     /// Written to it, where a provider tells; no member of OpenAI's.
     #[serde(default, deserialize_with = "count", skip_serializing)]
     pub cache_write_tokens: u64,
+    /// Qwen's name for them.
+    #[serde(default, deserialize_with = "count", skip_serializing)]
+    pub cache_creation_input_tokens: u64,
 }
 
 /// More about the generated tokens.
@@ -47,17 +53,28 @@ pub struct CompletionTokensDetails {
     pub reasoning_tokens: u64,
 }
 
+impl WireUsage {
+    /// All that was generated. xAI counts the reasoning beside the answer, and both in the sum.
+    fn generated(&self, reasoning: u64) -> u64 {
+        let told = self.prompt_tokens.saturating_add(self.completion_tokens);
+        let beside = self.total_tokens.saturating_sub(told).min(reasoning);
+        self.completion_tokens.saturating_add(beside)
+    }
+}
+
 impl From<&WireUsage> for Usage {
     fn from(wire: &WireUsage) -> Self {
-        let prompt = wire.prompt_tokens_details.as_ref();
-        let cached = prompt.map(|details| details.cached_tokens);
-        let reasoning = wire.completion_tokens_details.as_ref().map(|d| d.reasoning_tokens);
+        let prompt = wire.prompt_tokens_details.clone().unwrap_or_default();
+        let reasoning = wire.completion_tokens_details.as_ref().map_or(0, |d| d.reasoning_tokens);
+        let cached = [prompt.cached_tokens, wire.prompt_cache_hit_tokens, wire.cached_tokens];
+        let written = prompt.cache_write_tokens.max(prompt.cache_creation_input_tokens);
         Self {
             prompt_tokens: wire.prompt_tokens,
-            completion_tokens: wire.completion_tokens,
-            cached_tokens: cached.or(wire.prompt_cache_hit_tokens).unwrap_or(0),
-            cache_write_tokens: prompt.map_or(0, |details| details.cache_write_tokens),
-            reasoning_tokens: reasoning.unwrap_or(0),
+            completion_tokens: wire.generated(reasoning),
+            cached_tokens: cached.into_iter().max().unwrap_or_default(),
+            cache_write_tokens: written,
+            reasoning_tokens: reasoning,
+            ..Self::default()
         }
         .bounded()
     }
@@ -72,10 +89,12 @@ impl From<Usage> for WireUsage {
             prompt_tokens_details: (usage.cached_tokens > 0).then_some(PromptTokensDetails {
                 cached_tokens: usage.cached_tokens,
                 cache_write_tokens: usage.cache_write_tokens,
+                cache_creation_input_tokens: 0,
             }),
             completion_tokens_details: (usage.reasoning_tokens > 0)
                 .then_some(CompletionTokensDetails { reasoning_tokens: usage.reasoning_tokens }),
-            prompt_cache_hit_tokens: None,
+            prompt_cache_hit_tokens: 0,
+            cached_tokens: 0,
         }
     }
 }
@@ -83,6 +102,70 @@ impl From<Usage> for WireUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Prompt, cached, written, completion, reasoning.
+    fn read(text: &str) -> (u64, u64, u64, u64, u64) {
+        let usage = Usage::from(&serde_json::from_str::<WireUsage>(text).unwrap());
+        (
+            usage.prompt_tokens,
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.completion_tokens,
+            usage.reasoning_tokens,
+        )
+    }
+
+    #[test]
+    fn reasoning_beside_the_answer_is_counted_once() {
+        for (text, expected) in [
+            // xAI.
+            (
+                r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"prompt_tokens_details":{"cached_tokens":6},"completion_tokens_details":{"reasoning_tokens":94}}"#,
+                (32, 6, 0, 103, 94),
+            ),
+            // OpenAI: within it.
+            (
+                r#"{"prompt_tokens":32,"completion_tokens":103,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
+                (32, 0, 0, 103, 94),
+            ),
+            // A sum of something else says nothing of reasoning.
+            (r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":500}"#, (32, 0, 0, 9, 0)),
+            (
+                r#"{"prompt_tokens":32,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":5}}"#,
+                (32, 0, 0, 9, 5),
+            ),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_cache_did_is_found_by_every_name() {
+        for (text, expected) in [
+            // Moonshot.
+            (
+                r#"{"prompt_tokens":19,"completion_tokens":21,"total_tokens":40,"cached_tokens":10}"#,
+                (19, 10, 0, 21, 0),
+            ),
+            // DeepSeek, with an empty place for it as well.
+            (
+                r#"{"prompt_tokens":9,"completion_tokens":3,"prompt_cache_hit_tokens":4,"prompt_tokens_details":{"cached_tokens":0}}"#,
+                (9, 4, 0, 3, 0),
+            ),
+            // Qwen.
+            (
+                r#"{"prompt_tokens":1500,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":0,"cache_creation_input_tokens":1494,"cache_type":"ephemeral"}}"#,
+                (1500, 0, 1494, 3, 0),
+            ),
+            // OpenRouter.
+            (
+                r#"{"prompt_tokens":9,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":1,"cache_write_tokens":5}}"#,
+                (9, 1, 5, 3, 0),
+            ),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn counts_beyond_all_reason_are_bounded() {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::reading::{Words, json_text, lenient, readable};
+use super::reading::{Words, calls, finish_reason, json_text, lenient, readable};
 use super::usage::WireUsage;
 use crate::{FinishReason, LlmError, failure};
 
@@ -71,16 +71,23 @@ pub struct ChunkChoice {
     #[serde(default, deserialize_with = "readable", skip_serializing)]
     pub text: Option<String>,
     /// In the choice's last chunk.
-    #[serde(default, deserialize_with = "readable")]
+    #[serde(default, deserialize_with = "finish_reason")]
     pub finish_reason: Option<FinishReason>,
 }
 
 impl ChunkChoice {
+    /// Whether there is a word of the answer itself. Reasoning is none: where a provider sums it up,
+    /// it comes in bursts, minutes apart.
+    pub fn speaks(&self) -> bool {
+        let ChunkDelta { content, refusal, tool_calls, .. } = &self.delta;
+        let texts = [content, refusal, &self.text];
+        texts.into_iter().flatten().any(|text| !text.is_empty()) || !tool_calls.is_empty()
+    }
+
     /// Whether there is anything that a caller would miss.
     pub fn says_something(&self) -> bool {
-        let ChunkDelta { content, reasoning_content, refusal, tool_calls, .. } = &self.delta;
-        let texts = [content, reasoning_content, refusal, &self.text];
-        texts.into_iter().flatten().any(|text| !text.is_empty()) || !tool_calls.is_empty()
+        let thought = &self.delta.reasoning_content;
+        self.speaks() || thought.as_ref().is_some_and(|text| !text.is_empty())
     }
 }
 
@@ -120,7 +127,7 @@ struct ReadDelta {
     reasoning: Option<Words>,
     #[serde(default)]
     refusal: Option<Words>,
-    #[serde(default, deserialize_with = "readable")]
+    #[serde(default, deserialize_with = "calls")]
     tool_calls: Vec<ToolCallChunk>,
 }
 
@@ -144,9 +151,10 @@ impl From<ReadDelta> for ChunkDelta {
 /// A piece of a tool call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCallChunk {
-    /// Which of the parallel calls.
-    #[serde(default, deserialize_with = "readable")]
-    pub index: u32,
+    /// Which of the parallel calls; not all servers say it, and some say 0 of every call:
+    /// [`Calls`](super::Calls) tells them apart.
+    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// In the first piece.
     #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -222,6 +230,9 @@ pub struct CompletionMessage {
     /// The text; `null` beside tool calls.
     #[serde(default)]
     pub content: Option<String>,
+    /// The words with which the model refuses, in place of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// The reasoning, where the provider shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
@@ -366,9 +377,24 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_finish_reason_is_kept() {
-        let choice: ChunkChoice = serde_json::from_str(r#"{"finish_reason":"eos"}"#).unwrap();
-        assert_eq!(choice.finish_reason, Some(FinishReason::Other("eos".to_owned())));
+    fn an_unknown_finish_reason_is_kept_and_an_empty_one_is_none() {
+        let read = |text: &str| serde_json::from_str::<ChunkChoice>(text).unwrap().finish_reason;
+        let eos = Some(FinishReason::Other("eos".to_owned()));
+        assert_eq!(read(r#"{"finish_reason":"eos"}"#), eos);
+        assert_eq!(read(r#"{"finish_reason":"stop"}"#), Some(FinishReason::Stop));
+        for none in [r#""""#, "null", r#""null""#, "7"] {
+            assert_eq!(read(&format!(r#"{{"finish_reason":{none}}}"#)), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn one_call_without_a_list_around_it_is_read() {
+        let text = r#"{"role":"assistant","tool_calls":{"type":"function","function":{"arguments":"{}","name":"f"}}}"#;
+        let delta: ChunkDelta = serde_json::from_str(text).unwrap();
+        assert_eq!(delta.tool_calls.len(), 1);
+        assert_eq!(delta.tool_calls[0].function.name.as_deref(), Some("f"));
+        let none: ChunkDelta = serde_json::from_str(r#"{"tool_calls":{}}"#).unwrap();
+        assert!(none.tool_calls.is_empty());
     }
 
     #[test]

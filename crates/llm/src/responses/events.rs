@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::endpoint::{decode, decode_piece};
 use crate::openai::lenient;
@@ -18,6 +18,8 @@ enum Event {
     Created { response: Response },
     #[serde(rename = "response.output_item.added")]
     ItemAdded { output_index: u64, item: Item },
+    #[serde(rename = "response.output_item.done")]
+    ItemDone { item: Value },
     #[serde(rename = "response.output_text.delta")]
     Text { delta: String },
     #[serde(rename = "response.refusal.delta")]
@@ -117,6 +119,7 @@ impl From<Counts> for Usage {
             cached_tokens: counts.input_tokens_details.cached_tokens,
             cache_write_tokens: counts.input_tokens_details.cache_write_tokens,
             reasoning_tokens: counts.output_tokens_details.reasoning_tokens,
+            ..Self::default()
         }
         .bounded()
     }
@@ -127,6 +130,8 @@ pub(super) struct Events {
     endpoint: Endpoint,
     /// The number of the call behind each item of the output.
     calls: HashMap<u64, u32>,
+    /// The reasoning that led to what comes next, sealed.
+    reasoning: Vec<Value>,
     /// Whether the model said that it refuses.
     refused: bool,
     end: Option<(FinishReason, Option<Usage>)>,
@@ -134,7 +139,7 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, calls: HashMap::new(), refused: false, end: None }
+        Self { endpoint, calls: HashMap::new(), reasoning: Vec::new(), refused: false, end: None }
     }
 
     fn added(&mut self, output_index: u64, item: Item) -> Option<ChatEvent> {
@@ -146,8 +151,21 @@ impl Events {
             id: Some(call_id),
             name: Some(name),
             arguments,
-            extra_content: None,
+            extra_content: (!self.reasoning.is_empty())
+                .then(|| json!({ "openai": { "reasoning": std::mem::take(&mut self.reasoning) } })),
         }))
+    }
+
+    /// Reasoning that is not sealed cannot be given back, as nothing is kept at the provider.
+    fn done(&mut self, mut item: Value) {
+        let sealed = item.get("encrypted_content").is_some_and(Value::is_string);
+        if item["type"] == "reasoning"
+            && sealed
+            && let Some(members) = item.as_object_mut()
+        {
+            members.retain(|name, value| name != "status" && !value.is_null());
+            self.reasoning.push(item);
+        }
     }
 
     fn ended(&mut self, reason: FinishReason, response: Response) {
@@ -232,10 +250,14 @@ impl Reader for Events {
                 Some(ChatEvent::Started { id: response.id, model: response.model })
             }
             Event::ItemAdded { output_index, item } => self.added(output_index, item),
+            Event::ItemDone { item } => {
+                self.done(item);
+                None
+            }
             Event::Text { delta } => Some(ChatEvent::Text(delta)),
             Event::Refusal { delta } => {
                 self.refused = true;
-                Some(ChatEvent::Text(delta))
+                Some(ChatEvent::Refusal(delta))
             }
             Event::Reasoning { delta } => Some(ChatEvent::Reasoning(delta)),
             Event::Paragraph { summary_index: 0 } => None,

@@ -28,6 +28,8 @@ pub struct Answer {
     pub reason: FinishReason,
     /// The provider's count.
     pub usage: Option<Usage>,
+    /// Whether its text are words with which the model refuses.
+    pub(super) refused: bool,
     seed: String,
 }
 
@@ -46,6 +48,7 @@ impl Answer {
             parts: Vec::new(),
             reason: FinishReason::Stop,
             usage: None,
+            refused: false,
             seed: seed.into(),
         }
     }
@@ -55,6 +58,7 @@ impl Answer {
         self.place(&event);
         match event {
             ChatEvent::Started { model, .. } => self.model = model,
+            ChatEvent::Refusal(_) => self.refused = true,
             ChatEvent::Finished { reason, usage } => (self.reason, self.usage) = (reason, usage),
             _ => {}
         }
@@ -64,13 +68,19 @@ impl Answer {
     pub(super) fn place(&mut self, piece: &ChatEvent) -> Option<Place> {
         let last = self.parts.len().checked_sub(1);
         match (piece, self.parts.last_mut()) {
-            (ChatEvent::Text(more) | ChatEvent::Reasoning(more), _) if more.is_empty() => None,
-            (ChatEvent::Text(more), Some(Part::Text(text)))
+            (ChatEvent::Text(more) | ChatEvent::Refusal(more) | ChatEvent::Reasoning(more), _)
+                if more.is_empty() =>
+            {
+                None
+            }
+            (ChatEvent::Text(more) | ChatEvent::Refusal(more), Some(Part::Text(text)))
             | (ChatEvent::Reasoning(more), Some(Part::Reasoning(text))) => {
                 text.push_str(more);
                 last.map(|index| Place { index, begins: false })
             }
-            (ChatEvent::Text(text), _) => Some(self.begin(Part::Text(text.clone()))),
+            (ChatEvent::Text(text) | ChatEvent::Refusal(text), _) => {
+                Some(self.begin(Part::Text(text.clone())))
+            }
             (ChatEvent::Reasoning(text), _) => Some(self.begin(Part::Reasoning(text.clone()))),
             (ChatEvent::ToolCall(call), _) => Some(self.call(call)),
             (ChatEvent::Started { .. } | ChatEvent::Finished { .. }, _) => None,

@@ -18,13 +18,15 @@ pub struct Chat {
     id: String,
     /// Whether the caller wants the usage at the end of a stream.
     with_usage: bool,
+    /// Whether the model refuses.
+    refused: bool,
 }
 
 impl Chat {
     /// An answer that begins.
     pub fn new(head: Head, with_usage: bool) -> Self {
         let id = format!("chatcmpl-{}", head.seed);
-        Self { head, id, with_usage }
+        Self { head, id, with_usage, refused: false }
     }
 
     fn chunk(&self, delta: ChunkDelta, finish_reason: Option<FinishReason>) -> String {
@@ -65,6 +67,10 @@ impl Writer for Chat {
             ChatEvent::Text(text) => {
                 self.chunk(ChunkDelta { content: Some(text), ..ChunkDelta::default() }, None)
             }
+            ChatEvent::Refusal(text) => {
+                self.refused = true;
+                self.chunk(ChunkDelta { refusal: Some(text), ..ChunkDelta::default() }, None)
+            }
             ChatEvent::Reasoning(text) => {
                 let reasoning_content = Some(text);
                 self.chunk(ChunkDelta { reasoning_content, ..ChunkDelta::default() }, None)
@@ -74,6 +80,7 @@ impl Writer for Chat {
                 self.chunk(ChunkDelta { tool_calls, ..ChunkDelta::default() }, None)
             }
             ChatEvent::Finished { reason, usage } => {
+                let reason = told(reason, self.refused);
                 let mut end = self.chunk(ChunkDelta::default(), Some(reason));
                 if self.with_usage {
                     end.push_str(&self.event(Vec::new(), Some(usage.unwrap_or_default())));
@@ -95,9 +102,15 @@ impl Writer for Chat {
             _ => None,
         });
         let tool_calls: Vec<Value> = calls.collect();
+        let (content, refusal) = match answer.refused {
+            true => (None, Some(text)),
+            false => ((!text.is_empty() || tool_calls.is_empty()).then_some(text), None),
+        };
+        let reason = told(answer.reason, answer.refused);
         let message = CompletionMessage {
             role: "assistant".into(),
-            content: (!text.is_empty() || tool_calls.is_empty()).then_some(text),
+            content,
+            refusal,
             reasoning_content: (!reasoning.is_empty()).then_some(reasoning),
             tool_calls,
         };
@@ -107,9 +120,17 @@ impl Writer for Chat {
             object: "chat.completion".into(),
             created: self.head.created,
             model: self.head.model.clone(),
-            choices: vec![Choice { index: 0, message, finish_reason: Some(answer.reason) }],
+            choices: vec![Choice { index: 0, message, finish_reason: Some(reason) }],
             usage: answer.usage.map(WireUsage::from),
         })
+    }
+}
+
+/// Here a refusal has its own place, and is no reason to end.
+fn told(reason: FinishReason, refused: bool) -> FinishReason {
+    match reason {
+        FinishReason::ContentFilter if refused => FinishReason::Stop,
+        other => other,
     }
 }
 
@@ -117,7 +138,7 @@ fn piece(call: ToolCallDelta) -> ToolCallChunk {
     let kind = call.id.as_ref().map(|_| "function".to_owned());
     let function = FunctionDelta { name: call.name, arguments: call.arguments };
     let ToolCallDelta { index, id, extra_content, .. } = call;
-    ToolCallChunk { index, id, kind, function, extra_content }
+    ToolCallChunk { index: Some(index), id, kind, function, extra_content }
 }
 
 fn whole(call: ToolCallDelta) -> Value {

@@ -124,7 +124,9 @@ impl Writer for Completions {
                 self.head.served_by(model);
                 String::new()
             }
-            ChatEvent::Text(text) => sse::event(None, &self.value(&text, None).to_string()),
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
+                sse::event(None, &self.value(&text, None).to_string())
+            }
             // There is no place for them.
             ChatEvent::Reasoning(_) | ChatEvent::ToolCall(_) => String::new(),
             ChatEvent::Finished { reason, usage } => self.end(&reason, usage),

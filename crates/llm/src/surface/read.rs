@@ -1,5 +1,6 @@
 //! Reading a request with its faults named by their place.
 
+use lyceum_core::Misread;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -60,7 +61,8 @@ impl<'a> At<'a> {
     pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, BadRequest> {
         let Some(member) = self.get(name) else { return Ok(None) };
         let read = T::deserialize(member.value);
-        read.map(Some).map_err(|error| member.refuse(&format!("is not valid ({error})")))
+        read.map(Some)
+            .map_err(|error| member.refuse(&format!("is not valid ({})", Misread::of(&error))))
     }
 
     pub(super) fn refuse(&self, words: &str) -> BadRequest {

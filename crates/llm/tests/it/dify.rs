@@ -130,6 +130,8 @@ async fn its_only_model_is_the_application() {
     let wire = Wire::start().await;
     wire.will(Reply::of(json!({"name": "Helper", "description": "", "tags": []}).to_string()));
     let client = DifyClient::at(wire.at(""));
-    assert_eq!(client.models().await.unwrap(), ["Helper"]);
+    let listed = client.models().await.unwrap();
+    let ids: Vec<&str> = listed.iter().map(|model| model.id.as_str()).collect();
+    assert_eq!(ids, ["Helper"]);
     assert_eq!(wire.last().call, "GET /v1/info");
 }

@@ -167,6 +167,15 @@ async fn errors_inside_a_stream_are_what_they_say() {
     wire.will(Reply::of(format!("data: {unavailable}\r\n\r\n")));
     let error = ask(&GeminiClient::at(wire.at("")), question("m")).await.1.unwrap();
     assert!(matches!(error, LlmError::Provider { status: 503, .. }), "{error}");
+    for limited in [
+        json!({"error": {"code": "1302", "message": "too many at once"}}),
+        json!({"error": {"type": "rate_limit_reached_error", "message": "too many at once"}}),
+        json!({"code": "limit_requests", "message": "too many at once"}),
+    ] {
+        wire.will(Reply::of(format!("data: {limited}\n\n")));
+        let error = ask(&OpenAiClient::at(wire.at("/v1")), question("m")).await.1.unwrap();
+        assert!(matches!(error, LlmError::RateLimited { .. }), "{limited}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -258,6 +258,71 @@ fn calls_that_come_in_turns_are_whole() {
     assert_eq!(steps, expected);
 }
 
+/// Chat completions have a place for what a model says when it refuses.
+#[test]
+fn a_refusal_of_the_model_has_its_place() {
+    let events = [
+        ChatEvent::Started { id: "c".to_owned(), model: "m".to_owned() },
+        ChatEvent::Refusal("No".to_owned()),
+        ChatEvent::Refusal(".".to_owned()),
+        ChatEvent::Finished { reason: FinishReason::ContentFilter, usage: None },
+    ];
+    let mut answer = Answer::new("0");
+    events.iter().for_each(|event| answer.take(event.clone()));
+    let choice = Chat::new(head(), false).document(answer.clone())["choices"][0].clone();
+    let message = json!({"role": "assistant", "content": null, "refusal": "No."});
+    assert_eq!((&choice["message"], &choice["finish_reason"]), (&message, &json!("stop")));
+    let mut writer = Chat::new(head(), false);
+    let stream: String = events.iter().map(|event| writer.write(event.clone())).collect();
+    assert!(stream.contains(r#""delta":{"refusal":"No"}"#), "{stream}");
+    assert!(stream.contains(r#""delta":{},"finish_reason":"stop""#), "{stream}");
+    // Elsewhere it is a text, and the reason to end.
+    let message = Messages::new(head()).document(answer);
+    assert_eq!(message["content"], json!([{"type": "text", "text": "No."}]));
+    assert_eq!(message["stop_reason"], "refusal");
+}
+
+/// Servers that say 0 of every call, or nothing, mean as many calls as they give ids.
+#[tokio::test]
+async fn calls_that_are_badly_numbered_stay_apart_on_every_surface() {
+    let wire = Wire::start().await;
+    let client = OpenAiClient::at(wire.at("/v1"));
+    for index in [json!(0), Value::Null] {
+        let piece = |id: Option<&str>, arguments: &str| {
+            let name = id.map(|_| "f");
+            let function = json!({"name": name, "arguments": arguments});
+            let call = json!({"index": index, "id": id, "function": function});
+            format!(
+                "data: {}\n\n",
+                json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
+            )
+        };
+        let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]});
+        let pieces = [piece(Some("a"), "{\"x\":"), piece(None, "1}"), piece(Some("b"), "{}")];
+        wire.will(Reply::of(format!("{}data: {end}\n\ndata: [DONE]\n\n", pieces.concat())));
+        let events: Vec<ChatEvent> =
+            client.chat(question("m")).await.unwrap().map(Result::unwrap).collect().await;
+        let mut answer = Answer::new("0");
+        events.iter().for_each(|event| answer.take(event.clone()));
+        let chat = Chat::new(head(), false).document(answer.clone());
+        let calls = &chat["choices"][0]["message"]["tool_calls"];
+        assert_eq!((&calls[0]["id"], &calls[1]["id"]), (&json!("a"), &json!("b")), "{index}");
+        assert_eq!(calls[0]["function"]["arguments"], "{\"x\":1}");
+        let message = Messages::new(head()).document(answer.clone());
+        let blocks = json!([{"type": "tool_use", "id": "a", "name": "f", "input": {"x": 1}},
+            {"type": "tool_use", "id": "b", "name": "f", "input": {}}]);
+        assert_eq!(message["content"], blocks, "{index}");
+        let response = Responses::new(head(), &json!({})).document(answer);
+        let items = response["output"].as_array().unwrap().iter();
+        let items: Vec<_> = items.map(|item| (&item["call_id"], &item["arguments"])).collect();
+        let (first, second) = (json!("{\"x\":1}"), json!("{}"));
+        assert_eq!(items, [(&json!("a"), &first), (&json!("b"), &second)], "{index}");
+        let mut writer = Chat::new(head(), false);
+        let stream: String = events.iter().map(|event| writer.write(event.clone())).collect();
+        assert!(stream.contains(r#"{"index":1,"id":"b""#), "{stream}");
+    }
+}
+
 /// What is passed on is what came, and what it says is what the port would have said.
 #[tokio::test]
 async fn a_providers_own_form_is_passed_on_as_it_came() {
@@ -272,7 +337,7 @@ async fn a_providers_own_form_is_passed_on_as_it_came() {
             stream.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
         let events = said(&wire, port, name).await;
         wire.will(Reply::byte_by_byte(&stream));
-        let response = native.send(&[], "{}".into()).await.unwrap();
+        let response = native.send(&[], "{}".into(), true).await.unwrap();
         let passed: Vec<_> = native.pass(response).map(Result::unwrap).collect().await;
         let data: Vec<&String> = passed.iter().flat_map(|piece| &piece.data).collect();
         assert_eq!(data, lines, "{name}");
@@ -281,7 +346,7 @@ async fn a_providers_own_form_is_passed_on_as_it_came() {
         // Wherever it is cut, it is never taken for whole that is not.
         for cut in (0..stream.len()).step_by(7) {
             wire.will(Reply::breaking_after(&stream.as_bytes()[..cut]));
-            let response = native.send(&[], "{}".into()).await.unwrap();
+            let response = native.send(&[], "{}".into(), true).await.unwrap();
             let passed: Vec<_> = native.pass(response).collect().await;
             let said: Vec<_> =
                 passed.iter().flatten().flat_map(|piece| piece.events.clone()).collect();
@@ -293,7 +358,7 @@ async fn a_providers_own_form_is_passed_on_as_it_came() {
     }
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "no"}});
     wire.will(Reply::of(error.to_string()));
-    let response = anthropic.send(&[], "{}".into()).await.unwrap();
+    let response = anthropic.send(&[], "{}".into(), false).await.unwrap();
     let error = anthropic.whole(response).await.unwrap_err();
     assert_eq!(error.to_string(), "the provider failed with status 529: no");
 }

@@ -212,6 +212,7 @@ pub async fn ask(client: &dyn ChatModel, request: ChatRequest) -> (String, Optio
             Err(error) => return (lines.join("\n"), Some(error)),
             Ok(ChatEvent::Started { id, model }) => write!(line, "started {id:?} {model:?}"),
             Ok(ChatEvent::Text(text)) => write!(line, "text {text:?}"),
+            Ok(ChatEvent::Refusal(text)) => write!(line, "refusal {text:?}"),
             Ok(ChatEvent::Reasoning(text)) => write!(line, "reasoning {text:?}"),
             Ok(ChatEvent::ToolCall(call)) => {
                 // Made here where the provider has none.

@@ -40,7 +40,8 @@ pub(crate) async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Tells whether requests can be served.
+/// Tells whether requests can be served. 503 while the database does not answer; parts that the
+/// program does without are named in `missing`.
 #[utoipa::path(get, path = "/ready", tag = "system", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn get_readiness(State(ops): State<Ops>) -> Response {

@@ -45,7 +45,9 @@ pub(crate) struct SystemStatus {
     database: DatabaseStatus,
     jobs: JobsStatus,
     partitions: Vec<PartitionFigures>,
-    /// Further parts by name, such as `engine`, each in its own form.
+    /// Further parts by name, such as `engine`, each in its own form. `redis` has `health` while it
+    /// answers and `reason` while it is away; `refused` is the last command that it refused, within an
+    /// hour.
     parts: BTreeMap<&'static str, Value>,
 }
 

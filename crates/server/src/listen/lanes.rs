@@ -3,7 +3,8 @@
 //! A call of `/v1` waits for a provider and computes little, so that much of what it costs is the way
 //! from thread to thread: the common runtime's workers wake each other at every step. In a lane all
 //! steps are one thread's. What may compute for long goes to the common runtime, for the other
-//! connections of the lane wait meanwhile.
+//! connections of the lane wait meanwhile: here what a request's head gives away, and in the gateway
+//! what only its body does, as pictures that have to be fetched.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

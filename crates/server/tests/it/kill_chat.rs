@@ -1,5 +1,5 @@
 //! `kill -9` while people make conversations and ask in them: what was acknowledged is there once
-//! and in order, and an answer is whole or says that it is not.
+//! and in order, an answer is whole or says that it is not, and a call that was cut off has its row.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -112,12 +112,25 @@ struct Row {
     content: String,
     status: String,
     error_code: Option<String>,
+    prompt_tokens: Option<i64>,
+    completion_tokens: Option<i64>,
+}
+
+/// A row of the ledger.
+#[derive(Debug, sqlx::FromRow)]
+struct Call {
+    message_id: Uuid,
+    status: String,
+    error_code: Option<String>,
+    estimated: bool,
+    prompt_tokens: i64,
+    completion_tokens: i64,
 }
 
 /// All messages, and what the ledger has of their answers.
 struct Found {
     rows: Vec<Row>,
-    ledger: Vec<(Uuid, String)>,
+    ledger: Vec<Call>,
     conversations: Vec<Uuid>,
 }
 
@@ -145,10 +158,13 @@ async fn found(world: &World) -> Found {
                = (SELECT count(*), coalesce(max(sequence_number), 0), count(*)
                   FROM chat.messages m WHERE m.conversation_id = c.id)) IS NOT TRUE";
     assert_eq!(number(&mut database, with_gaps).await, 0);
-    let rows = "SELECT id, conversation_id, parent_id, role, content, status, error_code
+    let rows = "SELECT id, conversation_id, parent_id, role, content, status, error_code,
+                       prompt_tokens, completion_tokens
                 FROM chat.messages";
     let rows = sqlx::query_as(rows).fetch_all(&mut database).await.unwrap();
-    let ledger = "SELECT message_id, status FROM gateway.usage_statistics
+    let ledger = "SELECT message_id, status, error_code, estimated, prompt_tokens,
+                         completion_tokens
+                  FROM gateway.usage_statistics
                   WHERE purpose = 'chat' AND message_id IS NOT NULL";
     let ledger = sqlx::query_as(ledger).fetch_all(&mut database).await.unwrap();
     let conversations = sqlx::query_scalar("SELECT id FROM chat.conversations");
@@ -190,8 +206,8 @@ impl Found {
     }
 
     fn compare_answer(&self, answer: &Row, whole: &str) {
-        let calls = self.ledger.iter().filter(|(message, _)| *message == answer.id);
-        let calls: Vec<&str> = calls.map(|(_, status)| status.as_str()).collect();
+        let calls = self.ledger.iter().filter(|call| call.message_id == answer.id);
+        let calls: Vec<&str> = calls.map(|call| call.status.as_str()).collect();
         match answer.status.as_str() {
             "completed" => {
                 assert_eq!(answer.content, whole);
@@ -205,6 +221,39 @@ impl Found {
             _ => panic!("neither done nor interrupted: {answer:?}"),
         }
     }
+
+    /// Asserts that an answer was cut off after a word, and what its call took until then is known.
+    fn compare_cut(&self, cut: Uuid) {
+        let answer = self.rows.iter().find(|row| row.id == cut).unwrap();
+        assert_eq!((answer.status.as_str(), answer.content.as_str()), ("error", "You "));
+        let calls: Vec<&Call> = self.ledger.iter().filter(|call| call.message_id == cut).collect();
+        let [call] = calls.as_slice() else { panic!("{calls:?}") };
+        assert_eq!((call.status.as_str(), call.estimated), ("failed", true), "{call:?}");
+        assert_eq!(call.error_code.as_deref(), Some("interrupted"));
+        assert!(call.prompt_tokens > 0 && call.completion_tokens > 0, "{call:?}");
+        assert_eq!(answer.prompt_tokens, Some(call.prompt_tokens));
+        assert_eq!(answer.completion_tokens, Some(call.completion_tokens));
+    }
+}
+
+/// Waits until the node has noted the call behind an answer, and that something of it came.
+async fn noted(world: &World, answer: Uuid) {
+    let answer = json!(answer);
+    let is_it = |line: &str| {
+        let call: Value = serde_json::from_str(line).unwrap();
+        call["message_id"] == answer && call["completion_tokens"].as_i64() > Some(0)
+    };
+    for _ in 0..1_500 {
+        let files = std::fs::read_dir(world.data.path().join("ledger")).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let notes = files.filter(|path| path.extension().is_some_and(|kind| kind == "running"));
+        let text: String = notes.filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+        if text.lines().any(is_it) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never noted: {answer}");
 }
 
 /// Asks a model that says one word and no more; comes back when the word is on the disk.
@@ -216,7 +265,9 @@ async fn ask_for_one_word(world: &World, model: &str, words: &str) -> Uuid {
     let said = "SELECT count(*) FROM chat.messages WHERE status = 'streaming' AND content = 'You '
                 AND model = 'gated'";
     until(&mut world.database().await.unwrap(), said, 1).await;
-    uuid(&sent["assistant_message"])
+    let answer = uuid(&sent["assistant_message"]);
+    noted(world, answer).await;
+    answer
 }
 
 #[tokio::test]
@@ -231,8 +282,9 @@ async fn what_was_acknowledged_before_a_kill_is_there_once_and_no_answer_is_more
         places.push(([quick, slow], shared));
     }
     let told = Arc::new(Mutex::new(Told::default()));
+    let mut cuts = Vec::new();
     for kill in 0..2 {
-        let cut = ask_for_one_word(&world, &gated, &format!("cut {kill}")).await;
+        cuts.push(ask_for_one_word(&world, &gated, &format!("cut {kill}")).await);
         let mut callers = Vec::new();
         for nth in 0..2 * CALLERS {
             let of_alice = nth % 2 == 1;
@@ -265,7 +317,11 @@ async fn what_was_acknowledged_before_a_kill_is_there_once_and_no_answer_is_more
         }
         let found = found(&world).await;
         found.compare(&told.lock().unwrap());
-        let cut = found.rows.iter().find(|row| row.id == cut).unwrap();
-        assert_eq!((cut.status.as_str(), cut.content.as_str()), ("error", "You "));
+        cuts.iter().for_each(|cut| found.compare_cut(*cut));
+        let path = "/api/v1/usage/summary?model=gated";
+        let usage = world.alice.get(path).await.unwrap();
+        let (total, all) = (&usage["total"], json!(cuts.len()));
+        assert_eq!((&total["calls"], &total["errors"]), (&all, &all), "{total}");
+        assert!(total["completion_tokens"].as_u64() >= all.as_u64(), "{total}");
     }
 }

@@ -279,7 +279,7 @@ async fn a_collector_that_is_not_there_costs_no_call() {
 }
 
 /// The program with its standard error in a file beside it.
-fn logging_to(folder: &Path) -> (PathBuf, PathBuf) {
+pub fn logging_to(folder: &Path) -> (PathBuf, PathBuf) {
     let (script, log) = (folder.join("logged.sh"), folder.join("log"));
     let (program, file) = (program().display(), log.display());
     let text = format!("#!/bin/sh\nexec '{program}' \"$@\" 2>'{file}'\n");

@@ -33,6 +33,9 @@ const POLL: Duration = Duration::from_millis(5);
 const KEPT_LINES: usize = 20;
 /// How a line begins that a client's process wrote.
 const CLIENT: &str = "client backend ";
+/// What a server says that stops: it ends every session and refuses new ones.
+const STOPPING: [&str; 2] =
+    ["due to administrator command", "FATAL:  the database system is shutting down"];
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -139,7 +142,7 @@ impl Postmaster {
 }
 
 /// Starts the server, and again whenever it ends unasked.
-fn watch(spec: &Spec, state: &Watched, first: &mpsc::Sender<Result<(), ClusterError>>) {
+fn watch(spec: &Spec, state: &Arc<Watched>, first: &mpsc::Sender<Result<(), ClusterError>>) {
     let mut pause = Duration::from_millis(100);
     let mut started_before = false;
     loop {
@@ -183,11 +186,11 @@ fn wait_for_end(mut child: Child, state: &Watched) {
 }
 
 /// One start, until connections are accepted.
-fn launch(spec: &Spec, state: &Watched) -> Result<Child, ClusterError> {
+fn launch(spec: &Spec, state: &Arc<Watched>) -> Result<Child, ClusterError> {
     let begin = Instant::now();
     loop {
         orphan::settle(&spec.layout)?;
-        let (mut child, log) = spawn(spec)?;
+        let (mut child, log) = spawn(spec, state)?;
         let pid = Pid::from_raw(child.id().cast_signed());
         state.set(|now| now.pid = Some(pid));
         if state.lock().stopping {
@@ -207,7 +210,7 @@ fn launch(spec: &Spec, state: &Watched) -> Result<Child, ClusterError> {
     }
 }
 
-fn spawn(spec: &Spec) -> Result<(Child, Log), ClusterError> {
+fn spawn(spec: &Spec, state: &Arc<Watched>) -> Result<(Child, Log), ClusterError> {
     let mut command = spec.account.command(&spec.program);
     command
         .arg("-D")
@@ -228,7 +231,7 @@ fn spawn(spec: &Spec) -> Result<(Child, Log), ClusterError> {
     let mut child =
         command.spawn().map_err(|error| cannot_run(&spec.account, &spec.program, &error))?;
     let log = match child.stderr.take() {
-        Some(stderr) => Log::follow(stderr),
+        Some(stderr) => Log::follow(stderr, Arc::clone(state)),
         None => Log::File(log_file),
     };
     Ok((child, log))
@@ -292,12 +295,13 @@ enum Log {
 }
 
 impl Log {
-    fn follow(stderr: ChildStderr) -> Self {
+    fn follow(stderr: ChildStderr, state: Arc<Watched>) -> Self {
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let writer = Arc::clone(&kept);
         let reader = thread::Builder::new().name("postgres-log".to_owned()).spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                report(&line);
+                let stopping = state.lock().stopping;
+                report(&line, stopping);
                 let mut kept = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 if kept.len() == KEPT_LINES {
                     kept.pop_front();
@@ -330,8 +334,8 @@ impl Log {
 }
 
 /// Passes a line of the server's log on.
-fn report(line: &str) {
-    match level(line) {
+fn report(line: &str, stopping: bool) {
+    match level(line, stopping) {
         Level::ERROR => tracing::error!(target: "postgres", "{line}"),
         Level::WARN => tracing::warn!(target: "postgres", "{line}"),
         _ => tracing::debug!(target: "postgres", "{line}"),
@@ -340,8 +344,12 @@ fn report(line: &str) {
 
 /// How much a line matters. Errors and warnings of single statements come back to whoever sent them
 /// and are told there. That a client is gone happens whenever somebody stops waiting for an answer.
-fn level(line: &str) -> Level {
-    let is_fatal = line.contains("FATAL:") && !line.contains("connection to client lost");
+/// Where we are `stopping` the server, it ends sessions that we have not closed, or closed so lately
+/// that their processes have not read it yet.
+fn level(line: &str, stopping: bool) -> Level {
+    let is_expected = line.contains("connection to client lost")
+        || stopping && STOPPING.iter().any(|words| line.contains(words));
+    let is_fatal = line.contains("FATAL:") && !is_expected;
     let is_ours = line.contains("WARNING:") && !line.starts_with(CLIENT);
     match line.contains("PANIC:") {
         true => Level::ERROR,
@@ -366,7 +374,25 @@ mod tests {
             ("postmaster FATAL:  could not create shared memory segment", Level::WARN),
             ("startup PANIC:  could not locate a valid checkpoint record", Level::ERROR),
         ] {
-            assert_eq!(level(line), wanted, "{line}");
+            assert_eq!(level(line, false), wanted, "{line}");
+        }
+    }
+
+    #[test]
+    fn that_sessions_end_is_a_warning_unless_we_stop_the_server() {
+        for line in [
+            "client backend FATAL:  terminating connection due to administrator command",
+            "autovacuum worker FATAL:  terminating autovacuum process due to administrator command",
+            "client backend FATAL:  the database system is shutting down",
+        ] {
+            assert_eq!(level(line, false), Level::WARN, "{line}");
+            assert_eq!(level(line, true), Level::DEBUG, "{line}");
+        }
+        for (line, wanted) in [
+            ("postmaster FATAL:  could not write lock file", Level::WARN),
+            ("checkpointer PANIC:  could not write to file", Level::ERROR),
+        ] {
+            assert_eq!(level(line, true), wanted, "{line}");
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use ::redis::{ErrorKind, RedisError as Cause, ServerErrorKind};
 
 /// Redis cannot be used as it is configured. No text holds the password.
@@ -9,6 +11,20 @@ pub enum RedisError {
          unix:///path"
     )]
     Address,
+    /// The address asks for certificates not to be checked.
+    #[error(
+        "redis.url ends with #insecure, but a server's certificate is always checked: take that \
+         away, and name who issued the certificate in redis.ca_file"
+    )]
+    Insecure,
+    /// The authorities that are to be trusted cannot be.
+    #[error("redis.ca_file {}: {reason}", path.display())]
+    Authorities {
+        /// Where they are.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// It answers, but not to us.
     #[error("the Redis at {address} cannot be used: {reason}")]
     Refused {
@@ -36,6 +52,15 @@ impl Failure {
             Self::Refused(reason) | Self::Denied(reason) | Self::Away(reason) => reason,
         }
     }
+
+    /// The same with more behind its reason.
+    pub(super) fn with(self, more: &str) -> Self {
+        match self {
+            Self::Refused(reason) => Self::Refused(reason + more),
+            Self::Denied(reason) => Self::Denied(reason + more),
+            Self::Away(reason) => Self::Away(reason + more),
+        }
+    }
 }
 
 impl From<Cause> for Failure {
@@ -59,6 +84,7 @@ impl From<Cause> for Failure {
                 _,
             ) => Self::Refused(CLUSTER.to_owned()),
             (ErrorKind::InvalidClientConfig, _) => Self::Refused(text),
+            _ if error.is_timeout() => Self::Away("it did not answer in time".to_owned()),
             _ => Self::Away(text),
         }
     }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::error::{CLUSTER, Failure};
 use super::trial::{self, Tried};
-use super::{RedisError, RedisHealth, RedisSettings, RedisStatus};
+use super::{RedisError, RedisHealth, RedisRefusal, RedisSettings, RedisStatus, tls};
 
 /// How long a connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(1);
@@ -19,9 +20,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Questions that wait for their turn to be sent.
 const QUEUE: usize = 1024;
 
-/// Refusals that are told; more are of one kind, with other words.
+/// Reasons that are told; more are of one kind, with other words.
 const MOST_TOLD: usize = 32;
-/// How long a refusal that was told is not told again; later it may have gone and come back.
+/// How long a reason that was told is not told again; later it may have gone and come back.
 const TELL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// The connection, and what is known of it. The crate's own connection manager is not used: it
@@ -33,14 +34,16 @@ pub(super) struct Link {
     state: RwLock<State>,
     lost: Notify,
     told: Mutex<Told>,
+    /// The last question that was refused: why, and when.
+    refused: Mutex<Option<(String, Instant)>>,
 }
 
-/// Why questions were refused, and when it was told.
+/// Why questions were refused or it is away, and when it was told.
 #[derive(Default)]
 struct Told(BTreeMap<String, Instant>);
 
 impl Told {
-    /// Whether a refusal is to be told; then it counts as told.
+    /// Whether a reason is to be told; then it counts as told.
     fn is_news(&mut self, reason: &str, now: Instant) -> bool {
         self.0.retain(|_, at| now.saturating_duration_since(*at) < TELL_AGAIN);
         let news = self.0.len() < MOST_TOLD && !self.0.contains_key(reason);
@@ -65,12 +68,13 @@ enum Line {
 
 impl Link {
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, RedisError> {
-        let client = Client::open(settings.url.as_str()).map_err(|_| RedisError::Address)?;
+        let client = tls::client(settings)?;
         let address = client.get_connection_info().addr().to_string();
         let line = Line::Down { reason: "it was not asked yet".to_owned() };
         let state = RwLock::new(State { line, since: Instant::now(), number: 0 });
-        let (patience, lost, told) = (settings.patience, Notify::new(), Mutex::default());
-        Ok(Self { client, address, patience, state, lost, told })
+        let (patience, lost) = (settings.patience, Notify::new());
+        let (told, refused) = (Mutex::default(), Mutex::default());
+        Ok(Self { client, address, patience, state, lost, told, refused })
     }
 
     /// The first connection.
@@ -101,7 +105,7 @@ impl Link {
             }
             tokio::time::sleep(RETRY).await;
             match self.connect().await {
-                Ok(None) => {}
+                Ok(None) => self.note_refused(None),
                 // As of a user whose rights are taken back while it is up.
                 Ok(Some(reason)) => self.tell_denied(&reason),
                 Err(failure) => self.explain(failure.reason()),
@@ -161,9 +165,10 @@ impl Link {
             .set_pipeline_buffer_size(QUEUE);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         // The set-up of a connection has no bound of its own.
-        let mut connection = tokio::time::timeout(CONNECTING, connecting)
-            .await
-            .map_err(|_| Failure::Away("it did not answer in time".to_owned()))??;
+        let connected = tokio::time::timeout(CONNECTING, connecting).await;
+        let mut connection = connected
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+            .map_err(|error| tls::explain(self.client.get_connection_info().addr(), error))?;
         let Tried { latency, denied } = trial::run(&mut connection).await?;
         let version = version(&mut connection).await?;
         // From here on questions have a bound of ours.
@@ -185,15 +190,20 @@ impl Link {
         true
     }
 
-    /// Notes why it is still away.
+    /// Notes why it is still away, and tells it where it was not told lately.
     fn explain(&self, news: String) {
+        if self.is_news(&news) {
+            tracing::warn!(address = self.address, reason = news, "Redis is still away");
+        }
         if let Line::Down { reason } = &mut self.write().line {
             *reason = news;
         }
     }
 
     fn tell_away(&self) {
-        let reason = self.status(Instant::now()).reason;
+        let reason = self.status(Instant::now()).reason.unwrap_or_default();
+        // It goes away seldom, so that is told each time; this only keeps it from being told again.
+        let _told_anyway = self.is_news(&reason);
         tracing::warn!(
             address = self.address,
             reason,
@@ -201,16 +211,34 @@ impl Link {
         );
     }
 
-    /// Tells why a question was refused, where it was not told lately.
+    /// Notes why a question was refused, and tells it where it was not told lately.
     fn tell_denied(&self, reason: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_news(reason, Instant::now()) {
+        self.note_refused(Some((reason.to_owned(), Instant::now())));
+        if self.is_news(reason) {
             tracing::error!(
                 address = self.address,
                 reason,
                 "Redis refuses a command; what needs it goes on without Redis"
             );
         }
+    }
+
+    fn note_refused(&self, refused: Option<(String, Instant)>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    /// The last refusal, as long as it is not told again.
+    fn refused(&self, now: Instant) -> Option<RedisRefusal> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reason, at) = refused.as_ref()?;
+        let ago = now.saturating_duration_since(*at);
+        let (reason, seconds_ago) = (reason.clone(), ago.as_secs());
+        (ago < TELL_AGAIN).then_some(RedisRefusal { reason, seconds_ago })
+    }
+
+    fn is_news(&self, reason: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_news(reason, Instant::now())
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -227,7 +255,8 @@ impl Link {
             Line::Down { reason } => (None, Some(reason.clone())),
         };
         let for_seconds = now.saturating_duration_since(state.since).as_secs();
-        RedisStatus { address: self.address.clone(), health, reason, for_seconds }
+        let (address, refused) = (self.address.clone(), self.refused(now));
+        RedisStatus { address, health, reason, for_seconds, refused }
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {

@@ -4,8 +4,10 @@
 
 mod error;
 mod link;
+mod tls;
 mod trial;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,8 @@ const PREFIX: &str = "lyceum:";
 pub struct RedisSettings {
     /// `redis://`, `rediss://` (TLS) or `unix://`; may hold a password.
     pub url: String,
+    /// Certificates in PEM of the authorities that are trusted over TLS instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// How long one question may take; then Redis counts as away.
     pub patience: Duration,
 }
@@ -43,6 +47,18 @@ pub struct RedisStatus {
     pub reason: Option<String>,
     /// For how long it has been as it is.
     pub for_seconds: u64,
+    /// The command that it refused last while it answered, as of a user who lacks a right. Absent an
+    /// hour later, and after it was connected to again and refused none.
+    pub refused: Option<RedisRefusal>,
+}
+
+/// A command that Redis refused.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RedisRefusal {
+    /// Which, as far as Redis says, and why.
+    pub reason: String,
+    /// How long ago.
+    pub seconds_ago: u64,
 }
 
 /// What Redis says of itself.
@@ -63,7 +79,7 @@ pub struct Redis {
 
 impl Redis {
     /// Connects. One that cannot be reached is no error, it is tried again until it answers; one
-    /// that refuses us (a wrong password, say, or no Redis at all) is.
+    /// that refuses us (a wrong password or certificate, say, or no Redis at all) is.
     pub async fn connect(settings: RedisSettings) -> Result<Self, RedisError> {
         let link = Arc::new(Link::new(&settings)?);
         link.open().await?;

@@ -334,7 +334,7 @@ async fn what_triggers_write_says_from_where_and_with_what_a_request_came() {
         tx.commit().await.unwrap();
     };
     let ip = "192.0.2.7".parse().ok();
-    lyceum_store::with_client(ip, Some("x".repeat(500)), make("asked for")).await;
+    lyceum_store::with_client(ip, Some("x".repeat(500).into()), make("asked for")).await;
     make("made by itself").await;
     let entries: Vec<(String, Option<String>, Option<i32>)> = sqlx::query_as(
         "SELECT new_values ->> 'name', host(ip_address), length(user_agent) FROM ops.audit_logs

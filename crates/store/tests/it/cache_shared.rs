@@ -93,7 +93,8 @@ async fn a_redis_that_is_gone_or_silent_is_a_miss_and_nobody_waits_for_it() {
     until(async || stored(&redis, &key(4)).await.is_some()).await;
 
     // One that holds its connections and answers nobody.
-    let settings = RedisSettings { url: server.url(), patience: Duration::from_millis(50) };
+    let patience = Duration::from_millis(50);
+    let settings = RedisSettings { url: server.url(), ca_file: None, patience };
     let (impatient, other) = (Redis::connect(settings).await.unwrap(), Cache::default());
     other.share(impatient.clone(), keyring);
     until(async || impatient.is_up()).await;

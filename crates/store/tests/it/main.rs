@@ -10,4 +10,5 @@ mod cluster;
 mod isolation;
 mod listen;
 mod redis;
+mod redis_tls;
 mod secrets;

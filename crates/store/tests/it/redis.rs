@@ -9,13 +9,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 /// Longer than anything here takes, and shorter than a test may.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn connect(url: String) -> Result<Redis, RedisError> {
-    Redis::connect(RedisSettings { url, patience: PATIENCE }).await
+    Redis::connect(RedisSettings { url, ca_file: None, patience: PATIENCE }).await
 }
 
-async fn until(redis: &Redis, up: bool) {
+pub async fn until(redis: &Redis, up: bool) {
     let waiting = async {
         while redis.is_up() != up {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -111,7 +111,8 @@ async fn one_that_dies_answers_nothing_until_it_is_back() {
 #[tokio::test]
 async fn one_that_hangs_costs_one_question_its_patience() {
     let server = RedisServer::start().await;
-    let settings = RedisSettings { url: server.url(), patience: Duration::from_millis(50) };
+    let patience = Duration::from_millis(50);
+    let settings = RedisSettings { url: server.url(), ca_file: None, patience };
     let redis = Redis::connect(settings).await.unwrap();
     server.hang();
     let asking = async { while redis.ask::<String>(&cmd("PING")).await.is_some() {} };
@@ -178,6 +179,7 @@ async fn a_question_that_is_refused_is_in_nobody_elses_way() {
     let key = Redis::key("hash");
     redis.ask::<()>(cmd("HSET").arg(&key).arg("field").arg("1")).await.unwrap();
     let get = cmd("GET").arg(&key).to_owned();
+    assert_eq!(redis.status().refused, None);
     let (mut several, script) = (pipe(), Script::new("return redis.call('GET', KEYS[1])"));
     several.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
     // It holds something else, then the user may not ask at all.
@@ -191,6 +193,8 @@ async fn a_question_that_is_refused_is_in_nobody_elses_way() {
         }
         let status = redis.status();
         assert!(status.health.is_some() && status.reason.is_none(), "{status:?}");
+        let refused = status.refused.unwrap();
+        assert!(!refused.reason.is_empty() && refused.seconds_ago < 3600, "{refused:?}");
         let field: String = redis.ask(cmd("HGET").arg(&key).arg("field")).await.unwrap();
         assert_eq!(field, "1");
     }
@@ -214,4 +218,16 @@ async fn a_right_that_was_taken_back_keeps_no_connection_from_coming_about_again
     assert_eq!(redis.ask::<u32>(&write).await, None);
     let status = redis.status();
     assert!(status.health.is_some() && status.reason.is_none(), "{status:?}");
+    let words = status.refused.unwrap().reason;
+    assert!(words.contains("hset") || words.contains("HSET"), "{words}");
+    assert!(!words.contains("secret"), "{words}");
+    // Where it is given back, a new connection finds nothing refused.
+    allow(&admin, &["+hset"]).await;
+    assert_eq!(admin.ask::<u32>(&kill).await, Some(1));
+    let asking = async {
+        while redis.status().refused.is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the refusal stays");
 }

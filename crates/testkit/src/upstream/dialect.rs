@@ -143,18 +143,19 @@ impl Dialect {
         }
     }
 
-    /// A failure inside a stream of status 200.
-    pub(super) fn error_piece(self) -> Value {
+    /// A failure inside a stream of status 200; `why` is its name, where it has another one.
+    pub(super) fn error_piece(self, why: Option<&str>) -> Value {
         match self {
             Dialect::Chat | Dialect::Completions => {
-                json!({"error": {"message": "overloaded", "code": 503}})
+                let code = why.map_or(json!(503), |why| json!(why));
+                json!({"error": {"message": "overloaded", "code": code}})
             }
             Dialect::Responses => {
                 json!({"type": "error", "code": "server_error", "message": "overloaded"})
             }
             Dialect::Anthropic => {
-                let error = json!({"type": "overloaded_error", "message": "Overloaded"});
-                json!({"type": "error", "error": error})
+                let kind = why.unwrap_or("overloaded_error");
+                json!({"type": "error", "error": {"type": kind, "message": "Overloaded"}})
             }
             Dialect::Dify => json!({"event": "error", "task_id": "task-1", "message_id": "m-1",
                 "status": 400, "code": "completion_request_error", "message": "overloaded"}),

@@ -5,6 +5,7 @@ mod documents;
 mod reply;
 mod routes;
 mod running;
+mod strict;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderMap;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -44,6 +46,7 @@ use running::Running;
 /// | `second-cut` | two answers at once; the first ends, the connection breaks within the second (OpenAI's stream only) |
 /// | `stream-error` | an error document as the third frame of the stream |
 /// | `refused` | an error document as the first frame of the stream |
+/// | `refused-NAME` | the same, which says why by that name or number alone (OpenAI's and Anthropic's) |
 /// | `hang` | takes the request and never answers |
 /// | `stall` | two chunks, then silence |
 /// | `malformed` | the third chunk is no JSON; in one piece (OpenAI only), the document is cut short |
@@ -51,6 +54,7 @@ use running::Running;
 /// | `wrong-length` | the body is shorter than announced (not streamed, OpenAI only) |
 /// | `chat-only` | has no older completions |
 /// | `stream-only` | refuses to answer in one piece (OpenAI only) |
+/// | `strict` | refuses `developer`, `max_tokens`, `temperature` and `reasoning_content`, one at a time (OpenAI's chat only) |
 /// | `think` | reasons before it answers, serves as `think-001`, has one token cached |
 /// | `tools` | reasons, then calls the tool `look_up` in pieces |
 ///
@@ -74,6 +78,8 @@ pub struct RecordedRequest {
     pub key: Option<String>,
     /// The trace that it says it belongs to.
     pub traceparent: Option<String>,
+    /// All of its headers.
+    pub headers: HeaderMap,
     /// The JSON body; null for GET.
     pub body: Value,
 }

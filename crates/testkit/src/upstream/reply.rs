@@ -135,9 +135,9 @@ pub(super) fn frames(
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     async_stream::stream! {
         let mut open = state.stream_opens();
-        if reply.model == "refused" {
+        if let Some(why) = reply.model.strip_prefix("refused") {
             open.finished = true;
-            yield Ok(dialect.frame(&dialect.error_piece()));
+            yield Ok(dialect.frame(&dialect.error_piece(why.strip_prefix('-'))));
             return;
         }
         // The Responses API numbers its events.
@@ -190,7 +190,7 @@ pub(super) fn frames(
                 "stall" if index == BEFORE_FAULT => std::future::pending().await,
                 "stream-error" if index == BEFORE_FAULT => {
                     open.finished = true;
-                    yield Ok(dialect.frame(&dialect.error_piece()));
+                    yield Ok(dialect.frame(&dialect.error_piece(None)));
                     return;
                 }
                 "half-frame" if index == BEFORE_FAULT => {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::dialect::Dialect;
 use super::reply::{self, Reply};
-use super::{RecordedRequest, State, locked};
+use super::{RecordedRequest, State, locked, strict};
 
 const MODELS: [&str; 12] = [
     "ok",
@@ -74,6 +74,11 @@ async fn chat(AxumState(state): AxumState<Arc<State>>, request: Request) -> Resp
         Err(refusal) => return refusal,
     };
     let model = body["model"].as_str().unwrap_or_default().to_owned();
+    if model == "strict"
+        && let Some(words) = strict::refusal(&body)
+    {
+        return error(Dialect::Chat, StatusCode::BAD_REQUEST, words);
+    }
     let streamed = body["stream"].as_bool().unwrap_or(false);
     if streamed {
         return answer(state, Dialect::Chat, &model, &body).await;
@@ -386,6 +391,7 @@ impl State {
         let key = key(request.headers());
         let traceparent = request.headers().get("traceparent");
         let traceparent = traceparent.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let headers = request.headers().clone();
         let bytes = axum::body::to_bytes(request.into_body(), 64 << 20)
             .await
             .map_err(|_| error(Dialect::Chat, StatusCode::BAD_REQUEST, "the body broke off"))?;
@@ -397,7 +403,8 @@ impl State {
             })?
         };
         if self.keeps_requests {
-            let kept = RecordedRequest { path, key: key.clone(), traceparent, body: body.clone() };
+            let (key, body) = (key.clone(), body.clone());
+            let kept = RecordedRequest { path, key, traceparent, headers, body };
             locked(&self.requests).push(kept);
         }
         let accepted = match (&self.accepted_key, &key) {

@@ -24,7 +24,7 @@ export function CallDetails({ id }: { id: string }) {
         call && (
           <>
             {call.error_code && (
-              <Alert type="error" showIcon title={describeCode(call.error_code, call.error_code)} style={{ marginBottom: 16 }} />
+              <Alert type="error" showIcon title={call.error_code === 'interrupted' ? t('spend.interrupted') : describeCode(call.error_code, '') || call.error_code} style={{ marginBottom: 16 }} />
             )}
             <Descriptions
               column={1}

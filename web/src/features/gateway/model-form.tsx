@@ -1,13 +1,17 @@
 import { useQuery } from '@tanstack/react-query';
 import { Alert, AutoComplete, Checkbox, Form, Input, InputNumber, Modal, Radio, Select } from 'antd';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { offeredModelsQuery, providersQuery, useSaveModel, type ModelInput } from '@/api/gateway';
+import { knownModelQuery, offeredModelsQuery, providersQuery, useSaveModel, type ModelInput } from '@/api/gateway';
 import type { Model } from '@/api/types';
 import { useFormErrors } from '@/lib/use-form-errors';
+import { useFormat } from '@/lib/use-format';
 import { useDescribe } from '@/lib/use-describe';
 import styles from './gateway.module.css';
 import { CacheField } from './cache-field';
+import { KnownNote } from './known-note';
 import { PayloadField } from './payload-field';
+import { KNOWN_PRICES, useSuggestion } from './suggestion';
 
 interface ModelFormProps {
   providerId?: string | undefined;
@@ -19,6 +23,7 @@ interface ModelFormProps {
 export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
   const { t } = useTranslation();
   const describe = useDescribe();
+  const format = useFormat();
   const [form] = Form.useForm<ModelInput>();
   const errors = useFormErrors(form);
   const save = useSaveModel();
@@ -27,11 +32,17 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
   const watched = Form.useWatch('provider_config_id', form) as string | undefined;
   const provider = watched ?? providerId;
   const kind = Form.useWatch('kind', form) as string | undefined;
+  const typed = Form.useWatch('model', form) as string | undefined;
+  const [named, setNamed] = useState('');
   const offered = useQuery({ ...offeredModelsQuery(provider ?? ''), enabled: provider !== undefined && !model });
+  const known = useQuery({ ...knownModelQuery(provider ?? '', named), enabled: provider !== undefined && named !== '' });
+  useSuggestion(form, known.data);
+  const most = known.data?.max_output_tokens;
   const submit = async () => {
     const { provider_config_id, model: name, kind, ...values } = await form.validateFields();
-    // Its absence says that a price is unknown.
-    const rest = Object.fromEntries(Object.entries(values as Record<string, unknown>).filter(([, value]) => value !== null && value !== ''));
+    // Its absence says that a price is unknown; in a change, null takes away what was set.
+    const said = ([, value]: [string, unknown]) => value !== '' && (value !== null || model !== undefined);
+    const rest = Object.fromEntries(Object.entries(values as Record<string, unknown>).filter(said));
     save.mutate(model ? { id: model.id, ...rest } : { provider_config_id, model: name, kind, ...rest }, {
       onSuccess: onClose,
       onError: errors.show,
@@ -57,6 +68,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
           kind: model?.kind ?? 'chat',
           model: model?.model,
           name: model?.name,
+          context_length: model?.context_length ?? undefined,
           max_tokens: model?.max_tokens ?? undefined,
           temperature: model?.temperature ?? undefined,
           log_payloads: model?.log_payloads ?? 'off',
@@ -82,7 +94,11 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
             disabled={model !== undefined}
             options={(offered.data?.items ?? []).map((item) => ({ value: item.id }))}
             showSearch={{ filterOption: (input, option) => (option?.value ?? '').toLowerCase().includes(input.toLowerCase()) }}
+            onBlur={() => {
+              if (typed?.trim()) setNamed(typed.trim());
+            }}
             onSelect={(value: string) => {
+              setNamed(value);
               if (!form.getFieldValue('name')) form.setFieldValue('name', value);
             }}
           />
@@ -98,7 +114,15 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
             ]}
           />
         </Form.Item>
-        <Form.Item name="max_tokens" label={t('models.maxTokens')}>
+        {known.data && <KnownNote known={known.data} />}
+        <Form.Item name="context_length" label={t('known.context')}>
+          <InputNumber min={1} max={100_000_000} precision={0} style={{ width: '100%' }} />
+        </Form.Item>
+        <Form.Item
+          name="max_tokens"
+          label={t('models.maxTokens')}
+          extra={most == null ? undefined : t('known.most', { tokens: format.number(most) })}
+        >
           <InputNumber min={1} max={1_000_000} style={{ width: '100%' }} />
         </Form.Item>
         <Form.Item name="temperature" label={t('models.temperature')}>
@@ -106,18 +130,27 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
         </Form.Item>
         {!model && (
           <div className={styles.pair}>
-            {(kind === 'embedding' ? (['embedding_price'] as const) : (['input_price', 'output_price'] as const)).map((price) => (
+            {KNOWN_PRICES[kind === 'embedding' ? 'embedding' : 'chat'].map((price) => (
               <Form.Item key={price} name={price} label={t(`prices.${price}`)} extra={t('prices.unit')}>
-                <InputNumber<string> stringMode min="0" max="1000000" prefix="$" style={{ width: '100%' }} placeholder={t('prices.unknown')} />
+                <InputNumber<string>
+                  stringMode
+                  min="0"
+                  max="1000000"
+                  prefix="$"
+                  style={{ width: '100%' }}
+                  placeholder={price.startsWith('cache') ? t('prices.as', { name: t('prices.input_price') }) : t('prices.unknown')}
+                />
               </Form.Item>
             ))}
           </div>
         )}
         <CacheField />
         <PayloadField />
-        <Form.Item name="is_default" valuePropName="checked">
-          <Checkbox>{t('models.makeDefault')}</Checkbox>
-        </Form.Item>
+        {(!model || model.available || model.is_default) && (
+          <Form.Item name="is_default" valuePropName="checked">
+            <Checkbox>{t('models.makeDefault')}</Checkbox>
+          </Form.Item>
+        )}
       </Form>
     </Modal>
   );

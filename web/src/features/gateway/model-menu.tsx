@@ -23,7 +23,8 @@ export function ModelMenu({ model, onPrices }: { model: Model; onPrices: () => v
   const items = [
     // A route costs what its models cost.
     ...(model.provider === 'route' ? [] : [{ key: 'prices', label: t('prices.title'), onClick: onPrices }]),
-    ...(may('model:write')
+    // Nobody's default is what they cannot call.
+    ...(may('model:write') && (model.available || model.is_default)
       ? [
           {
             key: 'default',
@@ -32,7 +33,7 @@ export function ModelMenu({ model, onPrices }: { model: Model; onPrices: () => v
           },
         ]
       : []),
-    ...(manages && model.scope !== 'personal'
+    ...(manages && model.scope !== 'personal' && (model.is_active || model.is_organization_default)
       ? [
           {
             key: 'organization',

@@ -1,14 +1,16 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Alert, Button, DatePicker, Drawer, Form, InputNumber, Tag, type TableColumnsType } from 'antd';
 import type { Dayjs } from 'dayjs';
 import { useTranslation } from 'react-i18next';
-import { pricesQuery, useAddPrice } from '@/api/gateway';
+import { knownModelQuery, pricesQuery, useAddPrice } from '@/api/gateway';
 import type { Model, ModelPrice } from '@/api/types';
 import { DataTable } from '@/components/data-table';
 import { LoadMore, QueryState } from '@/components/states';
 import { useFormErrors } from '@/lib/use-form-errors';
 import { useFormat } from '@/lib/use-format';
 import styles from './gateway.module.css';
+import { KnownNote } from './known-note';
+import { knownPrices } from './suggestion';
 
 const PRICES = {
   chat: ['input_price', 'cached_input_price', 'cache_write_price', 'output_price', 'reasoning_price'],
@@ -94,6 +96,8 @@ function AddPrice({ model }: { model: Model }) {
   const [form] = Form.useForm<Values>();
   const errors = useFormErrors(form);
   const add = useAddPrice(model.id);
+  const provider = model.provider_config_id ?? '';
+  const { data: known } = useQuery({ ...knownModelQuery(provider, model.model), enabled: provider !== '' });
   const submit = ({ valid_from, ...prices }: Values) => {
     const given = Object.fromEntries(Object.entries(prices).filter(([, price]) => price));
     add.mutate(
@@ -110,6 +114,16 @@ function AddPrice({ model }: { model: Model }) {
   return (
     <>
       <h3 className={styles.partTitle}>{t('prices.add')}</h3>
+      {known?.kind === model.kind && (
+        <KnownNote
+          known={known}
+          action={
+            <Button size="small" onClick={() => form.setFieldsValue(knownPrices(known, model.kind))}>
+              {t('known.fill')}
+            </Button>
+          }
+        />
+      )}
       {errors.general && <Alert type="error" showIcon title={errors.general} />}
       <Form form={form} layout="vertical" onFinish={submit}>
         <div className={styles.pair}>

@@ -7,6 +7,7 @@ import type { Provider } from '@/api/types';
 import { QueryState } from '@/components/states';
 import { permits } from '@/lib/permissions';
 import { useFormErrors } from '@/lib/use-form-errors';
+import { toRows, useRefusedHeader } from './headers-field';
 import { cleanConfig, SchemaFields } from './schema-fields';
 
 interface ProviderFormProps {
@@ -19,7 +20,7 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
   const catalogue = useQuery(catalogueQuery);
   const { data: me } = useQuery(meQuery);
   const [form] = Form.useForm<ProviderInput>();
-  const errors = useFormErrors(form);
+  const errors = useFormErrors(form, useRefusedHeader(form));
   const save = useSaveProvider();
   const scope = (Form.useWatch('scope', form) as string | undefined) ?? provider?.scope;
   // Undefined until the form stands.
@@ -28,6 +29,7 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
   const kinds = (catalogue.data?.items ?? []).filter((kind) => kind.name !== 'local' && kind.is_active);
   const kind = kinds.find((item) => item.name === chosen);
   const schema = kind?.config_schema;
+  const headers = toRows(provider?.config);
 
   const submit = async () => {
     const values = await form.validateFields();
@@ -63,7 +65,7 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
               name: provider?.name,
               scope: provider?.scope ?? 'personal',
               base_url: provider?.base_url ?? undefined,
-              config: provider?.config ?? undefined,
+              config: provider && { ...provider.config, headers },
               is_active: provider?.is_active ?? true,
             }}
           >
@@ -102,7 +104,14 @@ export function ProviderForm({ provider, onClose }: ProviderFormProps) {
               >
                 <Input.Password autoComplete="off" maxLength={4000} />
               </Form.Item>
-            {schema && <SchemaFields key={chosen} schema={schema} onBaseUrl={(url) => form.setFieldValue('base_url', url)} />}
+            {schema && (
+              <SchemaFields
+                key={chosen}
+                schema={schema}
+                headers={headers}
+                onBaseUrl={(url) => form.setFieldValue('base_url', url)}
+              />
+            )}
             {permits(me?.permissions ?? [], 'organization_provider:manage') && (
               <Form.Item name="scope" label={t('providers.scope')} hidden={provider !== undefined}>
                 <Radio.Group

@@ -1,4 +1,4 @@
-import { ApiOutlined, DeleteOutlined, EditOutlined, PlusOutlined, TeamOutlined } from '@ant-design/icons';
+import { ApiOutlined, AppstoreAddOutlined, DeleteOutlined, EditOutlined, PlusOutlined, TeamOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { App, Button, Tag, Tooltip } from 'antd';
 import { useState } from 'react';
@@ -14,6 +14,7 @@ import { ConnectionTest } from './connection-test';
 import { DistributionDrawer } from './distribution-drawer';
 import styles from './gateway.module.css';
 import { ModelForm } from './model-form';
+import { OfferedModels } from './offered-models';
 import { ProviderForm } from './provider-form';
 
 export function ProvidersPage() {
@@ -65,7 +66,7 @@ function ProviderCard({ provider, onEdit, onDistribute }: ProviderCardProps) {
   const { modal, message: toast } = App.useApp();
   const describe = useDescribe();
   const remove = useDeleteProvider();
-  const [adding, setAdding] = useState(false);
+  const [adding, setAdding] = useState<'one' | 'several'>();
   const confirmDelete = () =>
     void modal.confirm({
       title: t('providers.delete'),
@@ -112,9 +113,14 @@ function ProviderCard({ provider, onEdit, onDistribute }: ProviderCardProps) {
         extra={
           <>
             {provider.editable && (
-              <Button icon={<PlusOutlined />} onClick={() => setAdding(true)}>
-                {t('models.create')}
-              </Button>
+              <>
+                <Button icon={<AppstoreAddOutlined />} onClick={() => setAdding('several')}>
+                  {t('offered.open')}
+                </Button>
+                <Button icon={<PlusOutlined />} onClick={() => setAdding('one')}>
+                  {t('models.create')}
+                </Button>
+              </>
             )}
             {provider.scope === 'organization' && may('organization_provider:manage') && (
               <Button icon={<TeamOutlined />} onClick={onDistribute}>
@@ -124,7 +130,8 @@ function ProviderCard({ provider, onEdit, onDistribute }: ProviderCardProps) {
           </>
         }
       />
-      {adding && <ModelForm providerId={provider.id} onClose={() => setAdding(false)} />}
+      {adding === 'several' && <OfferedModels provider={provider} onClose={() => setAdding(undefined)} />}
+      {adding === 'one' && <ModelForm providerId={provider.id} onClose={() => setAdding(undefined)} />}
     </li>
   );
 }

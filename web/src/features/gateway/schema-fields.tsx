@@ -1,7 +1,8 @@
-import { Collapse, Form, Input, InputNumber, Select, Switch } from 'antd';
+import { Collapse, Form, Input, InputNumber, Select } from 'antd';
 import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 import type { JsonSchema } from '@/api/types';
+import { fromRows, HeadersField, type HeaderRow } from './headers-field';
 
 /** Fields of the provider's own that have their place in the form already. */
 const KNOWN = new Set(['base_url', 'api_key']);
@@ -15,6 +16,7 @@ const labelOf = (t: TFunction, name: string, field: JsonSchema) =>
 
 const isRegion = (field: JsonSchema) => field['x-base-urls'] !== undefined;
 
+/** A setting of the provider's own. Its default is shown and not sent, so that a later one holds, too. */
 function Control({
   name,
   field,
@@ -31,16 +33,18 @@ function Control({
       value: value as string,
       label: text(t, `providerFields.${name}.values.${String(value)}`, String(value)),
     }));
-    return <Select {...given} allowClear={field.default === undefined} options={options} onSelect={onPick} />;
+    const usual = options.find(({ value }) => value === field.default)?.label;
+    // A region has put its address into the form, so it is replaced, not taken away.
+    return <Select {...given} allowClear={!isRegion(field)} placeholder={usual} options={options} onSelect={onPick} />;
   }
   if (field.type === 'boolean') {
-    // Without a default, not saying anything is a third answer.
-    if (field.default !== undefined) return <Switch {...given} />;
+    // Not saying anything is a third answer.
+    const usual = field.default === undefined ? 'unset' : field.default === true ? 'yes' : 'no';
     return (
       <Select
         {...given}
         allowClear
-        placeholder={t('providerFields.unset')}
+        placeholder={t(`providerFields.${usual}`)}
         options={[
           { value: true, label: t('providerFields.yes') },
           { value: false, label: t('providerFields.no') },
@@ -55,6 +59,7 @@ function Control({
         min={field.minimum ?? Number.MIN_SAFE_INTEGER}
         max={field.maximum ?? Number.MAX_SAFE_INTEGER}
         precision={field.type === 'integer' ? 0 : undefined}
+        placeholder={typeof field.default === 'number' ? String(field.default) : undefined}
         style={{ width: '100%' }}
       />
     );
@@ -66,35 +71,38 @@ function Control({
 
 interface SchemaFieldsProps {
   schema: JsonSchema;
+  /** The headers that are set already. */
+  headers: HeaderRow[];
   /** A value was chosen that stands for an address. */
   onBaseUrl: (url: string) => void;
 }
 
 /** A provider's further settings, as its configuration schema describes them. */
-export function SchemaFields({ schema, onBaseUrl }: SchemaFieldsProps) {
+export function SchemaFields({ schema, headers, onBaseUrl }: SchemaFieldsProps) {
   const { t } = useTranslation();
   const fields = Object.entries(schema.properties ?? {}).filter(([name]) => !KNOWN.has(name));
   if (fields.length === 0) return null;
-  const item = ([name, field]: [string, JsonSchema]) => (
-    <Form.Item
-      key={name}
-      name={['config', name]}
-      label={labelOf(t, name, field)}
-      extra={text(t, `providerFields.${name}.hint`, field.description) || undefined}
-      initialValue={field.default}
-      valuePropName={field.type === 'boolean' && field.default !== undefined ? 'checked' : 'value'}
-      rules={[{ required: schema.required?.includes(name) ?? false, message: t('common.required') }]}
-    >
-      <Control
-        name={name}
-        field={field}
-        onPick={(value) => {
-          const url = field['x-base-urls']?.[value];
-          if (url) onBaseUrl(url);
-        }}
-      />
-    </Form.Item>
-  );
+  const item = ([name, field]: [string, JsonSchema]) => {
+    if (name === 'headers') return <HeadersField key={name} kept={headers} />;
+    return (
+      <Form.Item
+        key={name}
+        name={['config', name]}
+        label={labelOf(t, name, field)}
+        extra={text(t, `providerFields.${name}.hint`, field.description) || undefined}
+        rules={[{ required: schema.required?.includes(name) ?? false, message: t('common.required') }]}
+      >
+        <Control
+          name={name}
+          field={field}
+          onPick={(value) => {
+            const url = field['x-base-urls']?.[value];
+            if (url) onBaseUrl(url);
+          }}
+        />
+      </Form.Item>
+    );
+  };
   const more = fields.filter(([, field]) => !isRegion(field));
   return (
     <>
@@ -111,8 +119,10 @@ export function SchemaFields({ schema, onBaseUrl }: SchemaFieldsProps) {
 }
 
 /** Settings that are set: an emptied field says nothing. */
-export function cleanConfig(config: Record<string, unknown> = {}): Record<string, unknown> {
+export function cleanConfig({ headers, ...config }: Record<string, unknown> = {}): Record<string, unknown> {
+  const rows = (headers ?? []) as HeaderRow[];
+  const all: Record<string, unknown> = { ...config, headers: rows.length > 0 ? fromRows(rows) : undefined };
   return Object.fromEntries(
-    Object.entries(config).filter(([, value]) => value !== undefined && value !== null && value !== ''),
+    Object.entries(all).filter(([, value]) => value !== undefined && value !== null && value !== ''),
   );
 }

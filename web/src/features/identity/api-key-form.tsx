@@ -2,7 +2,7 @@ import { Alert, Form, Input, Modal, Select } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useCreateApiKey } from '@/api/identity';
-import { AddressField, RightsField, SecretModal, USUAL_RIGHTS } from './api-key-fields';
+import { AddressField, limitedTo, ModelsField, RightsField, SecretModal, USUAL_RIGHTS } from './api-key-fields';
 import { useFormErrors } from '@/lib/use-form-errors';
 
 interface FormValues {
@@ -10,6 +10,8 @@ interface FormValues {
   days: number;
   permissions: string[];
   allowed_addresses?: string[];
+  limited: boolean;
+  models?: string[];
 }
 
 const DAY = 86_400_000;
@@ -27,10 +29,10 @@ export function ApiKeyForm({ open, onClose }: { open: boolean; onClose: () => vo
     onClose();
   };
   const submit = async () => {
-    const { name, days, ...rest } = await form.validateFields();
+    const { name, days, limited, models, ...rest } = await form.validateFields();
     const expires = days > 0 ? { expires_at: new Date(Date.now() + days * DAY).toISOString() } : {};
     create.mutate(
-      { name: name.trim(), ...rest, ...expires },
+      { name: name.trim(), models: limitedTo(limited, models), ...rest, ...expires },
       { onSuccess: (created) => setSecret(created.key), onError: errors.show },
     );
   };
@@ -46,7 +48,7 @@ export function ApiKeyForm({ open, onClose }: { open: boolean; onClose: () => vo
       onCancel={close}
       destroyOnHidden
     >
-      <Form form={form} layout="vertical" preserve={false} initialValues={{ days: 90, permissions: USUAL_RIGHTS }} onFinish={() => void submit().catch(() => undefined)}>
+      <Form form={form} layout="vertical" preserve={false} initialValues={{ days: 90, permissions: USUAL_RIGHTS, limited: false }} onFinish={() => void submit().catch(() => undefined)}>
         {errors.general && <Alert type="error" showIcon title={errors.general} />}
         <Form.Item name="name" label={t('keys.name')} rules={[{ required: true, whitespace: true, message: t('common.required') }]}>
           <Input maxLength={100} autoFocus placeholder={t('keys.namePlaceholder')} />
@@ -60,6 +62,7 @@ export function ApiKeyForm({ open, onClose }: { open: boolean; onClose: () => vo
           />
         </Form.Item>
         <RightsField />
+        <ModelsField />
         <AddressField />
       </Form>
     </Modal>

@@ -10,7 +10,7 @@ import { OverlapField, USUAL_OVERLAP } from '@/components/overlap-field';
 import { RateForm } from '@/components/rate-form';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
-import { AddressField, SecretModal } from './api-key-fields';
+import { AddressField, limitedTo, ModelsField, SecretModal } from './api-key-fields';
 import { useFormErrors } from '@/lib/use-form-errors';
 
 interface Part {
@@ -44,15 +44,23 @@ export function ApiKeyMenu({ apiKey }: { apiKey: ApiKey }) {
   );
 }
 
+interface EditValues {
+  name: string;
+  allowed_addresses: string[];
+  limited: boolean;
+  models?: string[];
+  active: boolean;
+}
+
 function EditKey({ apiKey, onClose }: Part) {
   const { t } = useTranslation();
-  const [form] = Form.useForm<{ name: string; allowed_addresses: string[]; active: boolean }>();
+  const [form] = Form.useForm<EditValues>();
   const errors = useFormErrors(form);
   const update = useUpdateApiKey();
   const submit = async () => {
-    const { active, ...rest } = await form.validateFields();
+    const { active, limited, models, ...rest } = await form.validateFields();
     const status = apiKey.status === 'expired' ? {} : { status: active ? 'active' : 'inactive' };
-    update.mutate({ id: apiKey.id, ...rest, ...status }, { onSuccess: onClose, onError: errors.show });
+    update.mutate({ id: apiKey.id, models: limitedTo(limited, models), ...rest, ...status }, { onSuccess: onClose, onError: errors.show });
   };
   return (
     <Modal
@@ -71,12 +79,15 @@ function EditKey({ apiKey, onClose }: Part) {
         initialValues={{
           name: apiKey.name,
           allowed_addresses: apiKey.allowed_addresses,
+          limited: apiKey.models != null,
+          models: apiKey.models ?? [],
           active: apiKey.status === 'active',
         }}
       >
         <Form.Item name="name" label={t('keys.name')} rules={[{ required: true, whitespace: true, message: t('common.required') }]}>
           <Input maxLength={100} />
         </Form.Item>
+        <ModelsField />
         <AddressField />
         <Form.Item name="active" label={t('keyMore.active')} valuePropName="checked" extra={t('keyMore.activeHint')}>
           <Switch disabled={apiKey.status === 'expired'} />

@@ -1,6 +1,6 @@
 import { KeyOutlined, PlusOutlined } from '@ant-design/icons';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { App, Button, Tag, type TableColumnsType } from 'antd';
+import { App, Button, Popover, Tag, type TableColumnsType } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { modelsQuery } from '@/api/gateway';
@@ -105,6 +105,7 @@ function KeyTable({ keys }: { keys: ApiKey[] }) {
             <Tag key={name}>{right.pattern(name)}</Tag>
           ))}
           {key.permissions.length > 3 && <Tag>+{key.permissions.length - 3}</Tag>}
+          {key.models && <OnlyModels names={key.models} />}
           {key.allowed_addresses.length > 0 && (
             <small className={styles.note}>{t('keyMore.from', { addresses: key.allowed_addresses.join(', ') })}</small>
           )}
@@ -146,6 +147,23 @@ function KeyTable({ keys }: { keys: ApiKey[] }) {
     },
   ];
   return <DataTable rowKey="id" columns={columns} dataSource={keys} />;
+}
+
+/** How many names of models stand in the table. */
+const SHOWN = 5;
+
+/** The models that a key is limited to: some of the names and how many more there are, with all of them on request. */
+export function OnlyModels({ names }: { names: string[] }) {
+  const { t } = useTranslation();
+  if (names.length <= SHOWN) return <small className={styles.note}>{t('keyMore.only', { models: names.join(', ') })}</small>;
+  const some = [...names.slice(0, SHOWN), `+${names.length - SHOWN}`].join(', ');
+  return (
+    <Popover trigger={['hover', 'focus']} content={<div className={styles.names}>{names.join(', ')}</div>}>
+      <Button type="text" size="small" className={styles.more}>
+        {t('keyMore.only', { models: some })}
+      </Button>
+    </Popover>
+  );
 }
 
 function pythonExample(origin: string, model: string): string {

@@ -3,6 +3,14 @@ export interface RedisState {
   address: string;
   health: { version: string; latency_ms: number } | null;
   reason: string | null;
+  /** The last command that it refused; a server before this one says nothing of it. */
+  refused?: { reason: string; seconds_ago: number } | null;
+}
+
+/** How it is: it answers, answers and refuses a command, or is away. */
+export function redisMood({ health, refused }: RedisState): 'answers' | 'refuses' | 'away' {
+  if (!health) return 'away';
+  return refused ? 'refuses' : 'answers';
 }
 
 /** The part as Redis', if it has that form: another version's is shown as plain figures. */

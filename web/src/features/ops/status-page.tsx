@@ -11,7 +11,7 @@ import { StatusDot } from '@/components/status-dot';
 import { useDescribe } from '@/lib/use-describe';
 import { useFormat } from '@/lib/use-format';
 import { engineState, type EngineState } from './engine-state';
-import { redisState, type RedisState } from './redis-state';
+import { redisMood, redisState, type RedisState } from './redis-state';
 import styles from './ops.module.css';
 
 /** Health and figures of this installation, refreshed by themselves. */
@@ -130,17 +130,28 @@ function EngineCard({ engine }: { engine: EngineState }) {
 function RedisCard({ redis }: { redis: RedisState }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const { address, health, reason } = redis;
+  const { address, health, reason, refused } = redis;
+  const [tone, state] = {
+    answers: ['ok', t('status.redisAnswers')] as const,
+    refuses: ['bad', t('status.redisRefuses')] as const,
+    away: ['off', t('status.redisAway')] as const,
+  }[redisMood(redis)];
   return (
     <Figures
       title="Redis"
       entries={[
         [
           t('status.state'),
-          <StatusDot key="state" tone={health ? 'ok' : 'off'}>
-            {health ? t('status.redisAnswers') : t('status.redisAway')}
-          </StatusDot>,
+          <StatusDot key="state" tone={tone}>{state}</StatusDot>,
         ],
+        ...(refused
+          ? [
+              [
+                t('status.redisRefused', { time: format.duration(refused.seconds_ago * 1000) }),
+                refused.reason,
+              ] satisfies [string, ReactNode],
+            ]
+          : []),
         ...(reason ? [[t('status.reason'), reason] satisfies [string, ReactNode]] : []),
         ...(health
           ? [

@@ -21,7 +21,7 @@ export const traffic = {
     delete: 'Delete this route?',
     deleteHint: '"{{name}}" can no longer be asked. Its models stay, and so does its usage.',
     targets: 'Models, in the order in which they are asked',
-    targetsHint: 'The lowest step is asked first. Within one step, requests are shared out by weight.',
+    targetsHint: 'The lowest step is asked first. Within one step, conversations are shared out by weight, and each stays where it began.',
     target: 'Model {{place}}',
     priority: 'Step',
     weight: 'Weight',
@@ -64,6 +64,7 @@ export const traffic = {
     healthFailed: 'The state could not be read.',
   },
   spend: {
+    interrupted: 'The program was stopped before this call had ended. Its figures are what was noted until then.',
     filters: 'Which calls',
     person: 'Person',
     group: 'Group',

@@ -113,8 +113,12 @@ export const upkeepErrors = {
   nul_character: 'The text holds a character that cannot be stored (U+0000).',
   oidc_email_not_verified: 'The sign-in service has not verified your e-mail address.',
   out_of_memory: 'Reading the document took more memory than is allowed.',
-  private_address: 'This address is inside a private network, which is not opened for calls.',
-  provider_tls_failed: "The provider's certificate could not be verified.",
+  private_address:
+    'This address is inside a private network. Whoever runs Lyceum can allow its host with the setting outgoing.allowed_private_hosts (LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS).',
+  provider_tls_failed:
+    "The provider's certificate could not be verified. Whoever runs Lyceum can have further authorities trusted with the setting outgoing.ca_file (LYCEUM_OUTGOING__CA_FILE).",
+  proxy_failed:
+    'The proxy refused the connection, or cannot be reached. Check the base URL; whoever runs Lyceum can check the setting outgoing.proxy (LYCEUM_OUTGOING__PROXY).',
   route_incapable: 'No model of this route takes the tools or the images of this request.',
   too_many_knowledge_bases: 'A conversation can have at most 20 knowledge bases.',
   unknown_sequence_number: 'The answer has no such place. Load the page again.',

@@ -21,7 +21,7 @@ export const traffic = {
     delete: '删除这条路由？',
     deleteHint: '“{{name}}”将不能再使用。其中的模型和用量记录会保留。',
     targets: '模型，按询问的先后排列',
-    targetsHint: '级别最小的先被询问；同一级别内按权重分配请求。',
+    targetsHint: '级别最小的先被询问；同一级别内按权重分配对话，同一对话始终由同一模型回答。',
     target: '第 {{place}} 个模型',
     priority: '级别',
     weight: '权重',
@@ -64,6 +64,7 @@ export const traffic = {
     healthFailed: '无法读取状态。',
   },
   spend: {
+    interrupted: '程序在调用结束之前停止，数据为此前记录的用量。',
     filters: '统计哪些调用',
     person: '成员',
     group: '用户组',

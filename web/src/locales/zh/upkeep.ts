@@ -111,8 +111,12 @@ export const upkeepErrors = {
   nul_character: '文本中含有无法保存的字符（U+0000）。',
   oidc_email_not_verified: '登录服务尚未验证您的邮箱地址。',
   out_of_memory: '读取该文档所需的内存超出了限制。',
-  private_address: '该地址位于内部网络，未开放访问。',
-  provider_tls_failed: '无法验证供应商的证书。',
+  private_address:
+    '该地址位于内部网络。运行 Lyceum 的人员可以通过设置项 outgoing.allowed_private_hosts（LYCEUM_OUTGOING__ALLOWED_PRIVATE_HOSTS）允许该主机。',
+  provider_tls_failed:
+    '无法验证供应商的证书。运行 Lyceum 的人员可以通过设置项 outgoing.ca_file（LYCEUM_OUTGOING__CA_FILE）信任更多证书颁发机构。',
+  proxy_failed:
+    '代理拒绝了连接，或者无法连接到代理。请检查基础地址；运行 Lyceum 的人员可以检查设置项 outgoing.proxy（LYCEUM_OUTGOING__PROXY）。',
   route_incapable: '此路由中没有模型支持该请求中的工具或图片。',
   too_many_knowledge_bases: '一个对话最多可以使用 20 个知识库。',
   unknown_sequence_number: '回答中没有该位置，请刷新页面。',

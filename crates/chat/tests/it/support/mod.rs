@@ -15,7 +15,7 @@ use http::request::Parts;
 use lyceum_chat::{Chat, ChatSettings};
 use lyceum_core::Clock;
 use lyceum_gateway::Gateway;
-use lyceum_http::{ApiError, Authenticator, Caller, Outgoing, OutgoingPolicy};
+use lyceum_http::{AllowedModels, ApiError, Authenticator, Caller, Outgoing, OutgoingPolicy};
 use lyceum_llm::{LocalModel, LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring};
 use lyceum_testkit::TestDb;
@@ -109,14 +109,16 @@ fn local_models(model: Arc<ScriptedModel>) -> LocalModels {
     }
 }
 
-/// Believes the header `x-user`.
+/// Believes the header `x-user`, and `x-model`, to which it limits the caller as a key may be.
 struct ByHeader;
 
 #[async_trait]
 impl Authenticator for ByHeader {
     async fn authenticate(&self, parts: &Parts) -> Result<Caller, ApiError> {
-        let user = parts.headers.get("x-user").and_then(|value| value.to_str().ok());
-        let user = user.and_then(|user| user.parse().ok());
-        user.map(lyceum_testkit::caller).ok_or_else(|| ApiError::unauthenticated("no x-user"))
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let user = header("x-user").and_then(|user| user.parse().ok());
+        let user = user.ok_or_else(|| ApiError::unauthenticated("no x-user"))?;
+        let models = AllowedModels::new(header("x-model").map(|model| vec![model.to_owned()]));
+        Ok(Caller { models, ..lyceum_testkit::caller(user) })
     }
 }

@@ -72,6 +72,7 @@ pub const USAGE: Usage = Usage {
     completion_tokens: 7,
     cached_tokens: 0,
     cache_write_tokens: 0,
+    cache_write_1h_tokens: 0,
     reasoning_tokens: 0,
 };
 

@@ -8,14 +8,20 @@
 //!
 //! Files are not synced, for the commit follows soon and is: what an answered call can lose its row
 //! by is the machine's own end before it.
+//!
+//! Beside them stand [`Notes`] of the calls that run, which have no row yet.
 
+mod notes;
 mod segment;
 
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+pub(crate) use notes::Notes;
 
 use super::LedgerRow;
 use segment::Segment;
@@ -61,10 +67,17 @@ impl Journal {
     /// Opens the journal in `folder`, and takes over what processes that are no more left there.
     pub(super) fn open(folder: &Path) -> io::Result<(Self, Vec<Leftover>)> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut leftovers = Vec::new();
+        let (mut leftovers, mut known) = (Vec::new(), HashSet::new());
         for (segment, rows) in segment::take_over_all(folder)? {
             let segment = Arc::new(segment);
-            leftovers.extend(rows.into_iter().map(|row| (row, Place(segment.clone()))));
+            for row in rows {
+                let place = Place(segment.clone());
+                match known.insert(row.id) {
+                    true => leftovers.push((row, place)),
+                    // It ended after it was noted, and how it did has come before.
+                    false => place.leave(),
+                }
+            }
             segment.release();
         }
         Ok((Self { folder: folder.to_owned(), open: Mutex::default() }, leftovers))

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use lyceum_testkit::RedisServer;
+use lyceum_testkit::{Authority, RedisServer};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -90,7 +90,17 @@ fn one_of(subject: Uuid, per_minute: f64) -> Vec<Demand> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_callers_on_two_nodes_get_exactly_what_there_is() {
-    let server = RedisServer::start().await;
+    get_exactly_what_there_is(&RedisServer::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_callers_on_two_nodes_get_exactly_what_there_is_over_tls() {
+    let authority = Authority::create();
+    let server = RedisServer::with_tls(&authority.issue(&["127.0.0.1"]), "sesame").await;
+    get_exactly_what_there_is(&server).await;
+}
+
+async fn get_exactly_what_there_is(server: &RedisServer) {
     let limit = 40.0;
     let subject = lyceum_core::new_id();
     let start = Instant::now();

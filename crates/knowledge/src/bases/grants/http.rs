@@ -120,7 +120,7 @@ pub(crate) async fn put_knowledge_base_grant(
     Ok(Json(grant.into()))
 }
 
-/// Takes a grant back.
+/// Takes a grant back. Who has the base by another way as well keeps it.
 #[utoipa::path(
     delete, path = "/knowledge-bases/{id}/grants/{grant_id}", tag = "knowledge",
     params(("id" = Uuid, Path, description = "The knowledge base's id"),

@@ -64,7 +64,9 @@ impl Messages {
             }
         }
         let delta = match piece {
-            ChatEvent::Text(text) => json!({ "type": "text_delta", "text": text }),
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
+                json!({ "type": "text_delta", "text": text })
+            }
             ChatEvent::Reasoning(text) => json!({ "type": "thinking_delta", "thinking": text }),
             ChatEvent::ToolCall(call) if !call.arguments.is_empty() => {
                 json!({ "type": "input_json_delta", "partial_json": call.arguments })

@@ -113,7 +113,7 @@ fn effort(at: &At<'_>) -> Result<Option<&'static str>, BadRequest> {
     };
     let Some(thinking) = at.get("thinking") else { return Ok(named) };
     Ok(match thinking.text("type")? {
-        "disabled" => None,
+        "disabled" => Some("none"),
         "enabled" => match thinking.read::<u64>("budget_tokens")?.unwrap_or(MEDIUM_BUDGET) {
             budget if budget <= LOW_BUDGET => Some("low"),
             budget if budget <= MEDIUM_BUDGET => Some("medium"),

@@ -134,7 +134,7 @@ impl Responses {
         let Some(part) = self.answer.parts.get(index) else { return };
         let at = json!({ "item_id": self.item_id(part, index), "output_index": index });
         let (kind, more) = match piece {
-            ChatEvent::Text(text) => (
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => (
                 "response.output_text.delta",
                 json!({ "content_index": 0, "delta": text, "logprobs": [] }),
             ),

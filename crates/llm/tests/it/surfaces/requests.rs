@@ -217,7 +217,7 @@ fn what_cannot_be_had_is_named_with_its_place() {
         ),
         (
             with("max_tokens", json!("many")),
-            "max_tokens: is not valid (invalid type: string \"many\", expected u32).",
+            "max_tokens: is not valid (must be a whole number from 0 to 4294967295, not a string).",
         ),
         (
             with("tools", json!([{"type": "web_search_20250305", "name": "web_search"}])),

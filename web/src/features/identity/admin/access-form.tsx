@@ -3,6 +3,7 @@ import { AutoComplete, Button, Form, Segmented, Select } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { rightsQuery, type AccessQuestion, type AccessSearch } from '@/api/access';
 import { providersQuery } from '@/api/gateway';
+import { apiKeysQuery } from '@/api/identity';
 import { knowledgeBasesQuery } from '@/api/knowledge';
 import styles from './admin.module.css';
 import { PersonSelect } from '@/components/person-select';
@@ -18,9 +19,9 @@ interface FormValues {
   object_id?: string;
 }
 
-type ObjectType = 'knowledge_base' | 'provider';
+type ObjectType = 'knowledge_base' | 'provider' | 'api_key';
 
-const TYPES: ObjectType[] = ['knowledge_base', 'provider'];
+const TYPES: ObjectType[] = ['knowledge_base', 'provider', 'api_key'];
 const LEVELS = { knowledge_base: ['view', 'use', 'edit', 'own'], provider: ['use', 'own'] } as const;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -45,12 +46,29 @@ export function AccessForm({ search, onAsk }: AccessFormProps) {
         ? { user: values.user, action: values.right ?? '' }
         : {
             user: values.user,
-            action: values.level ?? '',
+            // Of a key a right is asked, of other objects a level.
+            action: (values.object_type === 'api_key' ? values.right : values.level) ?? '',
             object_type: values.object_type ?? '',
             object_id: values.object_id?.trim() ?? '',
           },
     );
   const required = { required: true, message: t('common.required') };
+  const right = (
+    <Form.Item name="right" label={t('access.action')} rules={[required]}>
+      <AutoComplete
+        placeholder={t('access.actionPlaceholder')}
+        showSearch={{
+          filterOption: (input, option) =>
+            `${option?.value} ${option?.title}`.toLowerCase().includes(input.toLowerCase()),
+        }}
+        options={(rights.data?.items ?? []).map((value) => ({
+          value,
+          title: text.pattern(value),
+          label: `${value} · ${text.pattern(value)}`,
+        }))}
+      />
+    </Form.Item>
+  );
   return (
     <Form form={form} layout="vertical" requiredMark={false} initialValues={initial} onFinish={ask}>
       <div className={styles.question}>
@@ -65,20 +83,7 @@ export function AccessForm({ search, onAsk }: AccessFormProps) {
           />
         </Form.Item>
         {kind === 'right' ? (
-          <Form.Item name="right" label={t('access.action')} rules={[required]}>
-            <AutoComplete
-              placeholder={t('access.actionPlaceholder')}
-              showSearch={{
-                filterOption: (input, option) =>
-                  `${option?.value} ${option?.title}`.toLowerCase().includes(input.toLowerCase()),
-              }}
-              options={(rights.data?.items ?? []).map((value) => ({
-                value,
-                title: text.pattern(value),
-                label: `${value} · ${text.pattern(value)}`,
-              }))}
-            />
-          </Form.Item>
+          right
         ) : (
           <>
             <Form.Item name="object_type" label={t('access.objectType')}>
@@ -101,11 +106,15 @@ export function AccessForm({ search, onAsk }: AccessFormProps) {
                 options={objects}
               />
             </Form.Item>
-            <Form.Item name="level" label={t('access.level')}>
-              <Select
-                options={LEVELS[type ?? 'knowledge_base'].map((value) => ({ value, label: t(`access.levels.${value}`) }))}
-              />
-            </Form.Item>
+            {type === 'api_key' ? (
+              right
+            ) : (
+              <Form.Item name="level" label={t('access.level')}>
+                <Select
+                  options={LEVELS[type ?? 'knowledge_base'].map((value) => ({ value, label: t(`access.levels.${value}`) }))}
+                />
+              </Form.Item>
+            )}
           </>
         )}
       </div>
@@ -120,12 +129,13 @@ export function AccessForm({ search, onAsk }: AccessFormProps) {
 
 function initialValues(search: AccessSearch): FormValues {
   const object = search.object_type !== undefined;
+  const levels = object && search.object_type !== 'api_key';
   return {
     kind: object ? 'object' : 'right',
     user: search.user ?? (null as unknown as string),
-    right: object ? undefined : search.action,
-    level: object ? search.action : 'use',
-    object_type: search.object_type === 'provider' ? 'provider' : 'knowledge_base',
+    right: levels ? undefined : search.action,
+    level: levels ? search.action : 'use',
+    object_type: TYPES.find((type) => type === search.object_type) ?? 'knowledge_base',
     object_id: search.object_id,
   };
 }
@@ -138,6 +148,12 @@ function useObjects(type: ObjectType | undefined): { value: string; label: strin
     enabled: type === 'knowledge_base' && may('knowledge_base:read'),
   });
   const providers = useQuery({ ...providersQuery, enabled: type === 'provider' && may('provider:read') });
+  // Those of the asking person; of another's key the id is pasted.
+  const keys = useInfiniteQuery({ ...apiKeysQuery, enabled: type === 'api_key' && may('api_key:read') });
+  if (type === 'api_key') {
+    const items = keys.data?.pages.flatMap((page) => page.items) ?? [];
+    return items.map(({ id, name }) => ({ value: id, label: name }));
+  }
   if (type === 'provider') return (providers.data?.items ?? []).map(({ id, name }) => ({ value: id, label: name }));
   const items = bases.data?.pages.flatMap((page) => page.items) ?? [];
   return items.map(({ id, name }) => ({ value: id, label: name }));

@@ -40,6 +40,20 @@ const explanation: AccessExplanation = {
   ],
 };
 
+test('what a key may is told with its models', () => {
+  const finding = {
+    code: 'key_holds' as const,
+    key: 'ci (…x7Qa)',
+    right: 'inference:create',
+    models: ['gpt-5', 'best'],
+    addresses: ['192.0.2.0/24'],
+  };
+  const step = { check: 'object', passed: true, finding, detail: 'In English.', reasons: [] };
+  render(<AccessSteps explanation={{ ...explanation, object_type: 'api_key', steps: [step] }} />);
+  const words = '密钥 ci (…x7Qa) 拥有权限 inference:create。 仅限模型 gpt-5, best。 仅限来自 192.0.2.0/24。';
+  expect(screen.getByText(words)).toBeTruthy();
+});
+
 test('every step and reason is told in the reader’s language', () => {
   const { container } = render(<AccessSteps explanation={explanation} />);
   expect(screen.getByText('ada 没有权限')).toBeTruthy();

@@ -29,6 +29,17 @@ export function useAccessWords(person: string) {
           audience: t(`access.audiences.${found.audience as 'private'}`, { defaultValue: found.audience }),
           owner: found.owner ?? t('access.organisation'),
         });
+      case 'key_holds': {
+        const { key, right, models, addresses } = found;
+        const sentences = [t('access.findings.key_holds', { key, right })];
+        if (models) sentences.push(t('access.findings.key_models', { models: models.join(', ') }));
+        if (addresses.length > 0) sentences.push(t('access.findings.key_from', { addresses: addresses.join(', ') }));
+        return sentences.join(' ');
+      }
+      case 'key_lacks':
+        return t('access.findings.key_lacks', { key: found.key, right: found.right });
+      case 'key_blocked':
+        return t('access.findings.key_blocked', { key: found.key, block: t(`access.blocks.${found.block}`) });
     }
   };
   const way = (found: AccessReason['way']): string => {
