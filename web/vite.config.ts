@@ -24,5 +24,7 @@ export default defineConfig({
     setupFiles: ['src/lib/test-setup.ts'],
     pool: 'threads',
     maxWorkers: 2,
+    // Forms take seconds on a machine that is busy with other things.
+    testTimeout: 20_000,
   },
 });

@@ -1,3 +1,4 @@
+import { PROVIDER_MODEL } from './provider.mjs';
 import { checkAccessibility, checkWidth, shoot } from './browser.mjs';
 
 /** The two walks use one server, so each has things of its own. */
@@ -6,6 +7,7 @@ const cast = ({ look }) => ({
   person: `reader-${look.language}`,
   key: `Rotating ${look.language}`,
   base: `Lent ${look.language}`,
+  chosen: `Chosen ${look.language}`,
 });
 
 const HEADERS = { 'X-Lyceum-Client': 'web' };
@@ -48,6 +50,54 @@ export async function distribute(plan) {
   await look(page, name, 'distribution');
   await page.keyboard.press('Escape');
   await drawer.waitFor({ state: 'hidden' });
+}
+
+/** Adds models of a provider's own list, to a provider that has headers of its own. */
+export async function chooseModels(plan) {
+  const { page, t, name, baseUrl } = plan;
+  const { chosen } = cast(plan);
+  const config = { headers: { 'x-team': 'research' } };
+  await api(page, 'POST', '/providers', {
+    provider: 'custom', name: chosen, scope: 'personal', base_url: baseUrl, api_key: 'sk-end-to-end', config,
+  });
+  await page.goto('/providers');
+  const card = page.getByRole('listitem').filter({ hasText: chosen }).filter({ has: page.getByRole('button') });
+  await card.getByRole('button', { name: t('common.editNamed', { name: chosen }) }).click();
+  const form = page.getByRole('dialog', { name: t('providers.edit') });
+  await form.getByText(t('providers.more')).click();
+  await form.getByRole('button', { name: t('providerFields.headers.add') }).waitFor();
+  await look(page, name, 'provider headers');
+  await form.getByRole('button', { name: t('common.cancel') }).click();
+  await form.waitFor({ state: 'hidden' });
+  await card.getByRole('button', { name: t('offered.open') }).click();
+  const drawer = page.getByRole('dialog', { name: t('offered.title', { name: chosen }) });
+  await drawer.getByRole('checkbox', { name: t('offered.choose', { name: PROVIDER_MODEL }) }).check();
+  await look(page, name, 'offered models');
+  // Its words depend on the number.
+  await drawer.locator('button.ant-btn-primary').click();
+  await drawer.waitFor({ state: 'hidden' });
+}
+
+/** Limits a key to one model, and is refused another. */
+export async function limitKey(plan) {
+  const { page, t, name, origin } = plan;
+  const key = `Limited ${plan.look.language}`;
+  const made = await api(page, 'POST', '/api-keys', { name: key });
+  await page.goto('/api-keys');
+  const row = page.getByRole('row').filter({ hasText: key });
+  await row.getByRole('button', { name: t('keyMore.more', { name: key }) }).click();
+  await page.getByRole('menuitem', { name: t('common.edit') }).click();
+  const dialog = page.getByRole('dialog', { name: t('keyMore.edit') });
+  await dialog.getByText(t('keyMore.onlyThese'), { exact: true }).click();
+  await dialog.getByRole('combobox', { name: t('keyMore.modelNames') }).fill('no-such-model');
+  await page.keyboard.press('Enter');
+  await look(page, name, 'limited key');
+  await dialog.getByRole('button', { name: t('common.save') }).click();
+  await dialog.waitFor({ state: 'hidden' });
+  const body = JSON.stringify({ model: 'gpt-5', messages: [{ role: 'user', content: 'Hello' }] });
+  const headers = { Authorization: `Bearer ${made.key}`, 'Content-Type': 'application/json' };
+  const response = await fetch(`${origin}/v1/chat/completions`, { method: 'POST', headers, body });
+  if (response.status !== 403) throw new Error(`A key that is limited to another model was answered ${response.status}`);
 }
 
 /** Bounds what the person may use in a month, and everybody's calls in a minute. */
@@ -132,6 +182,8 @@ export async function auditExport({ page, t, name }) {
 
 export const steps = [
   ['distributes a provider', distribute],
+  ['chooses models of a provider', chooseModels],
+  ['limits a key to a model', limitKey],
   ['sets a quota and a rate limit', setLimits],
   ['rotates an API key', rotateKey],
   ['shares a knowledge base', shareBase],
