@@ -84,7 +84,7 @@ function Choice({ provider, models, onClose }: OfferedModelsProps & { models: Of
           <strong>
             {model.id} {model.added && <Tag>{t('offered.there')}</Tag>}
           </strong>
-          {!model.added && model.name !== model.id && <span className={styles.muted}>{t('offered.as', { name: model.name })}</span>}
+          {!model.added && model.name !== model.id && <span>{t('offered.as', { name: model.name })}</span>}
         </div>
       ),
     },
