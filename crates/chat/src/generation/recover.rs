@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use lyceum_core::new_id;
+use lyceum_http::AllowedModels;
 use lyceum_store::StoreError;
 
 use super::settle::{Final, interrupted};
@@ -18,9 +19,10 @@ const WORTH_BEGINNING: TimeDelta = TimeDelta::minutes(10);
 pub(crate) async fn recover(chat: &Chat, own: Option<&str>) -> Result<u64, StoreError> {
     let inner = &chat.inner;
     let lease = TimeDelta::from_std(inner.settings.lease).unwrap_or(TimeDelta::minutes(1));
-    let silent_since = inner.clock.now() - lease;
+    let now = inner.clock.now();
+    let silent_since = now - lease;
     let mut tx = inner.db.begin_maintenance().await?;
-    let orphans = store::orphans(&mut tx, own, silent_since, &inner.live.ids()).await?;
+    let orphans = store::orphans(&mut tx, own, silent_since, &inner.live.ids(), now).await?;
     tx.commit().await?;
     let mut recovered = 0;
     for orphan in orphans {
@@ -51,7 +53,9 @@ async fn begin_anew(
 ) -> Result<bool, StoreError> {
     let inner = &chat.inner;
     let model = inner.gateway.resolve_chat_model(orphan.user_id, orphan.model_config_id).await;
-    let Ok(model) = model else {
+    // A key may have ended, or lost this model, since it asked.
+    let allowed = AllowedModels::new(orphan.models.clone());
+    let Some(model) = model.ok().filter(|model| allowed.allows(&model.name)) else {
         return end(chat, orphan).await;
     };
     let mut tx = inner.db.begin_as(orphan.user_id).await?;
@@ -61,7 +65,7 @@ async fn begin_anew(
     if ours {
         chat.start_generation(Plan {
             user_id: orphan.user_id,
-            api_key_id: None,
+            api_key_id: orphan.api_key_id,
             conversation_id: orphan.conversation_id,
             message_id: orphan.id,
             request_id: new_id(),

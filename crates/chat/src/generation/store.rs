@@ -173,15 +173,20 @@ pub(crate) struct Orphan {
     pub created_at: DateTime<Utc>,
     pub model_config_id: Option<Uuid>,
     pub knowledge_base_ids: Vec<Uuid>,
+    pub api_key_id: Option<Uuid>,
+    /// The models that whoever asked may name now: `None` for all, none by a key that has ended.
+    pub models: Option<Vec<String>>,
 }
 
 /// Answers of `node` itself (which has just started, so nothing can be running there), and those
-/// whose node was last heard of before `silent_since`, except those in `running`. As the platform.
+/// whose node was last heard of before `silent_since`, except those in `running`. A key that expired
+/// by `at` has ended. As the platform.
 pub(crate) async fn orphans(
     connection: &mut PgConnection,
     node: Option<&str>,
     silent_since: DateTime<Utc>,
     running: &[Uuid],
+    at: DateTime<Utc>,
 ) -> Result<Vec<Orphan>> {
     sqlx::query_as!(
         Orphan,
@@ -191,7 +196,13 @@ pub(crate) async fn orphans(
                             AND s.parent_id = m.parent_id
                             AND s.sequence_number < m.sequence_number) AS "asked_again!",
                   m.stop_requested_at IS NOT NULL AS "stop_requested!", m.content, m.reasoning,
-                  m.request_id, m.created_at, c.model_config_id, c.knowledge_base_ids
+                  m.request_id, m.created_at, c.model_config_id, c.knowledge_base_ids, m.api_key_id,
+                  CASE WHEN m.api_key_id IS NULL OR EXISTS (
+                           SELECT FROM identity.api_keys k
+                           WHERE k.id = m.api_key_id AND k.status = 'active'
+                             AND k.deleted_at IS NULL AND coalesce(k.expires_at > $4, true))
+                       THEN (SELECT k.models FROM identity.api_keys k WHERE k.id = m.api_key_id)
+                       ELSE '{}' END AS models
            FROM chat.messages m JOIN chat.conversations c ON c.id = m.conversation_id
            WHERE m.status IN ('pending', 'streaming') AND m.deleted_at IS NULL
              AND (m.node = $1 OR m.heartbeat_at < $2) AND m.id <> ALL ($3)
@@ -199,6 +210,7 @@ pub(crate) async fn orphans(
         node,
         silent_since,
         running,
+        at,
     )
     .fetch_all(connection)
     .await

@@ -79,7 +79,7 @@ impl Chat {
             auto_title,
             at: now,
         };
-        let assistant_message = self.insert_answer(&mut tx, answer, &advance).await?;
+        let assistant_message = self.insert_answer(&mut tx, caller, answer, &advance).await?;
         let user_message =
             one(store::walk(&mut tx, user, question.id, 1).await.map_err(ChatError::from)?)?;
         tx.commit().await.map_err(StoreError)?;
@@ -139,7 +139,7 @@ impl Chat {
             auto_title: None,
             at: now,
         };
-        let assistant_message = self.insert_answer(&mut tx, answer, &advance).await?;
+        let assistant_message = self.insert_answer(&mut tx, caller, answer, &advance).await?;
         tx.commit().await.map_err(StoreError)?;
         self.begin(caller, answer, model, locked.knowledge_base_ids, Cause::AskedAgain);
         Ok(assistant_message)
@@ -148,10 +148,12 @@ impl Chat {
     async fn insert_answer(
         &self,
         tx: &mut Tx,
+        caller: &Caller,
         answer: store::Place,
         advance: &Advance<'_>,
     ) -> Result<Message, ChatError> {
-        store::insert_answer(tx, answer, &self.inner.settings.node).await?;
+        let key = caller.credential.api_key_id();
+        store::insert_answer(tx, answer, &self.inner.settings.node, key).await?;
         conversations::advance(tx, answer.user_id, answer.conversation_id, advance).await?;
         one(store::walk(tx, answer.user_id, answer.id, 1).await?)
     }

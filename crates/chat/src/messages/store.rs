@@ -262,18 +262,20 @@ pub(crate) async fn insert_answer(
     connection: &mut PgConnection,
     place: Place,
     node: &str,
+    api_key_id: Option<Uuid>,
 ) -> Result<()> {
     sqlx::query!(
         "INSERT INTO chat.messages
            (id, conversation_id, user_id, parent_id, sequence_number, role, status, node,
-            heartbeat_at, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, 'assistant', 'pending', $6, $7, $7, $7)",
+            api_key_id, heartbeat_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, 'assistant', 'pending', $6, $7, $8, $8, $8)",
         place.id,
         place.conversation_id,
         place.user_id,
         place.parent_id,
         place.sequence_number,
         node,
+        api_key_id,
         place.at,
     )
     .execute(connection)

@@ -5,6 +5,7 @@ use lyceum_core::Clock;
 use lyceum_testkit::TestDb;
 use serde_json::json;
 use sqlx::ConnectOptions as _;
+use uuid::Uuid;
 
 use crate::support::{Client, Node, Step, chunk, settings};
 
@@ -149,6 +150,64 @@ async fn an_answer_that_was_asked_for_again_may_be_another_one_also_after_the_cr
     // The first answer from documents is the likeliest one, at 0.
     let asked: Vec<_> = survivor.model.requests().iter().map(|asked| asked.temperature).collect();
     assert_eq!(asked, [None]);
+}
+
+/// A question that `user` asked with a key limited to `scripted`, and whose answer was not begun before
+/// the crash: the key, the conversation and the answer.
+async fn asked_with_a_key(database: &TestDb, user: Uuid) -> (Uuid, String, String) {
+    let key = lyceum_core::new_id();
+    let mut tx = database.db.begin_maintenance().await.unwrap();
+    sqlx::query(
+        "INSERT INTO identity.api_keys (id, user_id, name, key_hash, hint, permissions, models)
+         VALUES ($1, $2, 'ci', sha256('ci'), '', '[]', '{scripted}')",
+    )
+    .bind(key)
+    .bind(user)
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let doomed = Doomed::start(database, "one");
+    let client = Client { key: Some(key), ..doomed.node.client(user) };
+    let (id, answer) = ask(client, vec![Step::Gate], &doomed).await;
+    doomed.crash();
+    rewrite(database, NOT_BEGUN).await;
+    (key, id, answer)
+}
+
+#[tokio::test]
+async fn an_answer_that_a_key_asked_for_is_begun_by_that_key_after_the_crash() {
+    let database = TestDb::new().await;
+    let user = lyceum_testkit::user(&database.db, "ada").await;
+    let (key, id, answer) = asked_with_a_key(&database, user).await;
+    let survivor = Node::new(database.db.clone(), settings("one"), Clock::system()).await;
+    let client = survivor.client(user);
+    let base = survivor.retriever.base(vec![chunk("Handbook", "Go on.", true)]);
+    let with_base = json!({ "knowledge_base_ids": [base] });
+    client.call("PATCH", &format!("/conversations/{id}"), Some(with_base)).await.expect(200);
+    assert_eq!(survivor.chat.recover().await.unwrap(), 1);
+    assert_eq!(client.done(&answer).await["status"], "completed");
+    assert_eq!(*survivor.retriever.keys.lock().unwrap(), [Some(key)]);
+}
+
+#[tokio::test]
+async fn an_answer_is_not_begun_for_a_key_that_may_no_longer_ask_the_model() {
+    for change in [
+        "UPDATE identity.api_keys SET models = '{another}'",
+        "UPDATE identity.api_keys SET status = 'revoked'",
+        "UPDATE identity.api_keys SET expires_at = now() - interval '1 minute'",
+        "DELETE FROM identity.api_keys",
+    ] {
+        let database = TestDb::new().await;
+        let user = lyceum_testkit::user(&database.db, "ada").await;
+        let (_, _, answer) = asked_with_a_key(&database, user).await;
+        rewrite(&database, change).await;
+        let survivor = Node::new(database.db.clone(), settings("one"), Clock::system()).await;
+        assert_eq!(survivor.chat.recover().await.unwrap(), 1, "{change}");
+        let done = survivor.client(user).done(&answer).await;
+        assert_eq!(done["error"]["code"], "interrupted", "{change}");
+        assert!(survivor.model.requests().is_empty(), "{change}");
+    }
 }
 
 #[tokio::test]

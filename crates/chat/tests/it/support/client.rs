@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Client {
     pub router: Router,
     pub user: Uuid,
+    /// The API key that it comes with.
+    pub key: Option<Uuid>,
 }
 
 pub struct Reply {
@@ -48,6 +50,9 @@ impl Client {
     ) -> http::Response<Body> {
         let mut request =
             Request::builder().method(method).uri(path).header("x-user", self.user.to_string());
+        if let Some(key) = self.key {
+            request = request.header("x-key", key.to_string());
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

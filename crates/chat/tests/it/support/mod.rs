@@ -15,7 +15,9 @@ use http::request::Parts;
 use lyceum_chat::{Chat, ChatSettings};
 use lyceum_core::Clock;
 use lyceum_gateway::Gateway;
-use lyceum_http::{AllowedModels, ApiError, Authenticator, Caller, Outgoing, OutgoingPolicy};
+use lyceum_http::{
+    AllowedModels, ApiError, Authenticator, Caller, Credential, Outgoing, OutgoingPolicy,
+};
 use lyceum_llm::{LocalModel, LocalModels, ModelKind};
 use lyceum_store::{Db, Keyring};
 use lyceum_testkit::TestDb;
@@ -88,7 +90,7 @@ impl Node {
     }
 
     pub fn client(&self, user: Uuid) -> Client {
-        Client { router: self.router.clone(), user }
+        Client { router: self.router.clone(), user, key: None }
     }
 }
 
@@ -109,7 +111,8 @@ fn local_models(model: Arc<ScriptedModel>) -> LocalModels {
     }
 }
 
-/// Believes the header `x-user`, and `x-model`, to which it limits the caller as a key may be.
+/// Believes the headers `x-user`, `x-key` (an API key of theirs), and `x-model`, to which it limits the
+/// caller as a key may be.
 struct ByHeader;
 
 #[async_trait]
@@ -119,6 +122,10 @@ impl Authenticator for ByHeader {
         let user = header("x-user").and_then(|user| user.parse().ok());
         let user = user.ok_or_else(|| ApiError::unauthenticated("no x-user"))?;
         let models = AllowedModels::new(header("x-model").map(|model| vec![model.to_owned()]));
-        Ok(Caller { models, ..lyceum_testkit::caller(user) })
+        let mut caller = Caller { models, ..lyceum_testkit::caller(user) };
+        if let Some(key) = header("x-key").and_then(|key| key.parse().ok()) {
+            caller.credential = Credential::ApiKey(key);
+        }
+        Ok(caller)
     }
 }
