@@ -7,6 +7,7 @@ mod id;
 mod misread;
 mod page;
 mod permission;
+mod program;
 mod secret;
 mod trace;
 
@@ -16,5 +17,6 @@ pub use id::new_id;
 pub use misread::Misread;
 pub use page::{Cursor, CursorError, Page, PageRequest};
 pub use permission::{Permission, PermissionError, PermissionSet};
+pub use program::THIS_PROGRAM;
 pub use secret::Secret;
 pub use trace::TRACE;

@@ -178,7 +178,7 @@ fn application(
 ) -> Router {
     let db = test.db.clone();
     let tokens = LocalModels::absent().tokens;
-    let parser = Parser::this_program(ParseLimits::default()).unwrap();
+    let parser = Parser::this_program(ParseLimits::default());
     let parts = Parts { db, objects, gateway, tokens, parser, clock };
     let knowledge = Knowledge::new(parts, KnowledgeSettings::default());
     let authenticator: Arc<dyn Authenticator> = Arc::new(identity.clone());

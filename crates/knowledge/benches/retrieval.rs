@@ -133,7 +133,7 @@ async fn domain(test: &TestDb, questions: Vec<Vec<f32>>) -> Knowledge {
         objects: Objects::folder(&std::env::temp_dir().join("lyceum-bench")).unwrap(),
         gateway: gateway.unwrap(),
         tokens,
-        parser: Parser::this_program(ParseLimits::default()).unwrap(),
+        parser: Parser::this_program(ParseLimits::default()),
         clock,
     };
     Knowledge::new(parts, KnowledgeSettings::default())

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
 use lyceum_chat::{Chat, ChatSettings};
-use lyceum_core::{Clock, Secret};
+use lyceum_core::{Clock, Secret, THIS_PROGRAM};
 use lyceum_engine::{EngineConfig, LocalEngine};
 use lyceum_gateway::{Gateway, GatewaySettings};
 use lyceum_http::{Authenticator, Egress, Outgoing, OutgoingPolicy};
@@ -172,7 +172,7 @@ impl Platform {
             objects,
             gateway: gateway.clone(),
             tokens,
-            parser: Parser::this_program(ParseLimits::default())?,
+            parser: Parser::this_program(ParseLimits::default()),
             clock: clock.clone(),
         };
         let knowledge = Knowledge::new(parts, knowledge_settings(config));
@@ -266,7 +266,7 @@ fn engine_config(config: &Config) -> anyhow::Result<EngineConfig> {
         .canonicalize()
         .with_context(|| format!("the data folder {} cannot be used", data_dir.display()))?;
     let folder = socket_folder(&data_dir.join("engine"), lyceum_engine::SOCKET)?;
-    let mut engine = EngineConfig::new(std::env::current_exe()?, folder);
+    let mut engine = EngineConfig::new(THIS_PROGRAM, folder);
     if let Some(models) = &config.engine.models_dir {
         engine.models = models.clone();
     }
@@ -392,6 +392,10 @@ impl StatusSource for EngineStatus {
             "health": health,
             "models": self.0.catalogue(),
         })
+    }
+
+    fn is_missed(&self) -> bool {
+        !self.0.is_ready()
     }
 }
 

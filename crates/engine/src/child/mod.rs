@@ -103,6 +103,8 @@ impl ChildConfig {
 /// small runtime and serves until it is stopped.
 pub fn main() -> Result<(), ChildError> {
     let config = ChildConfig::from_env()?;
+    // In lists of processes; else it were `exe`, by the link that started it.
+    let _ = std::fs::write("/proc/self/comm", "lyceum-engine");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let served = runtime.block_on(run(config));

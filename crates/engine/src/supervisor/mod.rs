@@ -175,6 +175,11 @@ impl LocalEngine {
         self.inner.state.borrow().status()
     }
 
+    /// Whether the process is there.
+    pub fn is_ready(&self) -> bool {
+        self.inner.state.borrow().is_ready()
+    }
+
     /// What the process says of itself: models in memory, requests at work and waiting.
     pub async fn health(&self) -> Result<Health, LlmError> {
         client::health(self).await
@@ -229,8 +234,12 @@ impl LocalEngine {
             Ok(_) => return Err(LlmError::EngineUnavailable("it is stopped".to_owned())),
             Err(_) => {}
         }
-        let reason = self.status().last_error.unwrap_or_else(|| "it is still starting".to_owned());
-        Err(LlmError::EngineUnavailable(reason))
+        // Why it is down may name places of this machine; the status tells administrators.
+        let reason = match self.status().last_error {
+            Some(_) => "its process does not run; the platform's status says why",
+            None => "it is still starting",
+        };
+        Err(LlmError::EngineUnavailable(reason.to_owned()))
     }
 
     /// Waits a moment for the supervision to notice that the process of this start is gone.

@@ -131,6 +131,7 @@ fn spawn(config: &EngineConfig, child: &ChildConfig) -> Result<Child, String> {
     let settings = serde_json::to_string(child).map_err(|error| error.to_string())?;
     let mut command = Command::new(&config.program);
     command
+        .arg0("lyceum")
         .args(&config.args)
         // Native code has no business with this program's environment, which may hold passwords.
         .env_clear()

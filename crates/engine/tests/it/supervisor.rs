@@ -63,11 +63,15 @@ async fn killed_before_the_answer_the_request_is_made_again() {
 async fn a_program_that_cannot_run_is_reported_and_requests_fail_clearly() {
     let engine = start_with(|config| config.program = "/nowhere/lyceum".into()).await;
     let error = engine.chat(ask("hi", 1)).await.err().unwrap();
+    assert!(matches!(error, LlmError::EngineUnavailable(_)), "{error}");
     assert!(
-        matches!(&error, LlmError::EngineUnavailable(why) if why.contains("/nowhere")),
-        "{error}"
+        !error.to_string().contains("/nowhere"),
+        "callers learn nothing of the machine: {error}"
     );
-    assert_eq!(engine.status().pid, None);
+    let status = engine.status();
+    assert!(status.last_error.unwrap().contains("/nowhere"), "administrators do");
+    assert_eq!(status.pid, None);
+    assert!(!engine.is_ready());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{set_name, set_pdeathsig};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 
@@ -42,6 +42,8 @@ pub fn child_main(arguments: &[String]) -> ExitCode {
 /// and no life after the parent's.
 fn limit(bytes: u64, seconds: u64) -> nix::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
+    // In lists of processes; else it were `exe`, by the link that started it.
+    set_name(c"lyceum-parser")?;
     setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
     setrlimit(Resource::RLIMIT_CPU, seconds, seconds)?;
     setrlimit(Resource::RLIMIT_FSIZE, 0, 0)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use lyceum_core::THIS_PROGRAM;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -84,8 +85,8 @@ impl Parser {
     }
 
     /// This very program with the argument `parse`.
-    pub fn this_program(limits: ParseLimits) -> std::io::Result<Self> {
-        Ok(Self::new(std::env::current_exe()?, vec!["parse".into()], limits))
+    pub fn this_program(limits: ParseLimits) -> Self {
+        Self::new(THIS_PROGRAM.into(), vec!["parse".into()], limits)
     }
 
     /// Reads `file`; its pages go into `pages` in order as they come.
@@ -96,6 +97,7 @@ impl Parser {
         pages: mpsc::Sender<ParsedPage>,
     ) -> Result<Parsed, ParserFailure> {
         let mut child = Command::new(&self.program)
+            .arg0("lyceum")
             .args(&self.arguments)
             .arg(self.limits.memory_mb.to_string())
             .arg(self.limits.cpu_seconds.to_string())

@@ -29,7 +29,7 @@ pub(crate) struct Readiness {
     ready: bool,
     /// Whether the database answers.
     database: bool,
-    /// Parts that are away and that the program does without, such as `redis`.
+    /// Parts that are away and that the program does without, such as `redis` or `engine`.
     missing: Vec<&'static str>,
 }
 

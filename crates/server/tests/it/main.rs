@@ -18,6 +18,7 @@ mod packages;
 mod pages;
 mod reconcile;
 mod redis;
+mod replaced;
 mod revoked;
 mod routes;
 mod settings;
