@@ -23,19 +23,22 @@ mod provision;
 use std::time::{Duration, Instant};
 
 use faults::{Plan, Report};
+use options::Options;
 
 /// The most complaints that are printed.
 const SHOWN: usize = 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    machine::print_machine("faults: the ledger after faults and kills, call by call");
-    let (calls, kills) = if options::has("--full") { (100_000, 5) } else { (20_000, 3) };
+    let mut options = Options::of_program();
+    let (calls, kills) = if options.has("--full") { (100_000, 5) } else { (20_000, 3) };
     let plan = Plan {
-        calls: options::number("--calls", calls)?,
-        kills: options::number("--kills", kills)?,
-        callers: options::number("--callers", 64)?,
+        calls: options.number("--calls")?.unwrap_or(calls),
+        kills: options.number("--kills")?.unwrap_or(kills),
+        callers: options.number("--callers")?.unwrap_or(64),
     };
+    options.rest(0)?;
+    machine::print_machine("faults: the ledger after faults and kills, call by call");
     let started = Instant::now();
     let report = faults::run(machine::program(), plan).await?;
     print(&report, started.elapsed());

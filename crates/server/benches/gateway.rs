@@ -2,16 +2,20 @@
 //! resolution, ledger row committed before the answer ends, audit; once for a caller whom nothing
 //! limits, and once with everything on, a quota and rate limits of three levels too.
 //!
-//! `cargo xtask bench gateway`. The upstream is a mock on the same machine that
+//! `cargo xtask bench gateway`; `-- 1 16` for these numbers of callers, `-- --repeats N` for other than
+//! five, of which `--full` makes nine. The upstream is a mock on the same machine that
 //! answers at once, so the difference is the gateway's own. Direct and through are interleaved.
 //!
 //! Two loads: closed, in which each caller asks again as soon as it is answered, which saturates;
 //! and paced, in which calls arrive at a fixed rate, a share of what the closed one reached. There a
 //! call's time counts from when it was due, so that a stall is not hidden by the calls that it keeps
-//! from starting.
+//! from starting. `-- --rate N` runs the paced load alone, at N calls a second, so that two builds can be
+//! compared at the same rate.
 
 #![expect(clippy::print_stdout, reason = "the report of a benchmark")]
 
+#[path = "support/options.rs"]
+mod options;
 mod support;
 
 use std::time::{Duration, Instant};
@@ -20,15 +24,40 @@ use anyhow::Context as _;
 use http::Method;
 use lyceum_testkit::measure::{cpu_time, machine_time, percentile};
 use lyceum_testkit::{MockUpstream, ServerProcess, Session, http_client};
+use options::Options;
 use serde_json::json;
 use support::{print_machine, spread};
 
-const REPEATS: usize = 5;
 const CALLS: usize = 4_000;
 /// The paced loads' shares of what the closed one reached.
 const PACES: [f64; 3] = [0.1, 0.25, 0.5];
 /// How long a paced load lasts, in seconds.
 const PACED_FOR: f64 = 3.0;
+
+/// What the command line asks for.
+struct Plan {
+    /// How many at once.
+    callers: Vec<usize>,
+    /// Calls a second, where nothing but one paced load is wanted.
+    rate: Option<u32>,
+    repeats: usize,
+}
+
+impl Plan {
+    fn read() -> anyhow::Result<Self> {
+        let mut options = Options::of_program();
+        let usual = if options.has("--full") { 9 } else { 5 };
+        let repeats: usize = options.number("--repeats")?.unwrap_or(usual);
+        let rate: Option<u32> = options.number("--rate")?;
+        let mut callers = options.rest(usize::MAX)?;
+        if callers.is_empty() {
+            callers = vec![1, 16, 64];
+        }
+        anyhow::ensure!(repeats > 0 && rate != Some(0), "--repeats and --rate want more than 0");
+        anyhow::ensure!(!callers.contains(&0), "there has to be a caller: 0 are none");
+        Ok(Self { callers, rate, repeats })
+    }
+}
 
 #[derive(Clone)]
 struct Target {
@@ -40,6 +69,7 @@ struct Target {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let plan = Plan::read()?;
     print_machine("gateway: added latency of a pass-through /v1 call");
     let upstream = MockUpstream::start().await;
     let data = tempfile::tempdir()?;
@@ -53,29 +83,19 @@ async fn main() -> anyhow::Result<()> {
     };
     let admin: Session = server.set_up().await?;
     let through = provision(&server, &admin, &upstream).await?;
-    let callers = callers()?;
     let pid = server.pid().context("the program has ended")?;
     for limited in [false, true] {
         if limited {
             limit(&admin).await?;
         }
         println!("{}", if limited { "a quota and rate limits" } else { "nothing limits" });
-        for &concurrency in &callers {
-            let rate = measure(&direct, &through, concurrency, pid).await?;
-            for pace in PACES {
-                measure_paced(&direct, &through, concurrency, rate * pace, pid).await?;
-            }
+        for &concurrency in &plan.callers {
+            println!("concurrency {concurrency:>3}            median     least  greatest");
+            loads(&plan, &direct, &through, concurrency, pid).await?;
         }
     }
     server.stop().await?;
     Ok(())
-}
-
-/// How many callers at once: the numbers of the command line, or 1, 16 and 64.
-fn callers() -> anyhow::Result<Vec<usize>> {
-    let named = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    let named: Vec<usize> = named.map(|number| number.parse()).collect::<Result<_, _>>()?;
-    Ok(if named.is_empty() { vec![1, 16, 64] } else { named })
 }
 
 /// Limits the caller as person, as key and as one of all, far above what the bench asks for.
@@ -122,17 +142,46 @@ async fn provision(
     })
 }
 
+/// The closed load and its shares, or the one rate that is wanted.
+async fn loads(
+    plan: &Plan,
+    direct: &Target,
+    through: &Target,
+    concurrency: usize,
+    pid: u32,
+) -> anyhow::Result<()> {
+    let rates = match plan.rate {
+        Some(rate) => {
+            let rate = f64::from(rate);
+            // Connections are opened before what counts, as the closed load does.
+            run_paced(direct, concurrency, rate).await?;
+            run_paced(through, concurrency, rate).await?;
+            vec![rate]
+        }
+        None => {
+            let reached = measure(direct, through, concurrency, plan.repeats, pid).await?;
+            PACES.map(|pace| reached * pace).to_vec()
+        }
+    };
+    for rate in rates {
+        measure_paced(direct, through, concurrency, rate, plan.repeats, pid).await?;
+    }
+    Ok(())
+}
+
+/// The closed load; how many calls a second it reached.
 async fn measure(
     direct: &Target,
     through: &Target,
     concurrency: usize,
+    repeats: usize,
     pid: u32,
 ) -> anyhow::Result<f64> {
     run(direct, concurrency, CALLS / 4).await?;
     run(through, concurrency, CALLS / 4).await?;
     let (mut added_p50, mut added_p99, mut rate, mut cpu) = (vec![], vec![], vec![], vec![]);
     let mut reached = vec![];
-    for _ in 0..REPEATS {
+    for _ in 0..repeats {
         let (there, there_took) = run(direct, concurrency, CALLS).await?;
         let cpu_before = cpu_time(pid);
         let (here, here_took) = run(through, concurrency, CALLS).await?;
@@ -147,7 +196,6 @@ async fn measure(
         rate.push(there_took.as_secs_f64() / here_took.as_secs_f64());
         cpu.push(spent.as_secs_f64() * 1e3 / CALLS as f64);
     }
-    println!("concurrency {concurrency:>3}            median     least  greatest");
     for (name, values) in [
         ("added p50, ms", added_p50),
         ("added p99, ms", added_p99),
@@ -166,10 +214,11 @@ async fn measure_paced(
     through: &Target,
     concurrency: usize,
     rate: f64,
+    repeats: usize,
     pid: u32,
 ) -> anyhow::Result<()> {
     let (mut added_p50, mut added_p99, mut cpu, mut busy) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..REPEATS {
+    for _ in 0..repeats {
         let there = run_paced(direct, concurrency, rate).await?;
         let (cpu_before, (busy_before, all_before)) = (cpu_time(pid), machine_time());
         let here = run_paced(through, concurrency, rate).await?;

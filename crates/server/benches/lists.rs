@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use lyceum_testkit::measure::percentile;
 use lyceum_testkit::{PASSWORD, ServerProcess, Session, TestDb};
+use options::Options;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
@@ -54,9 +55,11 @@ const WARM_UP: usize = 20;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let mut options = Options::of_program();
+    let rounds: usize = options.number("--rounds")?.unwrap_or(200);
+    let repeats = if options.has("--full") { 9 } else { 5 };
+    options.rest(0)?;
     machine::print_machine("lists: first pages of 50 in an organisation of 10,000 people");
-    let rounds: usize = options::number("--rounds", 200)?;
-    let repeats = if options::has("--full") { 9 } else { 5 };
     let test = TestDb::new().await;
     let url = test.owner.to_url_lossy().to_string();
     let data = tempfile::tempdir()?;

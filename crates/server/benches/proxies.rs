@@ -29,6 +29,7 @@ use closed_loop::{Figures, measure};
 use group::Group;
 use lyceum_testkit::measure::{cpu_time, family};
 use lyceum_testkit::{MockUpstream, ServerProcess};
+use options::Options;
 use provision::{SETTINGS, Target, provision};
 use support::spread;
 
@@ -60,10 +61,15 @@ async fn main() -> anyhow::Result<()> {
     if let Ok(upstream) = std::env::var(bare::ROLE) {
         return bare::serve(&upstream).await;
     }
+    let mut options = Options::of_program();
+    let (seconds, repeats) = if options.has("--full") { (10.0, 7) } else { (3.0, 5) };
+    let seconds = options.number("--seconds")?.unwrap_or(seconds);
+    let repeats = options.number("--repeats")?.unwrap_or(repeats);
+    let with_litellm = !options.has("--without-litellm");
+    options.rest(0)?;
+    anyhow::ensure!(seconds > 0.0 && repeats > 0, "--seconds and --repeats want more than 0");
+    let lasts = Duration::try_from_secs_f64(seconds).context("--seconds")?;
     support::print_machine("proxies: a bare reverse proxy, Lyceum and LiteLLM side by side");
-    let (seconds, repeats) = if options::has("--full") { (10.0, 7) } else { (3.0, 5) };
-    let lasts = Duration::from_secs_f64(options::number("--seconds", seconds)?);
-    let repeats = options::number("--repeats", repeats)?;
     let upstream = MockUpstream::start_apart();
     let folder = tempfile::tempdir()?;
     let server = ServerProcess::start(support::program(), folder.path(), &SETTINGS).await?;
@@ -75,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
         _group: None,
     }];
     let scratch = tempfile::tempdir()?;
-    contestants.extend(others(&upstream, scratch.path()).await?);
+    contestants.extend(others(&upstream, with_litellm, scratch.path()).await?);
     let mut measured = Vec::new();
     for callers in CALLERS {
         for contestant in &contestants {
@@ -99,12 +105,16 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// The bare proxy, and LiteLLM where it is installed and wanted.
-async fn others(upstream: &MockUpstream, scratch: &Path) -> anyhow::Result<Vec<Contestant>> {
+async fn others(
+    upstream: &MockUpstream,
+    with_litellm: bool,
+    scratch: &Path,
+) -> anyhow::Result<Vec<Contestant>> {
     let (group, address) = bare::start(&upstream.origin).await?;
     let target = Target::new(&format!("{address}/v1"), "any")?;
     let pid = group.pid;
     let mut others = vec![Contestant { name: BARE, target, pid, _group: Some(group) }];
-    if options::has("--without-litellm") {
+    if !with_litellm {
         return Ok(others);
     }
     let program = std::env::var("LYCEUM_BENCH_LITELLM").map(PathBuf::from);

@@ -18,6 +18,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use lyceum_testkit::measure::{cpu_time, resident};
 use lyceum_testkit::{MockUpstream, ServerProcess};
+use options::Options;
 use provision::{SETTINGS, Target, provision};
 
 /// Samples, evenly spread over the calls.
@@ -25,10 +26,12 @@ const SAMPLES: usize = 10;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let mut options = Options::of_program();
+    let usual = if options.has("--full") { 1_000_000 } else { 200_000 };
+    let calls: usize = options.number("--calls")?.unwrap_or(usual);
+    let callers: usize = options.number("--callers")?.unwrap_or(16);
+    options.rest(0)?;
     machine::print_machine("soak: memory over very many calls");
-    let usual = if options::has("--full") { 1_000_000 } else { 200_000 };
-    let calls: usize = options::number("--calls", usual)?;
-    let callers: usize = options::number("--callers", 16)?;
     let upstream = MockUpstream::start_apart();
     let data = tempfile::tempdir()?;
     let server = ServerProcess::start(machine::program(), data.path(), &SETTINGS).await?;

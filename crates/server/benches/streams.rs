@@ -26,6 +26,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lyceum_testkit::measure::{percentile, resident};
 use lyceum_testkit::{MockUpstream, ServerProcess, Session};
+use options::Options;
 use provision::{SETTINGS, Target, provision};
 use serde_json::Value;
 use streams::{Load, Seen, cancelled, run};
@@ -59,13 +60,15 @@ impl Sizes {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    machine::print_machine("streams: many at once through /v1/chat/completions");
+    let mut options = Options::of_program();
     let sizes = Sizes {
-        streams: options::number("--streams", 512)?,
-        gap: options::number("--gap", 50)?,
-        words: options::number("--words", 100)?,
-        repeats: if options::has("--full") { 9 } else { 5 },
+        streams: options.number("--streams")?.unwrap_or(512),
+        gap: options.number("--gap")?.unwrap_or(50),
+        words: options.number("--words")?.unwrap_or(100),
+        repeats: if options.has("--full") { 9 } else { 5 },
     };
+    options.rest(0)?;
+    machine::print_machine("streams: many at once through /v1/chat/completions");
     let upstream = MockUpstream::start_apart();
     let data = tempfile::tempdir()?;
     let start = || ServerProcess::start(machine::program(), data.path(), &SETTINGS);

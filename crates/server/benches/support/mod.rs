@@ -8,5 +8,8 @@ pub use machine::{print_machine, program};
 pub fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    (at(values.len() / 2), at(0), at(values.len().saturating_sub(1)))
+    let last = values.len().saturating_sub(1);
+    // Of an even number, between the two in the middle.
+    let median = f64::midpoint(at(last / 2), at(values.len() / 2));
+    (median, at(0), at(last))
 }
