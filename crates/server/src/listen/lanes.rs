@@ -8,6 +8,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{io, thread};
 
 use hyper_util::server::graceful::GracefulShutdown;
@@ -17,6 +18,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::Server;
+
+/// Shorter than what limits the time of requests and connections.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// A connection, as long as it belongs to no runtime.
 struct Accepted {
@@ -71,6 +75,7 @@ impl Lane {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             runtime.block_on(async {
+                tokio::spawn(beat());
                 serve(receiver, server).await;
                 let _ = end.send(());
                 // What calls left behind, as the settling of a broken stream, goes on until the
@@ -80,6 +85,16 @@ impl Lane {
         };
         thread::Builder::new().name(format!("lane-{number}")).spawn(run)?;
         Ok(Self { connections, open: Open::default(), ended })
+    }
+}
+
+/// Keeps a timer of the lane due soon. Tokio wakes a thread by a system call of its own for each timer
+/// that is set and due before all others, also where it is that thread that sets it; else each request
+/// would be one, for the time that its connection may wait for the next.
+async fn beat() {
+    let mut beats = tokio::time::interval(BEAT);
+    loop {
+        beats.tick().await;
     }
 }
 
