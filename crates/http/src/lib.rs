@@ -12,7 +12,7 @@ pub use auth::{
     Allow, AllowedModels, Authenticator, Caller, ClientInfo, Credential, Right, SessionRequired,
 };
 pub use extract::{ApiPath, ApiQuery, misread_query};
-pub use outgoing::{Egress, Outgoing, OutgoingError, OutgoingPolicy};
+pub use outgoing::{Egress, Outgoing, OutgoingError, OutgoingPolicy, SendError};
 pub use paging::PageQuery;
 pub use patch::present;
 pub use problem::{ApiError, ApiJson, ProblemDocument, retry_after};

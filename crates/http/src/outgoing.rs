@@ -1,5 +1,6 @@
 mod address;
 mod clients;
+mod connections;
 mod egress;
 mod tunnel;
 
@@ -10,6 +11,7 @@ use lyceum_core::{ErrorKind, Problem};
 use url::Url;
 
 use clients::{Clients, Reach};
+pub use connections::SendError;
 pub use egress::Egress;
 
 /// Which private hosts outgoing requests may reach. An administrator's setting.
@@ -143,7 +145,18 @@ impl Outgoing {
         method: http::Method,
         url: Url,
     ) -> Result<reqwest::RequestBuilder, OutgoingError> {
-        Ok(self.way(&url)?.current().request(method, url))
+        Ok(self.way(&url)?.current().reqwest.request(method, url))
+    }
+
+    /// Sends what [`Outgoing::request`] made, and waits for the head of the answer. It costs less than
+    /// the request's own way to be sent.
+    pub async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, SendError> {
+        let request = request.build()?;
+        let way = self.way(request.url()).map_err(SendError::unmade)?;
+        way.current().send(request).await
     }
 
     /// The clients that the address is reached by, if it may be reached.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use lyceum_core::Secret;
 use serde::Serialize;
@@ -13,8 +14,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::LlmError;
+use crate::failure::{self, TransportError};
 use crate::pieces::{Framing, Patience, Pieces, SentAt, pieces};
-use crate::{LlmError, failure};
 
 /// The most bytes of an error answer that are read.
 pub(crate) const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -27,6 +29,14 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 pub trait HttpSend: Send + Sync {
     /// A request to `url`, or the reason why it may not be reached.
     fn request(&self, method: Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError>;
+
+    /// Sends it and waits for the head of the answer.
+    fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+        Box::pin(async move { Ok(request.send().await?) })
+    }
 }
 
 /// How long a provider may take. Connecting has its own limit in the [`HttpSend`].
@@ -284,7 +294,7 @@ impl Endpoint {
         let Timeouts { first_byte, answer, .. } = self.parts.timeouts;
         let waited = if self.streamed { first_byte } else { answer };
         let sent = SentAt(Instant::now());
-        let mut response = match tokio::time::timeout(waited, request.send()).await {
+        let mut response = match tokio::time::timeout(waited, self.parts.http.send(request)).await {
             Err(_) => return Err(LlmError::Timeout(waited)),
             Ok(Err(error)) => return Err(failure::from_transport(error, waited)),
             Ok(Ok(response)) => response,

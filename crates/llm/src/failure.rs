@@ -1,19 +1,18 @@
 //! Turning what goes wrong at a provider into [`LlmError`]: short words, never the key.
 
+mod transport;
+
 use std::cmp::Reverse;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use lyceum_core::{Secret, causes};
-use rustls::CertificateError;
+use lyceum_core::Secret;
 use serde_json::Value;
 
 use crate::LlmError;
+pub use transport::TransportError;
+pub(crate) use transport::from_transport;
 
-/// What to do about a certificate that nobody here knows the issuer of.
-const UNKNOWN_ISSUER: &str = "it comes from no authority that is trusted here; whoever runs Lyceum \
-                              can name further ones with the setting outgoing.ca_file \
-                              (LYCEUM_OUTGOING__CA_FILE)";
 /// What a proxy means by the status 407.
 const PROXY_REFUSED: &str = "the proxy (outgoing.proxy) refused: it wants a user and a password in \
                              the setting, or other ones (407)";
@@ -184,47 +183,6 @@ fn number(word: &str) -> Option<u16> {
         10000..=11999 => 500,
         _ => return None,
     })
-}
-
-/// The error of a request that got no answer.
-pub(crate) fn from_transport(error: reqwest::Error, waited: Duration) -> LlmError {
-    if error.is_timeout() && !error.is_connect() {
-        return LlmError::Timeout(waited);
-    }
-    if error.is_builder() {
-        return LlmError::Internal(Box::new(error.without_url()));
-    }
-    let connecting = error.is_connect();
-    let error = error.without_url();
-    let reason = innermost(&error);
-    match (connecting, tls_fault(&error)) {
-        // As of a proxy that looks into what is encrypted, and signs it anew.
-        (
-            true,
-            Some(rustls::Error::InvalidCertificate(
-                // The latter of an authority with a known name and another key.
-                CertificateError::UnknownIssuer | CertificateError::BadSignature,
-            )),
-        ) => LlmError::Tls(format!("{reason}: {UNKNOWN_ISSUER}")),
-        (true, Some(_)) => LlmError::Tls(reason),
-        (true, None) => LlmError::Connect(reason),
-        (false, _) => LlmError::BrokenStream(reason),
-    }
-}
-
-/// The innermost cause, which is the one that says something ("Connection refused").
-fn innermost(error: &reqwest::Error) -> String {
-    causes(error).last().map_or_else(String::new, |cause| cut(&cause.to_string()))
-}
-
-/// What TLS says where the other side was reached and the two could not agree on a secure connection.
-fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
-    // An IO error does not name what it carries as its cause.
-    fn carried<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-        let inner = || error.downcast_ref::<std::io::Error>()?.get_ref();
-        error.downcast_ref().or_else(|| carried(inner()?))
-    }
-    causes(error).find_map(carried)
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

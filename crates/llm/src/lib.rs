@@ -35,6 +35,7 @@ pub use chat::{
 pub use embedding::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, EmbeddingTask};
 pub use endpoint::{Endpoint, HttpSend, Timeouts, secrets_in};
 pub use error::LlmError;
+pub use failure::TransportError;
 pub use fit::{Lessons, Members, Server, Taken};
 pub use listing::{ListedModel, ListedTask};
 pub use local::{LocalModel, LocalModels, ModelKind, TokenCounter};

@@ -8,8 +8,13 @@ mod span;
 mod stream;
 mod tokens;
 
-use lyceum_http::{Outgoing, OutgoingError};
-use lyceum_llm::{ChatRequest, EmbeddingRequest, EmbeddingResponse, HttpSend, LlmError, ModelKind};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use lyceum_http::{Outgoing, OutgoingError, SendError};
+use lyceum_llm::{
+    ChatRequest, EmbeddingRequest, EmbeddingResponse, HttpSend, LlmError, ModelKind, TransportError,
+};
 use url::Url;
 use uuid::Uuid;
 
@@ -85,6 +90,19 @@ impl HttpSend for Http {
             refused => LlmError::Connect(refused.to_string()),
         })?;
         Ok(span::continued(request))
+    }
+
+    fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+        Box::pin(async move {
+            let answer = self.outgoing.send(request).await;
+            answer.map_err(|SendError { connecting, source }| match connecting {
+                true => TransportError::Connect(source),
+                false => TransportError::Broken(source),
+            })
+        })
     }
 }
 

@@ -5,15 +5,21 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use lyceum_core::Secret;
+use lyceum_core::{BoxError, Secret};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
 use tokio::runtime;
 
-use super::{OutgoingError, address, tunnel};
+use super::connections::Connections;
+use super::{OutgoingError, SendError, address, tunnel};
 
 /// How long it may take to connect.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
+/// How long a connection is kept that nobody uses. Each runtime keeps its own, so that they are used
+/// less often than one for all would be.
+pub(super) const IDLE: Duration = Duration::from_secs(90);
+/// Who asks, where the request does not say.
+pub(super) const AGENT: &str = concat!("lyceum/", env!("CARGO_PKG_VERSION"));
 
 /// A client for each of the program's runtimes: a connection is driven by the runtime that opened it,
 /// and a call that stays on one thread takes its answer there.
@@ -22,19 +28,48 @@ pub(super) struct Clients {
     pub(super) reach: Reach,
     tls: ClientConfig,
     /// That of the runtime in which they were set up.
-    first: (Option<runtime::Id>, reqwest::Client),
-    others: Arc<RwLock<HashMap<runtime::Id, reqwest::Client>>>,
+    first: (Option<runtime::Id>, Client),
+    others: Arc<RwLock<HashMap<runtime::Id, Client>>>,
+}
+
+/// What requests are made with.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) reqwest: reqwest::Client,
+    /// Where there is no proxy, for the requests of calls.
+    connections: Option<Connections>,
+}
+
+impl Client {
+    fn new(reach: &Reach, tls: &ClientConfig) -> reqwest::Result<Self> {
+        let direct = !matches!(reach, Reach::Proxy(_));
+        Ok(Self {
+            reqwest: client(reach, tls.clone())?,
+            connections: direct.then(|| Connections::new(reach, tls.clone())),
+        })
+    }
+
+    /// Sends a request to an address that was judged.
+    pub(super) async fn send(
+        &self,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, SendError> {
+        match &self.connections {
+            Some(connections) => connections.send(request).await,
+            None => Ok(self.reqwest.execute(request).await?),
+        }
+    }
 }
 
 impl Clients {
     pub(super) fn new(reach: Reach, tls: &ClientConfig) -> Result<Self, OutgoingError> {
-        let first = client(&reach, tls.clone()).map_err(OutgoingError::Client)?;
+        let first = Client::new(&reach, tls).map_err(OutgoingError::Client)?;
         let (first, others) = ((current_runtime(), first), Arc::default());
         Ok(Self { reach, tls: tls.clone(), first, others })
     }
 
     /// That of the runtime in which this is called.
-    pub(super) fn current(&self) -> reqwest::Client {
+    pub(super) fn current(&self) -> Client {
         let (owner, first) = &self.first;
         let Some(other) = current_runtime().filter(|current| Some(*current) != *owner) else {
             return first.clone();
@@ -43,10 +78,10 @@ impl Clients {
         found.unwrap_or_else(|| self.make(other))
     }
 
-    fn make(&self, runtime: runtime::Id) -> reqwest::Client {
+    fn make(&self, runtime: runtime::Id) -> Client {
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
         let made = others.entry(runtime).or_insert_with(|| {
-            client(&self.reach, self.tls.clone()).unwrap_or_else(|error| {
+            Client::new(&self.reach, &self.tls).unwrap_or_else(|error| {
                 tracing::error!(%error, "a thread has no HTTP client of its own");
                 self.first.1.clone()
             })
@@ -71,11 +106,10 @@ fn client(reach: &Reach, tls: ClientConfig) -> reqwest::Result<reqwest::Client> 
     builder
         .dns_resolver(Arc::new(JudgingResolver(reach.clone())))
         .redirect(reqwest::redirect::Policy::none())
-        // Each runtime keeps its own, so that they are used less often than one for all would be.
-        .pool_idle_timeout(Duration::from_secs(90))
+        .pool_idle_timeout(IDLE)
         .tls_backend_preconfigured(tls)
         .tcp_nodelay(true)
-        .user_agent(concat!("lyceum/", env!("CARGO_PKG_VERSION")))
+        .user_agent(AGENT)
         .build()
 }
 
@@ -103,21 +137,28 @@ pub(super) struct JudgingResolver(pub(super) Reach);
 
 impl Resolve for JudgingResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0.clone();
-        Box::pin(async move {
-            let host = name.as_str().trim_end_matches('.').to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let may = |address: &SocketAddr| match &reach {
-                Reach::Public => address::is_public(address.ip()),
-                Reach::Everything => true,
-                Reach::Proxy(proxy) => host == proxy.host.trim_end_matches('.'),
-            };
-            let judged: Vec<SocketAddr> = found.filter(may).collect();
-            if judged.is_empty() {
-                return Err(Box::new(OutgoingError::PrivateAddress(host)) as _);
-            }
-            Ok(Box::new(judged.into_iter()) as Addrs)
-        })
+        let resolver = self.clone();
+        Box::pin(
+            async move { Ok(Box::new(resolver.judged(name.as_str()).await?.into_iter()) as Addrs) },
+        )
+    }
+}
+
+impl JudgingResolver {
+    /// The addresses of a host that may be connected to.
+    pub(super) async fn judged(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
+        let host = name.trim_end_matches('.');
+        let may = |address: &SocketAddr| match &self.0 {
+            Reach::Public => address::is_public(address.ip()),
+            Reach::Everything => true,
+            Reach::Proxy(proxy) => host == proxy.host.trim_end_matches('.'),
+        };
+        let found = tokio::net::lookup_host((host, 0)).await?;
+        let judged: Vec<SocketAddr> = found.filter(may).collect();
+        if judged.is_empty() {
+            return Err(Box::new(OutgoingError::PrivateAddress(host.to_owned())));
+        }
+        Ok(judged)
     }
 }
 
