@@ -120,24 +120,35 @@ fn rename(members: &mut Members, from: &str, to: &str) -> bool {
     true
 }
 
-/// Changes messages; without reading them where none has the word, which is nearly always.
+/// Changes messages, of which nearly always none has the word.
 fn in_messages(
     members: &mut Members,
     word: &str,
     change: impl Fn(&mut Map<String, Value>) -> bool,
 ) -> bool {
+    in_list(members, "messages", word, |messages| {
+        let messages = messages.iter_mut().filter_map(Value::as_object_mut);
+        messages.map(change).filter(|changed| *changed).count() > 0
+    })
+}
+
+/// Changes the member `name`, a list; without reading it where it does not have the word.
+fn in_list(
+    members: &mut Members,
+    name: &str,
+    word: &str,
+    change: impl FnOnce(&mut Vec<Value>) -> bool,
+) -> bool {
     let quoted = format!("\"{word}\"");
-    let raw = members.get("messages").filter(|raw| raw.get().contains(&quoted));
-    let messages = raw.and_then(|raw| serde_json::from_str::<Vec<Value>>(raw.get()).ok());
-    let Some(mut messages) = messages else { return false };
-    let mut changed = false;
-    for message in messages.iter_mut().filter_map(Value::as_object_mut) {
-        changed |= change(message);
+    let raw = members.get(name).filter(|raw| raw.get().contains(&quoted));
+    let items = raw.and_then(|raw| serde_json::from_str::<Vec<Value>>(raw.get()).ok());
+    let Some(mut items) = items else { return false };
+    if !change(&mut items) {
+        return false;
     }
-    if changed && let Ok(raw) = to_raw_value(&messages) {
-        members.insert("messages".to_owned(), raw);
-    }
-    changed
+    let Ok(raw) = to_raw_value(&items) else { return false };
+    members.insert(name.to_owned(), raw);
+    true
 }
 
 fn leave_out(message: &mut Map<String, Value>, name: &str) -> bool {
@@ -160,15 +171,9 @@ fn no_developer(message: &mut Map<String, Value>) -> bool {
 }
 
 fn leave_out_sealed(members: &mut Members) -> bool {
-    let input = members.get("input").filter(|raw| raw.get().contains("\"encrypted_content\""));
-    let items = input.and_then(|raw| serde_json::from_str::<Vec<Value>>(raw.get()).ok());
-    let Some(mut items) = items else { return false };
-    let before = items.len();
-    items.retain(|item| item.get("encrypted_content").is_none());
-    if items.len() == before {
-        return false;
-    }
-    let Ok(raw) = to_raw_value(&items) else { return false };
-    members.insert("input".to_owned(), raw);
-    true
+    in_list(members, "input", "encrypted_content", |items| {
+        let before = items.len();
+        items.retain(|item| item.get("encrypted_content").is_none());
+        items.len() < before
+    })
 }

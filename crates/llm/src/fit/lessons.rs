@@ -80,8 +80,11 @@ impl Lessons {
 
     /// What `model` taught.
     pub(super) fn of(&self, model: &str) -> Vec<Lesson> {
-        let key = self.key(model);
         let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
+        if learned.is_empty() {
+            return Vec::new();
+        }
+        let key = self.key(model);
         let found = learned.get(&key);
         let young = found.filter(|(since, _)| since.elapsed() < LIFE);
         young.map(|(_, lessons)| lessons.clone()).unwrap_or_default()
