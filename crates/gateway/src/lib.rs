@@ -52,7 +52,7 @@ use uuid::Uuid;
 pub use cache::Recall;
 pub use calls::{CallContext, METRIC_BUCKETS, MeteredStream, describe_metrics};
 pub use error::GatewayError;
-pub use ledger::{CallRecord, Price, Purpose};
+pub use ledger::{CallRecord, Price, PriceTier, Purpose};
 pub use limits::RateRefusal;
 pub use models::ModelConfig;
 pub use payloads::{ForgetPayloads, LogPayloads};

@@ -18,7 +18,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
-    /// The result of a tool that the model called.
+    /// The result of a tool that the model called (also OpenAI's older `function`).
+    #[serde(alias = "function")]
     Tool,
 }
 

@@ -19,6 +19,7 @@ import type {
   ModelPrice,
   OfferedModel,
   Page,
+  PriceTier,
   Provider,
   ProviderAudience,
   ProviderScope,
@@ -165,6 +166,8 @@ export interface PriceInput {
   cache_write_price?: string;
   reasoning_price?: string;
   embedding_price?: string;
+  /** All of them; what they are now stays where absent. */
+  tiers?: PriceTier[];
 }
 
 export function useAddPrice(model: string) {
@@ -239,6 +242,7 @@ export interface UsageFilter {
   provider?: string;
   model?: string;
   purpose?: string;
+  end_user?: string;
 }
 
 /** Days are those of the device, as all times that the pages show. */

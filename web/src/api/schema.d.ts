@@ -2516,7 +2516,7 @@ export interface paths {
         };
         /**
          * Sums up the caller's calls, or everybody's for those with the right usage:read_all.
-         * @description Calls count as soon as they are answered. At most 1000 groups are named, those with the most calls.
+         * @description Calls count as soon as they are answered. At most 1000 groups are named, those with the most calls. Sums by end user, or of one, are read from the single calls and take the longer the more calls the span has.
          */
         get: operations["summarize_usage"];
         put?: never;
@@ -3229,8 +3229,10 @@ export interface components {
             output_price?: string | null;
             /** @description The same for tokens spent on reasoning; as those generated where absent. */
             reasoning_price?: string | null;
+            /** @description What long prompts cost, at most 8 tiers. */
+            tiers?: components["schemas"]["PriceTier"][] | null;
         };
-        /** @description A new version. Absent prices stay as they are now. */
+        /** @description A new version. Absent prices and tiers stay as they are now. */
         AddModelPrice: {
             /**
              * @description The same for tokens of the prompt that are written to the provider's cache; as those of the
@@ -3247,6 +3249,11 @@ export interface components {
             output_price?: string | null;
             /** @description The same for tokens spent on reasoning; as those generated where there never was one. */
             reasoning_price?: string | null;
+            /**
+             * @description What long prompts cost: all tiers, at most 8, in place of those that are now; `[]` takes them
+             *     away.
+             */
+            tiers?: components["schemas"]["PriceTier"][] | null;
             /**
              * Format: date-time
              * @description From when on it is valid, now or later; now where absent.
@@ -3918,6 +3925,8 @@ export interface components {
              * @description 0 to 2.
              */
             temperature?: number | null;
+            /** @description What long prompts cost, at most 8 tiers. */
+            tiers?: components["schemas"]["PriceTier"][] | null;
         };
         /** @description A route to be made. */
         CreateModelRoute: {
@@ -4747,8 +4756,8 @@ export interface components {
             output_price?: string | null;
             /**
              * Format: int32
-             * @description The longest prompt, in tokens, that costs so; the provider charges more for longer ones. Absent
-             *     where all cost the same.
+             * @description The longest prompt, in tokens, that costs so; the provider charges more for longer ones, which
+             *     can be entered as tiers. Absent where all cost the same.
              */
             prices_up_to?: number | null;
             /** @description Whose list it is from: a kind of provider, or `groq`, `mistral`, `moonshot`, `xai`. */
@@ -5050,6 +5059,8 @@ export interface components {
             output_price?: string | null;
             /** @description As `output_price` where absent. */
             reasoning_price?: string | null;
+            /** @description What long prompts cost, the lowest tier first; absent where all cost the same. */
+            tiers?: components["schemas"]["PriceTier"][];
             /**
              * Format: date-time
              * @description From when on calls cost this.
@@ -5293,6 +5304,8 @@ export interface components {
             scope: string;
             /** Format: double */
             temperature?: number | null;
+            /** @description What long prompts cost, the lowest tier first; absent where all cost the same. */
+            tiers?: components["schemas"]["PriceTier"][];
         };
         /** @description The quotas that bind the caller. */
         MyQuotas: {
@@ -5471,6 +5484,32 @@ export interface components {
             expires_at: string;
             /** @description Its last four characters. */
             hint: string;
+        };
+        /**
+         * @description What a call costs whose prompt is long, in US dollars per 1,000,000 tokens. Of the tiers that a prompt
+         *     reaches the highest counts, for the whole call.
+         *
+         *     A price that is absent stays what it is for shorter prompts. So that nothing is billed by too low a
+         *     price in silence, a tier that names `input_price` has to name `cached_input_price` and
+         *     `cache_write_price`, too, where shorter prompts have them, and one that names `output_price`
+         *     `reasoning_price`. Where they have none, these cost what `input_price` and `output_price` say here.
+         */
+        PriceTier: {
+            /**
+             * Format: int32
+             * @description It is for prompts of more tokens than this, those from the provider's cache included.
+             */
+            above: number;
+            /** @description Tokens of the prompt written to the provider's cache. */
+            cache_write_price?: string | null;
+            /** @description Tokens of the prompt read from the provider's cache. */
+            cached_input_price?: string | null;
+            /** @description Tokens of the prompt, or embedded. */
+            input_price?: string | null;
+            /** @description Tokens generated. */
+            output_price?: string | null;
+            /** @description Tokens spent on reasoning. */
+            reasoning_price?: string | null;
         };
         /** @description The body of every error answer (RFC 9457, `application/problem+json`). */
         ProblemDocument: Record<string, never> & {
@@ -5677,7 +5716,7 @@ export interface components {
         Readiness: {
             /** @description Whether the database answers. */
             database: boolean;
-            /** @description Parts that are away and that the program does without, such as `redis`. */
+            /** @description Parts that are away and that the program does without, such as `redis` or `engine`. */
             missing: string[];
             ready: boolean;
         };
@@ -6613,6 +6652,8 @@ export interface components {
             reasoning_price?: string | null;
             /** Format: double */
             temperature?: number | null;
+            /** @description All tiers, at most 8, in place of those that are now; `[]` takes them away. */
+            tiers?: components["schemas"]["PriceTier"][] | null;
         };
         /** @description Changes of a route. Absent members stay; those that are given are replaced as a whole. */
         UpdateModelRoute: {
@@ -6731,6 +6772,8 @@ export interface components {
             cost?: string | null;
             /** Format: date-time */
             created_at: string;
+            /** @description Whom it was made for, as the program that called named them. */
+            end_user?: string | null;
             error_code?: string | null;
             /** @description Whether the tokens are an estimate, because the provider sent no count. */
             estimated: boolean;
@@ -7042,6 +7085,7 @@ export type PasskeySignIn = components['schemas']['PasskeySignIn'];
 export type PasskeyUser = components['schemas']['PasskeyUser'];
 export type PendingSignIn = components['schemas']['PendingSignIn'];
 export type PreviousApiKey = components['schemas']['PreviousApiKey'];
+export type PriceTier = components['schemas']['PriceTier'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type ProcessingStatus = components['schemas']['ProcessingStatus'];
 export type PromptMessage = components['schemas']['PromptMessage'];
@@ -13638,6 +13682,8 @@ export interface operations {
                 api_key_id?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
+                /** @description Only calls that programs made for this end user, by exactly this name. */
+                end_user?: string;
                 /** @description The first moment; 30 days before `to` where absent. */
                 from?: string;
                 /** @description Only calls of people who were in this group when they called. */
@@ -13740,13 +13786,15 @@ export interface operations {
             query?: {
                 /** @description Only calls that came with this API key. */
                 api_key_id?: string;
+                /** @description Only calls that programs made for this end user, by exactly this name. */
+                end_user?: string;
                 /** @description The first day; 29 days before `to` where absent. */
                 from?: string;
                 /**
                  * @description By what each day is split; not at all where absent. The twelve groups with the most calls
                  *     are named, the others are one without a key.
                  */
-                group_by?: "day" | "model" | "provider" | "provider_config" | "user" | "group" | "api_key" | "purpose";
+                group_by?: "day" | "model" | "provider" | "provider_config" | "user" | "group" | "api_key" | "purpose" | "end_user";
                 /** @description Only calls of people who were in this group when they called. */
                 group_id?: string;
                 /** @description Only calls that this model served. */
@@ -13788,6 +13836,8 @@ export interface operations {
             query?: {
                 /** @description Only calls that came with this API key. */
                 api_key_id?: string;
+                /** @description Only calls that programs made for this end user, by exactly this name. */
+                end_user?: string;
                 /** @description `csv` or `jsonl`. */
                 format?: "csv" | "jsonl";
                 /** @description The first moment; 30 days before `to` where absent. */
@@ -13912,10 +13962,12 @@ export interface operations {
             query?: {
                 /** @description Only calls that came with this API key. */
                 api_key_id?: string;
+                /** @description Only calls that programs made for this end user, by exactly this name. */
+                end_user?: string;
                 /** @description The first moment; 30 days before `to` where absent. */
                 from?: string;
                 /** @description By what to sum up; `day` where absent. */
-                group_by?: "day" | "model" | "provider" | "provider_config" | "user" | "group" | "api_key" | "purpose";
+                group_by?: "day" | "model" | "provider" | "provider_config" | "user" | "group" | "api_key" | "purpose" | "end_user";
                 /** @description Only calls of people who were in this group when they called. */
                 group_id?: string;
                 /** @description Only calls that this model served. */
@@ -15253,6 +15305,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Which of its own users the program asks for: noted in the ledger, not sent to the provider */
+                "x-lyceum-end-user"?: string | null;
                 /** @description A target of the route that `model` names, by id or name: no other is asked */
                 "x-lyceum-target"?: string | null;
             };
@@ -15316,6 +15370,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Which of its own users the program asks for: noted in the ledger, not sent to the provider */
+                "x-lyceum-end-user"?: string | null;
                 /** @description A target of the route that `model` names, by id or name: no other is asked */
                 "x-lyceum-target"?: string | null;
             };
@@ -15388,6 +15444,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Which of its own users the program asks for: noted in the ledger, not sent to the provider */
+                "x-lyceum-end-user"?: string | null;
                 /** @description A target of the route that `model` names, by id or name: no other is asked */
                 "x-lyceum-target"?: string | null;
             };
@@ -15451,6 +15509,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Which of its own users the program asks for: noted in the ledger, not sent to the provider */
+                "x-lyceum-end-user"?: string | null;
                 /** @description A target of the route that `model` names, by id or name: no other is asked */
                 "x-lyceum-target"?: string | null;
             };
@@ -15522,7 +15582,10 @@ export interface operations {
     count_message_tokens: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Which of its own users the program asks for: noted in the ledger, not sent to the provider */
+                "x-lyceum-end-user"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -15651,6 +15714,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description Which of its own users the program asks for: noted in the ledger, not sent to the provider */
+                "x-lyceum-end-user"?: string | null;
                 /** @description A target of the route that `model` names, by id or name: no other is asked */
                 "x-lyceum-target"?: string | null;
             };

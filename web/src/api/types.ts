@@ -55,7 +55,7 @@ export type OfferedModel = Schemas['ListedModel'];
 export type AddedModel = Schemas['AddedModel'];
 export type KnownModel = Schemas['KnownModel'];
 
-export type UsageGroup = 'day' | 'model' | 'provider' | 'provider_config' | 'user' | 'group' | 'api_key' | 'purpose';
+export type UsageGroup = 'day' | 'model' | 'provider' | 'provider_config' | 'user' | 'group' | 'api_key' | 'purpose' | 'end_user';
 export type UsageRow = Schemas['UsageSum'];
 export type UsageSummary = Schemas['UsageSummary'];
 export type UsageCall = Schemas['UsageCall'];
@@ -123,6 +123,7 @@ export type Distribution = Schemas['Distribution'];
 export type ProviderAudience = Schemas['ProviderAudience'];
 export type AvailableProvider = Schemas['AvailableProvider'];
 export type ModelPrice = Schemas['ModelPrice'];
+export type PriceTier = Schemas['PriceTier'];
 export type Quota = Schemas['Quota'];
 export type QuotaResource = Schemas['QuotaResource'];
 export type QuotaInput = Schemas['SetQuota'];

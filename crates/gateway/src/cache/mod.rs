@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 pub(crate) use answers::{Answers, Place, Turn};
@@ -59,12 +60,24 @@ impl Version {
         for (id, at) in [Some(self.model), self.provider].into_iter().flatten() {
             parts.add(id).add(at.timestamp_micros().to_be_bytes());
         }
-        let Price { input, output, cached_input, cache_write, reasoning, embedding } = self.price;
+        let Price { input, output, cached_input, cache_write, reasoning, embedding, tiers: _ } =
+            self.price;
         for price in [input, output, cached_input, cache_write, reasoning, embedding] {
-            parts.add_or_none(price.map(|price| price.normalize().serialize()));
+            parts.add_or_none(bytes_of(price));
+        }
+        for tier in self.price.tiers() {
+            parts.add(tier.above.to_be_bytes());
+            for (_, price) in tier.prices() {
+                parts.add_or_none(bytes_of(price));
+            }
         }
         parts.hash()
     }
+}
+
+/// A price, the same however it is written.
+fn bytes_of(price: Option<Decimal>) -> Option<[u8; 16]> {
+    price.map(|price| price.normalize().serialize())
 }
 
 /// What a request says of kept answers, and where its own is noted.
@@ -102,7 +115,10 @@ impl Wish {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::PriceTier;
 
     #[test]
     fn cache_control_says_what_is_wanted() {
@@ -129,7 +145,7 @@ mod tests {
             price: Price { input: Some(1.into()), ..Price::default() },
         };
         let later = DateTime::UNIX_EPOCH + Duration::from_micros(1);
-        let mut others = [(); 8].map(|()| version());
+        let mut others = [(); 10].map(|()| version());
         others[0].model.0 = Uuid::from_u128(3);
         others[1].model.1 = later;
         others[2].provider = None;
@@ -138,9 +154,12 @@ mod tests {
         others[5].price = Price { output: Some(1.into()), ..Price::default() };
         others[6].price.cache_write = Some(1.into());
         others[7].price.reasoning = Some(1.into());
-        for (number, other) in others.iter().enumerate() {
-            assert_ne!(other.hash(), version().hash(), "{number}");
-        }
+        let tier = |above| PriceTier { above, input_price: Some(2.into()), ..PriceTier::default() };
+        others[8].price = version().price.with_tiers(vec![tier(100)]);
+        others[9].price = version().price.with_tiers(vec![tier(200)]);
+        let hashes: HashSet<Hash> = others.iter().map(Version::hash).collect();
+        assert_eq!(hashes.len(), others.len(), "two of them are the same");
+        assert!(!hashes.contains(&version().hash()));
         assert_eq!(version().hash(), version().hash());
     }
 }

@@ -53,6 +53,8 @@ pub struct CallContext {
     pub attempt: Attempt,
     /// What the request says of kept answers; only `/v1` keeps any.
     pub recall: Recall,
+    /// Whom it is made for, as a program of `/v1` names them: no user here.
+    pub end_user: Option<Arc<str>>,
 }
 
 impl CallContext {
@@ -67,6 +69,7 @@ impl CallContext {
             request_id: lyceum_core::new_id(),
             attempt: Attempt::default(),
             recall: Recall::default(),
+            end_user: None,
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn tokens_of(text: &str) -> u64 {
 /// Tokens of a prompt, with the tools that may be called and those that were.
 pub(crate) fn prompt_of_request(request: &ChatRequest) -> u64 {
     let of_messages: u64 = request.messages.iter().map(of_message).sum();
-    of_messages + of_list(request.extra.get("tools"))
+    of_messages + of_calls(request.extra.get("tools"))
 }
 
 fn of_message(message: &ChatMessage) -> u64 {
@@ -33,12 +33,13 @@ fn of_message(message: &ChatMessage) -> u64 {
         Some(Content::Text(text)) => tokens_of(text),
         Some(Content::Parts(parts)) => parts.iter().map(of_part).sum(),
     };
-    PER_MESSAGE + of_content + of_list(message.extra.get("tool_calls"))
+    PER_MESSAGE + of_content + of_calls(message.extra.get("tool_calls"))
 }
 
-/// Of tools, and of calls of them.
-fn of_list(list: Option<&Value>) -> u64 {
-    list.filter(|list| list.is_array()).map_or(0, |list| tokens_of(&list.to_string()))
+/// Of tools, and of calls of them; the older word for a call has no list around it.
+fn of_calls(value: Option<&Value>) -> u64 {
+    let value = value.filter(|value| value.is_array() || value.is_object());
+    value.map_or(0, |value| tokens_of(&value.to_string()))
 }
 
 /// What a request to `/v1` may take that is passed on as it came. Each limit is read by itself: what
@@ -66,12 +67,14 @@ fn prompt_of(body: &Value) -> u64 {
     let of_messages: u64 = messages
         .map(|message| {
             let of_content = message.get("content").map_or(0, of_value);
-            PER_MESSAGE + of_content + of_list(message.get("tool_calls"))
+            let calls = ["tool_calls", "function_call"].map(|name| of_calls(message.get(name)));
+            PER_MESSAGE + of_content + calls.into_iter().sum::<u64>()
         })
         .sum();
     let others = ["input", "instructions", "prompt", "system"];
     let of_others: u64 = others.iter().filter_map(|name| body.get(name)).map(of_value).sum();
-    of_messages + of_others + of_list(body.get("tools"))
+    let tools = ["tools", "functions"].map(|name| of_calls(body.get(name)));
+    of_messages + of_others + tools.into_iter().sum::<u64>()
 }
 
 fn of_value(value: &Value) -> u64 {
@@ -130,6 +133,10 @@ mod tests {
         assert!(calls > 10 && tools > 10);
         assert_eq!(prompt_of_request(&request), 2 * PER_MESSAGE + 1 + calls + tools);
         assert_eq!(prompt_of_body(text.as_bytes()), prompt_of_request(&request));
+        let older = r#"{"messages":[{"role":"assistant","content":null,"function_call":
+            {"name":"f","arguments":"{}"}}],"functions":[{"name":"f"}]}"#;
+        // 8 for the call, of 29 signs, and 4 for the functions, of 14.
+        assert_eq!(prompt_of_body(older.as_bytes()), PER_MESSAGE + 8 + 4);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod row;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tier;
 mod writer;
 
 use std::path::Path;
@@ -33,6 +34,7 @@ pub(crate) use journal::Notes;
 pub use price::Price;
 pub(crate) use row::{CallStatus, LedgerRow, storable};
 pub(crate) use store::record_of;
+pub use tier::PriceTier;
 
 use crate::quotas::{Accounts, Amounts, Reserved};
 use crate::{Gateway, GatewayError};

@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
 use lyceum_llm::{ModelKind, Usage};
 use rust_decimal::Decimal;
 
+use super::tier::PriceTier;
+
 /// What 1,000,000 tokens of a model cost, in US dollars. `None` is unknown, not free.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
     /// Tokens of the prompt.
     pub input: Option<Decimal>,
@@ -16,6 +20,9 @@ pub struct Price {
     pub reasoning: Option<Decimal>,
     /// Tokens embedded; as `input` where unknown.
     pub embedding: Option<Decimal>,
+    /// What long prompts cost, the lowest tier first; `None` where all cost the same. Each call has a
+    /// clone of it.
+    pub tiers: Option<Arc<[PriceTier]>>,
 }
 
 /// Anthropic's prices of what is kept for an hour and for five minutes, in prices of the prompt.
@@ -30,7 +37,17 @@ impl Price {
         cache_write: Some(Decimal::ZERO),
         reasoning: Some(Decimal::ZERO),
         embedding: Some(Decimal::ZERO),
+        tiers: None,
     };
+
+    /// The same with these tiers, the lowest of which is the first.
+    pub(crate) fn with_tiers(self, tiers: Vec<PriceTier>) -> Self {
+        Self { tiers: (!tiers.is_empty()).then(|| tiers.into()), ..self }
+    }
+
+    pub(crate) fn tiers(&self) -> &[PriceTier] {
+        self.tiers.as_deref().unwrap_or_default()
+    }
 
     /// Whether all has a price that a call of a model of this kind may use.
     pub(crate) fn covers(&self, kind: ModelKind) -> bool {
@@ -42,6 +59,21 @@ impl Price {
 
     /// The cost of a call; unknown as soon as one part that was used has no price.
     pub(crate) fn cost(&self, kind: ModelKind, usage: &Usage) -> Option<Decimal> {
+        match self.of_prompt(usage.prompt_tokens) {
+            Some(price) => price.cost_of(kind, usage),
+            None => self.cost_of(kind, usage),
+        }
+    }
+
+    /// What a call with a prompt of so many tokens costs; `None` where that reaches no tier.
+    fn of_prompt(&self, tokens: u64) -> Option<Self> {
+        let reached = self.tiers().iter().take_while(|tier| tokens > u64::from(tier.above));
+        reached
+            .fold(None, |below: Option<Self>, tier| Some(tier.over(below.as_ref().unwrap_or(self))))
+    }
+
+    /// The cost of a call, whatever the tiers.
+    fn cost_of(&self, kind: ModelKind, usage: &Usage) -> Option<Decimal> {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
         let written = usage.cache_write_tokens.min(usage.prompt_tokens - cached);
         let for_an_hour = usage.cache_write_1h_tokens.min(written);
@@ -146,7 +178,7 @@ mod tests {
     fn a_price_covers_a_kind_of_model_if_each_token_has_one() {
         let one = Some(Decimal::ONE);
         let input = Price { input: one, ..Price::default() };
-        let both = Price { output: one, ..input };
+        let both = Price { output: one, ..input.clone() };
         let embedding = Price { embedding: one, ..Price::default() };
         for (price, chat, embeds) in [
             (Price::default(), false, false),

@@ -41,33 +41,34 @@ pub(super) async fn insert(
                 requested_model, served_model, purpose, prompt_tokens, completion_tokens,
                 cached_tokens, reasoning_tokens, cost, estimated, status, error_code, latency_ms,
                 first_token_ms, conversation_id, message_id, request_id, group_ids, attempt,
-                route_id, route, cache_hit)
+                route_id, route, cache_hit, end_user)
              SELECT id, created_at, user_id, api_key_id, provider_config_id, model_config_id,
                 provider, requested_model, served_model, purpose, prompt_tokens, completion_tokens,
                 cached_tokens, reasoning_tokens, cost, estimated, status, error_code, latency_ms,
                 first_token_ms, conversation_id, message_id, request_id, groups::uuid[], attempt,
-                route_id, route, cache_hit
+                route_id, route, cache_hit, end_user
              FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::uuid[],
                 $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[],
                 $12::bigint[], $13::bigint[], $14::bigint[], $15::numeric[], $16::boolean[],
                 $17::text[], $18::text[], $19::integer[], $20::integer[], $21::uuid[], $22::uuid[],
-                $23::uuid[], $24::text[], $25::smallint[], $26::uuid[], $27::text[], $28::boolean[])
+                $23::uuid[], $24::text[], $25::smallint[], $26::uuid[], $27::text[], $28::boolean[],
+                $29::text[])
                 AS row (id, created_at, user_id, api_key_id, provider_config_id, model_config_id,
                 provider, requested_model, served_model, purpose, prompt_tokens, completion_tokens,
                 cached_tokens, reasoning_tokens, cost, estimated, status, error_code, latency_ms,
                 first_token_ms, conversation_id, message_id, request_id, groups, attempt,
-                route_id, route, cache_hit)
+                route_id, route, cache_hit, end_user)
              -- The lock waits for a quota that is being set, so that it either is seen here or
              -- counts these rows.
              WHERE NOT EXISTS (
                 SELECT FROM identity.user_quotas q
-                WHERE (q.user_id = ANY ($3) OR q.api_key_id = ANY ($4) OR q.group_id = ANY ($29))
-                  AND q.id <> ALL ($30)
+                WHERE (q.user_id = ANY ($3) OR q.api_key_id = ANY ($4) OR q.group_id = ANY ($30))
+                  AND q.id <> ALL ($31)
                 FOR KEY SHARE)
              RETURNING id
          ), locked AS MATERIALIZED (
              SELECT q.id FROM identity.user_quotas q
-             WHERE q.id = ANY ($30) AND EXISTS (SELECT FROM inserted)
+             WHERE q.id = ANY ($31) AND EXISTS (SELECT FROM inserted)
              ORDER BY q.id FOR UPDATE
          ), settled AS (
              -- A month that is over is not counted any more; a new one starts at nothing.
@@ -84,8 +85,8 @@ pub(super) async fn insert(
                  used_compute_seconds =
                      CASE WHEN q.period_start >= s.month THEN q.used_compute_seconds ELSE 0 END
                      + CASE WHEN q.period_start <= s.month THEN s.seconds ELSE 0 END
-             FROM unnest($30, $31::date[], $32::numeric[], $33::numeric[], $34::numeric[],
-                         $35::numeric[]) AS s (id, month, calls, tokens, cost, seconds)
+             FROM unnest($31, $32::date[], $33::numeric[], $34::numeric[], $35::numeric[],
+                         $36::numeric[]) AS s (id, month, calls, tokens, cost, seconds)
              JOIN locked USING (id)
              WHERE q.id = s.id
          )
@@ -118,6 +119,7 @@ pub(super) async fn insert(
         &column(rows, |row| row.route_id) as _,
         &column(rows, |row| row.route.clone()) as _,
         &column(rows, |row| row.cache_hit),
+        &column(rows, |row| row.end_user.as_deref().map(str::to_owned)) as _,
         &groups,
         &quotas,
         &months,

@@ -36,5 +36,6 @@ pub(crate) fn row(model_config_id: Option<Uuid>) -> LedgerRow {
         route_id: None,
         route: None,
         cache_hit: false,
+        end_user: None,
     }
 }

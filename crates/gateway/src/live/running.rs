@@ -37,6 +37,7 @@ pub(crate) struct Running {
     pub(crate) conversation_id: Option<Uuid>,
     message_id: Option<Uuid>,
     pub(crate) request_id: Uuid,
+    end_user: Option<Arc<str>>,
     groups: Arc<[Uuid]>,
     pub(crate) attempt: i16,
     route: Option<Arc<Route>>,
@@ -73,12 +74,13 @@ impl Running {
             requested: storable(attempt.requested(model), 200),
             model: storable(&model.model, 200),
             kind: model.kind,
-            price: model.price,
+            price: model.price.clone(),
             purpose: context.purpose,
             surface: surface::current(),
             conversation_id: context.conversation_id,
             message_id: context.message_id,
             request_id: context.request_id,
+            end_user: context.end_user.clone(),
             groups,
             attempt: i16::try_from(attempt.number()).unwrap_or(i16::MAX),
             route: attempt.route().cloned(),
@@ -197,6 +199,7 @@ impl Running {
             route_id: self.route.as_ref().map(|route| route.id),
             route: self.route().map(str::to_owned),
             cache_hit: self.is_recalled(),
+            end_user: self.end_user.clone(),
         }
     }
 

@@ -13,12 +13,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::change::check_editable;
-use super::http::{CreateModel, Kind, ModelView, ModelsView, Prices};
+use super::given::Prices;
+use super::http::{CreateModel, Kind, ModelView, ModelsView};
 use super::price_store;
 use super::store::{self, NewModel};
 use crate::fields::{self, money};
 use crate::providers::{self, ConfigRow};
-use crate::{Gateway, GatewayError, ModelWrite};
+use crate::{Gateway, GatewayError, ModelWrite, PriceTier};
 
 /// The most models of one request.
 const MOST: usize = 200;
@@ -62,6 +63,8 @@ struct AddedModel {
     /// The same for tokens embedded.
     #[serde(default, deserialize_with = "money")]
     embedding_price: Option<Decimal>,
+    /// What long prompts cost, at most 8 tiers.
+    tiers: Option<Vec<PriceTier>>,
 }
 
 impl AddedModel {
@@ -86,6 +89,7 @@ impl AddedModel {
             cache_write_price: self.cache_write_price,
             reasoning_price: self.reasoning_price,
             embedding_price: self.embedding_price,
+            tiers: self.tiers,
         }
     }
 }
@@ -199,6 +203,10 @@ async fn write(
 ) -> Result<(), GatewayError> {
     let written = store::insert(connection, new).await;
     written.map_err(|error| fields::refused(error, "provider"))?;
+    if prices.is_empty() {
+        return Ok(());
+    }
+    // Who added it before may have left a price, of which stays what is not given now.
     let row = store::list(connection, user, Some(new.id), new.now).await?;
     let row = row.into_iter().next().ok_or(GatewayError::NotFound("model"))?;
     let Some(price) = prices.over(&row)? else { return Ok(()) };

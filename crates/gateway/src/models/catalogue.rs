@@ -230,12 +230,14 @@ fn config_of(
             cache_write: row.cache_write_price,
             reasoning: row.reasoning_price,
             embedding: row.embedding_price,
-        },
+            tiers: None,
+        }
+        .with_tiers(row.tiers.0),
     };
     let version = || Version {
         model: (row.id, row.updated_at),
         provider: row.provider_config_id.zip(row.provider_updated_at),
-        price,
+        price: price.clone(),
     };
     let cache = row.cache.then(|| version().caching(row.cache_seconds));
     let mut options = match kind {

@@ -9,13 +9,14 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::RESERVED;
-use super::http::{CreateModel, ModelView, Prices, UpdateModel};
+use super::given::Prices;
+use super::http::{CreateModel, ModelView, UpdateModel};
 use super::price_store;
 use super::store::{self, ListedRow, ModelValues, NewModel};
 use crate::cache::{MOST_SECONDS, USUAL_SECONDS};
 use crate::providers::ConfigRow;
 use crate::routes::ROUTE;
-use crate::{Gateway, GatewayError, LogPayloads, ORGANIZATION_PROVIDER, Price, fields, providers};
+use crate::{Gateway, GatewayError, LogPayloads, ORGANIZATION_PROVIDER, fields, providers};
 
 /// The most bytes of a model's options.
 const MAX_OPTIONS: usize = 16 * 1024;
@@ -300,34 +301,4 @@ fn merged(row: &ListedRow, body: &UpdateModel) -> Result<ModelValues, GatewayErr
         cache_seconds: cache_seconds(body.cache_seconds.unwrap_or(row.cache_seconds))?,
         is_active: body.is_active.unwrap_or(row.is_active),
     })
-}
-
-impl Prices {
-    /// The price that these give over the present one; `None` where they change nothing.
-    pub(super) fn over(&self, row: &ListedRow) -> Result<Option<Price>, GatewayError> {
-        let given = [
-            ("input_price", self.input),
-            ("output_price", self.output),
-            ("cached_input_price", self.cached_input),
-            ("cache_write_price", self.cache_write),
-            ("reasoning_price", self.reasoning),
-            ("embedding_price", self.embedding),
-        ];
-        for (field, price) in given {
-            if price.is_some_and(|p| p.is_sign_negative() || p > Decimal::from(1_000_000)) {
-                return Err(GatewayError::invalid(field, "must be within 0 and 1000000"));
-            }
-        }
-        if given.iter().all(|(_, price)| price.is_none()) {
-            return Ok(None);
-        }
-        Ok(Some(Price {
-            input: self.input.or(row.input_price),
-            output: self.output.or(row.output_price),
-            cached_input: self.cached_input.or(row.cached_input_price),
-            cache_write: self.cache_write.or(row.cache_write_price),
-            reasoning: self.reasoning.or(row.reasoning_price),
-            embedding: self.embedding.or(row.embedding_price),
-        }))
-    }
 }

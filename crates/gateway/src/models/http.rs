@@ -14,10 +14,11 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::catalogue::kind_of;
+use super::given::Prices;
 use super::store::ListedRow;
 use super::{known, prices};
 use crate::fields::money;
-use crate::{Gateway, LogPayloads, ModelRead, ModelWrite};
+use crate::{Gateway, LogPayloads, ModelRead, ModelWrite, PriceTier};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
@@ -54,17 +55,6 @@ impl From<Kind> for ModelKind {
             Kind::Embedding => ModelKind::Embedding,
         }
     }
-}
-
-/// Prices of a request, per 1,000,000 tokens; an absent one is unknown, or stays as it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Prices {
-    pub(super) input: Option<Decimal>,
-    pub(super) output: Option<Decimal>,
-    pub(super) cached_input: Option<Decimal>,
-    pub(super) cache_write: Option<Decimal>,
-    pub(super) reasoning: Option<Decimal>,
-    pub(super) embedding: Option<Decimal>,
 }
 
 /// A model that can be asked.
@@ -127,6 +117,9 @@ pub(crate) struct ModelView {
     reasoning_price: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding_price: Option<Decimal>,
+    /// What long prompts cost, the lowest tier first; absent where all cost the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tiers: Vec<PriceTier>,
     created_at: DateTime<Utc>,
 }
 
@@ -173,6 +166,7 @@ impl ModelView {
             cache_write_price: row.cache_write_price,
             reasoning_price: row.reasoning_price,
             embedding_price: row.embedding_price,
+            tiers: row.tiers.0,
             created_at: row.created_at,
         }
     }
@@ -233,6 +227,8 @@ pub(crate) struct CreateModel {
     /// The same for tokens embedded.
     #[serde(default, deserialize_with = "money")]
     pub(super) embedding_price: Option<Decimal>,
+    /// What long prompts cost, at most 8 tiers.
+    pub(super) tiers: Option<Vec<PriceTier>>,
 }
 
 /// Changes of a model. Absent members stay; `null` clears.
@@ -276,6 +272,8 @@ pub(crate) struct UpdateModel {
     pub(super) reasoning_price: Option<Decimal>,
     #[serde(default, deserialize_with = "money")]
     pub(super) embedding_price: Option<Decimal>,
+    /// All tiers, at most 8, in place of those that are now; `[]` takes them away.
+    pub(super) tiers: Option<Vec<PriceTier>>,
 }
 
 impl CreateModel {
@@ -287,6 +285,7 @@ impl CreateModel {
             cache_write: self.cache_write_price,
             reasoning: self.reasoning_price,
             embedding: self.embedding_price,
+            tiers: self.tiers.clone(),
         }
     }
 }
@@ -315,6 +314,7 @@ impl UpdateModel {
             cache_write: self.cache_write_price,
             reasoning: self.reasoning_price,
             embedding: self.embedding_price,
+            tiers: self.tiers.clone(),
         }
     }
 }

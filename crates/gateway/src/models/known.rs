@@ -61,8 +61,8 @@ pub(crate) struct KnownModel {
     output_price: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding_price: Option<Decimal>,
-    /// The longest prompt, in tokens, that costs so; the provider charges more for longer ones. Absent
-    /// where all cost the same.
+    /// The longest prompt, in tokens, that costs so; the provider charges more for longer ones, which
+    /// can be entered as tiers. Absent where all cost the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     prices_up_to: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@
 pub(crate) mod batch;
 mod catalogue;
 mod change;
+mod given;
 mod http;
 mod known;
 mod local;
@@ -154,28 +155,40 @@ impl ModelConfig {
         let limit = self.max_tokens.and_then(|limit| u32::try_from(limit).ok());
         request.max_tokens = request.max_tokens.or(limit);
         request.temperature = request.temperature.or(self.temperature);
-        // How hard to think is the request's own word for what these say.
-        let effort = request.extra.get("reasoning_effort").is_some_and(|effort| !effort.is_null());
-        for (name, value) in self.options.iter() {
-            let typed = match name.as_str() {
-                "top_p" => request.top_p.is_some(),
-                "stop" => request.stop.is_some(),
-                "seed" => request.seed.is_some(),
-                name => effort && self.is_switch(name),
-            };
-            if !typed && !RESERVED.contains(&name.as_str()) {
-                let asked = request.extra.entry(name.clone()).or_insert_with(|| value.clone());
-                // Ollama's own: who names one of them leaves the others open.
-                if name == "options" {
-                    fill_in(asked, value);
-                }
-            }
+        let says = |name: &str| match name {
+            "max_tokens" | "max_completion_tokens" => request.max_tokens.is_some(),
+            "top_p" => request.top_p.is_some(),
+            "stop" => request.stop.is_some(),
+            "seed" => request.seed.is_some(),
+            name => request.extra.get(name).is_some_and(|value| !value.is_null()),
+        };
+        for (name, value) in self.options_beside(says) {
+            request.extra.insert(name.clone(), value.clone());
+        }
+        // Ollama's own: who names one of them leaves the others open.
+        if let (Some(asked), Some(all)) =
+            (request.extra.get_mut("options"), self.options.get("options"))
+        {
+            fill_in(asked, all);
         }
     }
 
-    /// Whether a setting is one of the provider's own words for how hard to think.
-    pub(crate) fn is_switch(&self, setting: &str) -> bool {
-        Server::of(&self.provider).switches().contains(&setting)
+    /// The further members that a request gets in which `says` finds those that it has itself.
+    pub(crate) fn options_beside(&self, says: impl Fn(&str) -> bool) -> Vec<(&String, &Value)> {
+        if self.options.is_empty() {
+            return Vec::new();
+        }
+        let limited = self.max_tokens.is_some() || says("max_tokens");
+        // How hard to think is the request's own word for what the provider's switches say.
+        let switches: &[&str] = match says("reasoning_effort") {
+            true => Server::of(&self.provider).switches(),
+            false => &[],
+        };
+        let is_open = |name: &str| match name {
+            "max_completion_tokens" => !limited && !says(name),
+            name => !says(name) && !switches.contains(&name) && !RESERVED.contains(&name),
+        };
+        self.options.iter().filter(|(name, _)| is_open(name)).collect()
     }
 }
 

@@ -2,11 +2,13 @@ use chrono::{DateTime, Utc};
 use lyceum_core::{Cursor, Page, PageRequest};
 use lyceum_store::StoreError;
 use rust_decimal::Decimal;
+use serde_json::json;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::store::ListedRow;
-use crate::Price;
+use crate::{Price, PriceTier};
 
 /// Adds a version of a model's price at one provider config.
 pub(super) async fn insert_price(
@@ -20,9 +22,9 @@ pub(super) async fn insert_price(
     sqlx::query!(
         "INSERT INTO gateway.model_prices
            (id, provider, provider_config_id, model, input_price, output_price,
-            cached_input_price, cache_write_price, reasoning_price, embedding_price, valid_from,
-            created_by, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
+            cached_input_price, cache_write_price, reasoning_price, embedding_price, tiers,
+            valid_from, created_by, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)",
         lyceum_core::new_id(),
         model.provider,
         model.provider_config_id,
@@ -33,6 +35,7 @@ pub(super) async fn insert_price(
         price.cache_write,
         price.reasoning,
         price.embedding,
+        json!(price.tiers()),
         valid_from,
         user,
         now,
@@ -51,6 +54,7 @@ pub(super) struct PriceRow {
     pub(super) cache_write_price: Option<Decimal>,
     pub(super) reasoning_price: Option<Decimal>,
     pub(super) embedding_price: Option<Decimal>,
+    pub(super) tiers: Json<Vec<PriceTier>>,
     pub(super) valid_from: DateTime<Utc>,
     pub(super) in_force: bool,
     pub(super) created_by: Option<Uuid>,
@@ -78,7 +82,8 @@ pub(super) async fn prices(
                WHERE m.id = $1
            )
            SELECT id, input_price, output_price, cached_input_price, cache_write_price,
-                  reasoning_price, embedding_price, valid_from, in_force AS "in_force!", created_by
+                  reasoning_price, embedding_price, tiers AS "tiers!: Json<Vec<PriceTier>>",
+                  valid_from, in_force AS "in_force!", created_by
            FROM versions
            WHERE $3::timestamptz IS NULL OR (valid_from, id) < ($3, $4::uuid)
            ORDER BY valid_from DESC, id DESC LIMIT $5"#,

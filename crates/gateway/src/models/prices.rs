@@ -16,11 +16,11 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::change::{check_editable, refuse_route};
-use super::http::Prices;
+use super::given::Prices;
 use super::price_store::{self, PriceRow};
 use super::store;
 use crate::fields::{self, money};
-use crate::{Gateway, GatewayError, ModelRead, ModelWrite};
+use crate::{Gateway, GatewayError, ModelRead, ModelWrite, PriceTier};
 
 pub(super) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new().routes(routes!(list_model_prices, add_model_price))
@@ -44,6 +44,9 @@ struct ModelPrice {
     reasoning_price: Option<Decimal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding_price: Option<Decimal>,
+    /// What long prompts cost, the lowest tier first; absent where all cost the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tiers: Vec<PriceTier>,
     /// From when on calls cost this.
     valid_from: DateTime<Utc>,
     /// Whether it is what a call costs now.
@@ -62,7 +65,7 @@ struct ModelPricePage {
     next_cursor: Option<String>,
 }
 
-/// A new version. Absent prices stay as they are now.
+/// A new version. Absent prices and tiers stay as they are now.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AddModelPrice {
@@ -87,6 +90,9 @@ struct AddModelPrice {
     /// The same for tokens embedded.
     #[serde(default, deserialize_with = "money")]
     embedding_price: Option<Decimal>,
+    /// What long prompts cost: all tiers, at most 8, in place of those that are now; `[]` takes them
+    /// away.
+    tiers: Option<Vec<PriceTier>>,
 }
 
 impl From<PriceRow> for ModelPrice {
@@ -99,6 +105,7 @@ impl From<PriceRow> for ModelPrice {
             cache_write_price: row.cache_write_price,
             reasoning_price: row.reasoning_price,
             embedding_price: row.embedding_price,
+            tiers: row.tiers.0,
             valid_from: row.valid_from,
             in_force: row.in_force,
             created_by: row.created_by,
@@ -147,6 +154,7 @@ impl Gateway {
             cache_write: body.cache_write_price,
             reasoning: body.reasoning_price,
             embedding: body.embedding_price,
+            tiers: body.tiers,
         };
         let Some(price) = prices.over(&row)? else {
             return Err(GatewayError::invalid("input_price", "give at least one price").into());

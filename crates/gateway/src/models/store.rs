@@ -3,7 +3,10 @@ use lyceum_store::StoreError;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
+
+use crate::PriceTier;
 
 /// A model with what is needed to call it.
 pub(super) struct UsableRow {
@@ -35,6 +38,7 @@ pub(super) struct UsableRow {
     pub(super) cache_write_price: Option<Decimal>,
     pub(super) reasoning_price: Option<Decimal>,
     pub(super) embedding_price: Option<Decimal>,
+    pub(super) tiers: Json<Vec<PriceTier>>,
 }
 
 /// The models that `user`, who is acting, may call at `now`, their own first, then the shared ones,
@@ -58,7 +62,8 @@ pub(super) async fn usable(
                   price.cached_input_price AS "cached_input_price?",
                   price.cache_write_price AS "cache_write_price?",
                   price.reasoning_price AS "reasoning_price?",
-                  price.embedding_price AS "embedding_price?"
+                  price.embedding_price AS "embedding_price?",
+                  coalesce(price.tiers, '[]') AS "tiers!: Json<Vec<PriceTier>>"
            FROM gateway.ai_model_configs m
            JOIN gateway.ai_providers p ON p.name = m.provider AND p.is_active
            LEFT JOIN gateway.provider_configs pc ON pc.id = m.provider_config_id
@@ -112,6 +117,7 @@ pub(super) struct ListedRow {
     pub(super) cache_write_price: Option<Decimal>,
     pub(super) reasoning_price: Option<Decimal>,
     pub(super) embedding_price: Option<Decimal>,
+    pub(super) tiers: Json<Vec<PriceTier>>,
     pub(super) created_at: DateTime<Utc>,
 }
 
@@ -137,7 +143,8 @@ pub(super) async fn list(
                   price.cached_input_price AS "cached_input_price?",
                   price.cache_write_price AS "cache_write_price?",
                   price.reasoning_price AS "reasoning_price?",
-                  price.embedding_price AS "embedding_price?", m.created_at
+                  price.embedding_price AS "embedding_price?",
+                  coalesce(price.tiers, '[]') AS "tiers!: Json<Vec<PriceTier>>", m.created_at
            FROM gateway.ai_model_configs m
            JOIN gateway.ai_providers p ON p.name = m.provider
            LEFT JOIN gateway.provider_configs pc ON pc.id = m.provider_config_id

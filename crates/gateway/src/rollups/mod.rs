@@ -5,7 +5,8 @@
 //! up both in one statement sees what the ledger holds, the rows of this second included.
 //!
 //! [`parts`] chooses what a sum is made of: whole days in UTC, whole quarters of an hour, and, where
-//! a span begins or ends within a quarter of an hour, the ledger's own rows.
+//! a span begins or ends within a quarter of an hour, the ledger's own rows. Those alone say for which
+//! end user a call was made: whoever asks for that reads them for the whole span.
 
 mod parts;
 mod span;

@@ -18,6 +18,8 @@ pub(crate) struct Filter {
     /// The model that served, else the one asked for.
     pub(crate) model: Option<String>,
     pub(crate) purpose: Option<String>,
+    /// Whom programs called for, by exactly this name.
+    pub(crate) end_user: Option<String>,
     pub(crate) from: DateTime<Utc>,
     /// Not this moment any more.
     pub(crate) to: DateTime<Utc>,
@@ -37,13 +39,15 @@ pub(crate) const SUMS: &str = "sum(p.calls)::bigint AS calls,
 const OF_SUMS: &str = "s.starts_at, s.user_id, s.api_key_id, s.group_ids, s.provider_config_id,
     s.provider, s.model, s.purpose, s.calls, s.failed_calls, s.cancelled_calls, s.unpriced_calls,
     s.estimated_calls, s.prompt_tokens, s.completion_tokens, s.cached_tokens, s.reasoning_tokens,
-    s.costs, s.latency_ms";
+    s.costs, s.latency_ms, NULL::text AS end_user";
 
-const OF_CALLS: &str = "s.created_at, s.user_id, s.api_key_id, s.group_ids, s.provider_config_id,
-    s.provider, coalesce(s.served_model, s.requested_model), s.purpose, 1::bigint,
-    (s.status = 'failed')::int::bigint, (s.status = 'cancelled')::int::bigint,
-    (s.cost IS NULL)::int::bigint, s.estimated::int::bigint, s.prompt_tokens,
-    s.completion_tokens, s.cached_tokens, s.reasoning_tokens, s.cost, s.latency_ms::bigint";
+const OF_CALLS: &str = "s.created_at AS starts_at, s.user_id, s.api_key_id, s.group_ids,
+    s.provider_config_id, s.provider, coalesce(s.served_model, s.requested_model) AS model,
+    s.purpose, 1::bigint AS calls, (s.status = 'failed')::int::bigint AS failed_calls,
+    (s.status = 'cancelled')::int::bigint AS cancelled_calls,
+    (s.cost IS NULL)::int::bigint AS unpriced_calls, s.estimated::int::bigint AS estimated_calls,
+    s.prompt_tokens, s.completion_tokens, s.cached_tokens, s.reasoning_tokens, s.cost AS costs,
+    s.latency_ms::bigint AS latency_ms, s.end_user";
 
 /// What a sum is made of.
 pub(crate) struct Parts<'a> {
@@ -52,6 +56,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) by_person: bool,
     /// Whether it matters on which day of a zone a call began.
     pub(crate) by_day: bool,
+    /// Whether it matters whom a program called for.
+    pub(crate) by_end_user: bool,
     /// Only the calls of these people.
     pub(crate) among: Option<&'a [Uuid]>,
 }
@@ -59,11 +65,28 @@ pub(crate) struct Parts<'a> {
 impl Parts<'_> {
     /// Writes, in brackets, the select that brings the rows to be added up.
     pub(crate) fn push(&self, query: &mut QueryBuilder<Postgres>) {
-        let Filter { from, to, user_id, api_key_id, group_id, .. } = self.filter;
+        let Filter { from, to, end_user, .. } = self.filter;
+        query.push("(");
+        // The roll-ups do not tell end users apart: they would be nearly as many rows as the ledger.
+        let span = match self.by_end_user || end_user.is_some() {
+            true => Span::not_rolled_up(*from, *to),
+            false => Span::new(*from, *to),
+        };
+        if span.quarters.is_some() {
+            self.push_sums(query, &span);
+        }
+        query.push("SELECT ").push(OF_CALLS).push(" FROM gateway.usage_statistics s WHERE ");
+        let model = "coalesce(s.served_model, s.requested_model)";
+        self.restrict(query, "s.created_at", &span.edges, model);
+        query.push(")");
+    }
+
+    /// Writes the selects of what is rolled up, and that another follows.
+    fn push_sums(&self, query: &mut QueryBuilder<Postgres>, span: &Span) {
+        let Filter { user_id, api_key_id, group_id, .. } = self.filter;
         let person = user_id.is_some() || api_key_id.is_some() || group_id.is_some();
         let fine = if self.by_person || person { "quarter" } else { "overall" };
-        let span = Span::new(*from, *to);
-        query.push("(SELECT ").push(OF_SUMS).push(" FROM gateway.usage_deltas s WHERE ");
+        query.push("SELECT ").push(OF_SUMS).push(" FROM gateway.usage_deltas s WHERE ");
         self.restrict(query, "s.starts_at", span.quarters.as_slice(), "s.model");
         let (quarters, days) = match self.by_day {
             true => (span.quarters.as_slice(), &[][..]),
@@ -75,11 +98,7 @@ impl Parts<'_> {
             query.push(" AND ");
             self.restrict(query, "s.starts_at", ranges, "s.model");
         }
-        query.push(" UNION ALL SELECT ").push(OF_CALLS);
-        query.push(" FROM gateway.usage_statistics s WHERE ");
-        let model = "coalesce(s.served_model, s.requested_model)";
-        self.restrict(query, "s.created_at", &span.edges, model);
-        query.push(")");
+        query.push(" UNION ALL ");
     }
 
     fn restrict(
@@ -121,7 +140,11 @@ impl Filter {
         if let Some(name) = &self.model {
             query.push(" AND ").push(model).push(" = ").push_bind(name.clone());
         }
-        let texts = [(" AND s.provider = ", &self.provider), (" AND s.purpose = ", &self.purpose)];
+        let texts = [
+            (" AND s.provider = ", &self.provider),
+            (" AND s.purpose = ", &self.purpose),
+            (" AND s.end_user = ", &self.end_user),
+        ];
         for (condition, text) in texts {
             if let Some(text) = text {
                 query.push(condition).push_bind(text.clone());

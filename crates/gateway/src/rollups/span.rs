@@ -22,10 +22,15 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// All of it as if it was within a quarter of an hour.
+    pub(super) fn not_rolled_up(from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
+        Self { edges: some([(from, to)]), ..Self::default() }
+    }
+
     pub(super) fn new(from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
         let (first, end) = (ceil(from, QUARTER), floor(to, QUARTER));
         if first >= end {
-            return Self { edges: some([(from, to)]), ..Self::default() };
+            return Self::not_rolled_up(from, to);
         }
         let (first_day, end_day) = (ceil(first, DAY), floor(end, DAY));
         let days = (first_day < end_day).then_some((first_day, end_day));

@@ -207,7 +207,8 @@ async fn daily(
     }
     query.push(" AS key, ").push(SUMS).push(" FROM ");
     let by_person = split.is_some_and(GroupBy::by_person);
-    Parts { filter, by_person, by_day: true, among }.push(&mut query);
+    let by_end_user = split.is_some_and(GroupBy::by_end_user);
+    Parts { filter, by_person, by_day: true, by_end_user, among }.push(&mut query);
     query.push(" p");
     if let Some(group) = split {
         group.push_rows(&mut query);

@@ -23,7 +23,7 @@ use crate::{Gateway, GatewayError, UsageRead};
 /// Calls in one part of the file.
 const PART: i64 = 1000;
 
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 24] = [
     "created_at",
     "id",
     "user_id",
@@ -47,6 +47,7 @@ const COLUMNS: [&str; 23] = [
     "conversation_id",
     "request_id",
     "cache_hit",
+    "end_user",
 ];
 
 /// The form of an export.
@@ -247,6 +248,7 @@ fn cells(row: CallRow) -> [String; COLUMNS.len()] {
         shown(row.conversation_id),
         row.request_id.to_string(),
         row.cache_hit.to_string(),
+        defused(row.end_user.as_deref().unwrap_or_default()),
     ]
 }
 

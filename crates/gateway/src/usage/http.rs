@@ -63,7 +63,8 @@ struct UsageSummary {
 }
 
 /// Sums up the caller's calls, or everybody's for those with the right usage:read_all. Calls count
-/// as soon as they are answered. At most 1000 groups are named, those with the most calls.
+/// as soon as they are answered. At most 1000 groups are named, those with the most calls. Sums by end
+/// user, or of one, are read from the single calls and take the longer the more calls the span has.
 #[utoipa::path(get, path = "/usage/summary", tag = "usage",
     params(SummaryQuery, SpanQuery, WhichQuery),
     responses((status = 200, body = UsageSummary)))]
@@ -159,6 +160,9 @@ pub(super) struct UsageCall {
     route: Option<String>,
     /// Whether the answer was kept of an earlier call: the tokens are that one's, and the cost is 0.
     cache_hit: bool,
+    /// Whom it was made for, as the program that called named them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_user: Option<String>,
 }
 
 impl From<CallRow> for UsageCall {
@@ -192,6 +196,7 @@ impl From<CallRow> for UsageCall {
             route_id: row.route_id,
             route: row.route,
             cache_hit: row.cache_hit,
+            end_user: row.end_user,
         }
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct WhichQuery {
     model: Option<String>,
     /// Only calls for this purpose, such as `chat` or `api`.
     purpose: Option<String>,
+    /// Only calls that programs made for this end user, by exactly this name.
+    end_user: Option<String>,
 }
 
 impl SpanQuery {
@@ -78,7 +80,8 @@ pub(super) fn filter_of(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Filter, ApiError> {
-    for text in [&which.provider, &which.model, &which.purpose].into_iter().flatten() {
+    let texts = [&which.provider, &which.model, &which.purpose, &which.end_user];
+    for text in texts.into_iter().flatten() {
         check_text(text)?;
     }
     let (resource, action) = USAGE_READ_ALL;
@@ -96,6 +99,7 @@ pub(super) fn filter_of(
         provider: which.provider,
         model: which.model,
         purpose: which.purpose,
+        end_user: which.end_user,
         from,
         to,
     })

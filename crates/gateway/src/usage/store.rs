@@ -38,6 +38,7 @@ pub(super) struct CallRow {
     pub(super) route_id: Option<Uuid>,
     pub(super) route: Option<String>,
     pub(super) cache_hit: bool,
+    pub(super) end_user: Option<String>,
 }
 
 const CALL: &str = "SELECT s.*, u.username::text AS username

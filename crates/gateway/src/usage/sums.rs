@@ -1,4 +1,4 @@
-//! Sums by group, read from the roll-ups.
+//! Sums by group, read from the roll-ups where these tell.
 
 use lyceum_store::StoreError;
 use rust_decimal::Decimal;
@@ -32,6 +32,8 @@ pub(super) enum GroupBy {
     ApiKey,
     /// What for.
     Purpose,
+    /// Whom programs named as those they called for; the empty key for calls without one.
+    EndUser,
 }
 
 impl GroupBy {
@@ -46,6 +48,8 @@ impl GroupBy {
             GroupBy::Group => "coalesce(g.group_id::text, 'none')",
             GroupBy::ApiKey => "coalesce(p.api_key_id::text, 'none')",
             GroupBy::Purpose => "p.purpose",
+            // No name is empty.
+            GroupBy::EndUser => "coalesce(p.end_user, '')",
         }
     }
 
@@ -56,12 +60,21 @@ impl GroupBy {
             GroupBy::Group => Some(("identity.groups", "name::text")),
             GroupBy::ApiKey => Some(("identity.api_keys", "name")),
             GroupBy::ProviderConfig => Some(("gateway.provider_configs", "name")),
-            GroupBy::Day | GroupBy::Model | GroupBy::Provider | GroupBy::Purpose => None,
+            GroupBy::Day
+            | GroupBy::Model
+            | GroupBy::Provider
+            | GroupBy::Purpose
+            | GroupBy::EndUser => None,
         }
     }
 
     pub(super) fn by_person(self) -> bool {
         matches!(self, GroupBy::User | GroupBy::Group | GroupBy::ApiKey)
+    }
+
+    /// Whether only the ledger's own rows tell the key.
+    pub(super) fn by_end_user(self) -> bool {
+        self == GroupBy::EndUser
     }
 
     /// Writes the key; `zone` is the one of the days.
@@ -212,7 +225,8 @@ pub(super) async fn summary(
     query.push(" AS label FROM (SELECT ");
     group_by.push_key(&mut query, zone);
     query.push(" AS key, ").push(SUMS).push(" FROM ");
-    Parts { filter, by_person: group_by.by_person(), by_day, among: None }.push(&mut query);
+    let (by_person, by_end_user) = (group_by.by_person(), group_by.by_end_user());
+    Parts { filter, by_person, by_day, by_end_user, among: None }.push(&mut query);
     query.push(" p");
     group_by.push_rows(&mut query);
     query.push(" GROUP BY 1 ORDER BY ").push(if by_day { "1" } else { "2 DESC, 1" });
@@ -229,7 +243,8 @@ pub(super) async fn total(
 ) -> Result<FiguresRow, StoreError> {
     let mut query = QueryBuilder::<Postgres>::new("SELECT ");
     query.push(SUMS).push(" FROM ");
-    Parts { filter, by_person: false, by_day: false, among: None }.push(&mut query);
+    Parts { filter, by_person: false, by_day: false, by_end_user: false, among: None }
+        .push(&mut query);
     Ok(query.push(" p").build_query_as().fetch_one(connection).await?)
 }
 

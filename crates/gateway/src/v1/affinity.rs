@@ -36,7 +36,7 @@ impl Body {
             return Some(Seed::of_key(key));
         }
         let mut opening = Opening::new(user, model);
-        let mut turns = u32::from(self.has_items("tools"));
+        let mut turns = u32::from(self.has_tools());
         for name in ["instructions", "system"] {
             if let Some(content) = self.raw(name).filter(|_| self.has(name)) {
                 say(&mut opening, content);
@@ -181,6 +181,7 @@ mod tests {
         let turn = affinity(&json!({"messages": [first], "tools": tools}));
         assert!(turn.is_some());
         assert_eq!(affinity(&json!({"messages": [first, first], "tools": tools})), turn);
+        assert_eq!(affinity(&json!({"messages": [first], "functions": [{"name": "f"}]})), turn);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use serde_json::value::to_raw_value;
 
 use super::Failure;
 use crate::ModelConfig;
-use crate::models::RESERVED;
 use crate::routes::{Needs, Route};
 
 /// A request's JSON object, its members left as they came.
@@ -78,6 +77,11 @@ impl Body {
         list.is_some_and(|items| !items.trim_start().starts_with(']'))
     }
 
+    /// Whether the model may call tools, also by OpenAI's older word for them.
+    pub(super) fn has_tools(&self) -> bool {
+        self.has_items("tools") || self.has_items("functions")
+    }
+
     /// What of the request matters to a route.
     pub(super) fn needs(&self, route: &Route) -> Needs {
         let parts = |value: &Value| {
@@ -92,7 +96,7 @@ impl Body {
             let of = |name| self.get::<Vec<Value>>(name).ok().flatten().unwrap_or_default();
             of("messages").iter().chain(&of("input")).flat_map(parts).any(image)
         };
-        Needs { tools: self.has_items("tools"), images }
+        Needs { tools: self.has_tools(), images }
     }
 
     pub(super) fn set(&mut self, name: &str, value: impl Serialize) -> Result<(), Failure> {
@@ -134,9 +138,8 @@ impl Body {
     /// Names the provider's model and fills in what the model's settings say.
     pub(super) fn aim_at(&mut self, model: &ModelConfig) -> Result<(), Failure> {
         self.set("model", &model.model)?;
+        let options = model.options_beside(|name| self.has(name));
         let limited = self.has("max_tokens") || self.has("max_completion_tokens");
-        // How hard to think is the request's own word for what the provider's switches say.
-        let effort = self.has("reasoning_effort");
         if model.kind == ModelKind::Chat {
             if let Some(tokens) = model.max_tokens.filter(|_| !limited) {
                 self.set("max_tokens", tokens)?;
@@ -145,16 +148,7 @@ impl Body {
                 self.set("temperature", temperature)?;
             }
         }
-        for (name, value) in model.options.iter() {
-            let said = match name.as_str() {
-                "max_completion_tokens" => limited,
-                name => self.has(name) || (effort && model.is_switch(name)),
-            };
-            if !said && !RESERVED.contains(&name.as_str()) {
-                self.set(name, value)?;
-            }
-        }
-        Ok(())
+        options.into_iter().try_for_each(|(name, value)| self.set(name, value))
     }
 
     pub(super) fn to_bytes(&self) -> Result<Bytes, Failure> {

@@ -26,7 +26,9 @@ pub(super) fn with_usage(body: &Body) -> Result<bool, Failure> {
 #[utoipa::path(post, path = "/chat/completions", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked")),
+            description = "A target of the route that `model` names, by id or name: no other is asked"),
+           ("x-lyceum-end-user" = Option<String>, Header,
+            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
     responses((status = 200, description = "A completion, or its stream as server-sent events", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
               (status = 403, description = "The key is limited to other models, in OpenAI's form", body = Object),
@@ -36,7 +38,7 @@ pub(super) async fn create_chat_completion(
     State(gateway): State<Gateway>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (asker, body) = read_request(&gateway, request).await?;
+    let (asker, body) = read_request(&gateway, Dialect::OpenAi, request).await?;
     body.model()?;
     let streamed = body.get::<bool>("stream")?.unwrap_or(false);
     let form = Form::Chat { with_usage: with_usage(&body)? };

@@ -35,7 +35,9 @@ enum Input {
 #[utoipa::path(post, path = "/embeddings", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked")),
+            description = "A target of the route that `model` names, by id or name: no other is asked"),
+           ("x-lyceum-end-user" = Option<String>, Header,
+            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
     responses((status = 200, description = "The vectors", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
@@ -45,7 +47,7 @@ pub(super) async fn create_embedding(
     State(gateway): State<Gateway>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (asker, body) = read_request(&gateway, request).await?;
+    let (asker, body) = read_request(&gateway, Dialect::OpenAi, request).await?;
     let model = body.model()?;
     if !body.has("input") {
         return Err(Failure::bad_request("missing_field", "'input' is required."));

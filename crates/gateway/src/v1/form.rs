@@ -1,7 +1,7 @@
 //! The surfaces' forms: how each is aimed at a model, translated and written.
 
 use lyceum_llm::ChatRequest;
-use lyceum_llm::surface::chat::Chat;
+use lyceum_llm::surface::chat::{self, Chat};
 use lyceum_llm::surface::completions::{self, Completions};
 use lyceum_llm::surface::messages::{self, Messages};
 use lyceum_llm::surface::responses::{self, Responses};
@@ -121,7 +121,7 @@ impl Form {
     /// the form does not know.
     fn becomes(self, name: &str) -> Option<&str> {
         match self {
-            Form::Chat { .. } => Some(name),
+            Form::Chat { .. } => Some(chat::becomes(name)),
             Form::Completions { .. } => completions::becomes(name),
             Form::Messages => messages::becomes(name),
             Form::Responses => responses::becomes(name),
@@ -136,7 +136,7 @@ impl Form {
                     let message = "This model gives one answer; leave 'n' out or set it to 1.";
                     return Err(Failure::bad_request("invalid_field", message));
                 }
-                body.chat_request()?
+                chat::request(body.chat_request()?)?
             }
             Form::Completions { .. } => completions::request(&body.parse()?)?,
             Form::Messages => messages::request(&body.parse()?)?,
@@ -147,7 +147,10 @@ impl Form {
     /// What writes the answer to a request.
     pub(super) fn writer(self, head: Head, body: &Body) -> Result<Box<dyn Writer>, Failure> {
         Ok(match self {
-            Form::Chat { with_usage } => Box::new(Chat::new(head, with_usage)),
+            Form::Chat { with_usage } => {
+                let is_older = body.has_items("functions");
+                Box::new(Chat::new(head, with_usage).in_older_words(is_older))
+            }
             Form::Completions { with_usage } => Box::new(Completions::new(head, with_usage)),
             Form::Messages => Box::new(Messages::new(head)),
             Form::Responses => Box::new(Responses::new(head, &body.without("input")?)),

@@ -266,6 +266,9 @@ pub(super) fn said(meter: &mut Meter, delta: &ChunkDelta) {
     for call in &delta.tool_calls {
         meter.text(&call.function.arguments);
     }
+    if let Some(call) = &delta.function_call {
+        meter.text(&call.arguments);
+    }
 }
 
 /// Whether a provider refused the older completions, which most have given up.

@@ -13,12 +13,16 @@ const MOST: usize = 20;
 /// Characters of a name that are told.
 const LONGEST: usize = 64;
 
+/// Stands behind each name in a list of names.
+const END: &str = "\n";
+
 /// Members of a request, by their names, that have no effect.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ignored {
     names: BTreeSet<String>,
     /// What the caller sent, where the request has got more members since: of others nothing is told.
-    sent: Option<BTreeSet<String>>,
+    /// The names in one text, for nearly no request has anything to be told of.
+    sent: Option<String>,
 }
 
 impl Ignored {
@@ -30,13 +34,16 @@ impl Ignored {
 
     /// From now on only members of `body` are added, as it is now.
     pub(super) fn only_of(&mut self, body: &Body) {
-        self.sent = Some(given(body).map(shown).collect());
+        self.sent = Some(given(body).flat_map(|name| [name, END]).collect());
     }
 
     /// More members, by names of this program's own.
     pub(super) fn add(&mut self, names: impl IntoIterator<Item = String>) {
         let Self { names: known, sent } = self;
-        let is_sent = |name: &String| sent.as_ref().is_none_or(|sent| sent.contains(name));
+        let is_sent = |name: &String| {
+            let sent = sent.as_deref().map(|sent| sent.split(END));
+            sent.is_none_or(|mut sent| sent.any(|sent| shown(sent) == *name))
+        };
         known.extend(names.into_iter().filter(is_sent));
     }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::body::Body;
 use super::call::{Ask, Call, failed};
 use super::form::{Form, without_foreign};
-use super::{Asker, Failure, answer, context, read_request};
+use super::{Asker, Failure, answer, read_request};
 use crate::Gateway;
 use crate::calls::{Notice, prompt_of_body};
 use crate::limits::Dialect;
@@ -25,7 +25,9 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 #[utoipa::path(post, path = "/messages", tag = "anthropic",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked")),
+            description = "A target of the route that `model` names, by id or name: no other is asked"),
+           ("x-lyceum-end-user" = Option<String>, Header,
+            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
     responses((status = 200, description = "A message, or its stream as server-sent events", body = Object),
               (status = 400, description = "In Anthropic's form", body = Object),
               (status = 401, description = "In Anthropic's form", body = Object),
@@ -41,6 +43,8 @@ pub(super) async fn create_message(State(gateway): State<Gateway>, request: Requ
 /// estimate on the high side.
 #[utoipa::path(post, path = "/messages/count_tokens", tag = "anthropic",
     request_body = Object,
+    params(("x-lyceum-end-user" = Option<String>, Header,
+            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
     responses((status = 200, description = "The count", body = Object),
               (status = 400, description = "In Anthropic's form", body = Object),
               (status = 401, description = "In Anthropic's form", body = Object),
@@ -60,7 +64,7 @@ async fn message(
     request: Request,
 ) -> Result<Response, Failure> {
     let headers = passed_on(request.headers());
-    let (asker, body) = read_request(gateway, request).await?;
+    let (asker, body) = read_request(gateway, dialect, request).await?;
     check(&body)?;
     if body.get::<u32>("max_tokens")?.filter(|&limit| limit > 0).is_none() {
         let message = "'max_tokens' is required, and at least 1.";
@@ -88,11 +92,12 @@ fn passed_on(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
 
 async fn count(gateway: &Gateway, dialect: Dialect, request: Request) -> Result<Response, Failure> {
     let headers = passed_on(request.headers());
-    let (Asker { caller, .. }, mut body) = read_request(gateway, request).await?;
+    let (asker, mut body) = read_request(gateway, dialect, request).await?;
     check(&body)?;
+    let Asker { caller, .. } = &asker;
     let catalogue = gateway.catalogue(caller.user_id).await?;
     let model = catalogue.by_name(&body.model()?, ModelKind::Chat, &caller.models)?;
-    let call = Call::new(gateway, context(&caller), &model, dialect);
+    let call = Call::new(gateway, asker.context(), &model, dialect);
     match &model.target {
         Target::Anthropic(client) => {
             without_foreign(&mut body)?;

@@ -12,6 +12,7 @@ mod call;
 mod chat;
 mod completions;
 mod embeddings;
+mod end_user;
 mod failure;
 mod form;
 mod forward;
@@ -27,6 +28,8 @@ mod responses;
 mod routed;
 mod translate;
 mod unknown;
+
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::response::Response;
@@ -116,29 +119,36 @@ impl Pinned {
     }
 }
 
-/// Who asks, of which target, and whether for a new answer.
+/// Who asks, of which target, whether for a new answer, and for whom.
 struct Asker {
     caller: Caller,
     pinned: Pinned,
     wish: Wish,
+    end_user: Option<Arc<str>>,
 }
 
 impl Asker {
     fn context(&self) -> CallContext {
         let recall = Recall { wish: self.wish, recording: None };
-        CallContext { recall, ..context(&self.caller) }
+        CallContext { recall, end_user: self.end_user.clone(), ..context(&self.caller) }
     }
 }
 
-/// Splits a request into who asks and its body.
-async fn read_request(gateway: &Gateway, request: Request) -> Result<(Asker, body::Body), Failure> {
+/// Splits a request in the form of a dialect into who asks and its body.
+async fn read_request(
+    gateway: &Gateway,
+    dialect: Dialect,
+    request: Request,
+) -> Result<(Asker, body::Body), Failure> {
     let (mut parts, body) = request.into_parts();
     let Admitted(caller) = Admitted::from_request_parts(&mut parts, &()).await?;
     let pinned = Pinned::from_request_parts(&mut parts, &()).await?;
     let wish = Wish::of(&parts.headers);
+    let end_user = end_user::of_headers(&parts.headers)?;
     let limit = gateway.inner.settings.max_body_bytes;
     let body = body::read(&parts.headers, body, limit).await?;
-    Ok((Asker { caller, pinned, wish }, body))
+    let end_user = end_user.or_else(|| end_user::of_body(&body, dialect));
+    Ok((Asker { caller, pinned, wish, end_user }, body))
 }
 
 /// Has the model that is named answer, or, where that is a route, one of its targets.

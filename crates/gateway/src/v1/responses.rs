@@ -14,7 +14,9 @@ use crate::limits::Dialect;
 #[utoipa::path(post, path = "/responses", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked")),
+            description = "A target of the route that `model` names, by id or name: no other is asked"),
+           ("x-lyceum-end-user" = Option<String>, Header,
+            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
     responses((status = 200, description = "A response, or its stream as server-sent events", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
@@ -25,7 +27,7 @@ pub(super) async fn create_response(
     State(gateway): State<Gateway>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (asker, body) = read_request(&gateway, request).await?;
+    let (asker, body) = read_request(&gateway, Dialect::OpenAi, request).await?;
     body.model()?;
     let streamed = body.get::<bool>("stream")?.unwrap_or(false);
     check(&body.without("input")?)?;

@@ -68,7 +68,8 @@ async fn what_means_nothing_to_the_model_is_named() {
     let responses = json!({"new": 1, "store": true, "include": [], "max_tool_calls": 2,
         "temperature": 0.5});
     let completions = json!({"new": 1, "best_of": 1, "logit_bias": {"5": 1}, "seed": 7});
-    let chat = json!({"new": 1, "logit_bias": {"5": 1}, "seed": 7, "n": 1, "max_tokens": 50});
+    let chat = json!({"new": 1, "logit_bias": {"5": 1}, "seed": 7, "n": 1, "max_tokens": 50,
+        "functions": [{"name": "f"}], "function_call": "none"});
     for (surface, more, cases) in [
         (
             MESSAGES,

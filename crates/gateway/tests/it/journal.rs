@@ -117,6 +117,30 @@ async fn what_another_version_wrote_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_brings_whom_its_call_was_for_and_an_older_one_comes_in_without() {
+    let (world, journal, folder) = world().await;
+    let owner = take_away(&world).await;
+    let body = json!({"model": "local-chat", "safety_identifier": "customer-1",
+        "messages": [{"role": "user", "content": "one two"}]});
+    let (status, answer) = world.send("ada", "POST", "/v1/chat/completions", body).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let line = fs::read_to_string(&files(&journal)[0]).unwrap();
+    let mut older: Value = serde_json::from_str(&line).unwrap();
+    let removed = older.as_object_mut().unwrap().remove("end_user");
+    assert_eq!(removed, Some(json!("customer-1")));
+    older["id"] = json!(lyceum_core::new_id());
+    let left = folder.path().join("left");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("a.jsonl"), format!("{line}{older}\n")).unwrap();
+    bring_back(owner).await;
+    world.node().await.open_journal(&left).await.unwrap();
+    assert_eq!(files(&left), [] as [PathBuf; 0]);
+    let mut named: Vec<_> = world.ledger().await.into_iter().map(|row| row.end_user).collect();
+    named.sort();
+    assert_eq!(named, [None, Some("customer-1".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_that_wait_come_in_while_others_keep_coming() {
     let (world, _journal, _folder) = world().await;
     let owner = take_away(&world).await;
@@ -261,7 +285,7 @@ async fn patient_models(world: &World, models: &[&str]) {
 /// Asks a model and reads its answer to the end.
 fn reading(world: &World, model: &str, stream: bool) -> JoinHandle<()> {
     let node = world.as_node();
-    let body = json!({"model": model, "stream": stream,
+    let body = json!({"model": model, "stream": stream, "user": "customer-1",
         "messages": [{"role": "user", "content": "one two three"}]});
     tokio::spawn(async move {
         let answer = node.open("ada", "POST", "/v1/chat/completions", body).await;
@@ -322,6 +346,7 @@ async fn calls_that_ran_when_their_process_was_killed_have_one_row_each_that_say
         );
         assert!(row.estimated && row.prompt_tokens > 0, "{row:?}");
         assert_eq!(row.served_model.as_deref(), Some(row.model.as_str()));
+        assert_eq!(row.end_user.as_deref(), Some("customer-1"));
         let cost = (2 * row.prompt_tokens + 3 * row.completion_tokens) as f64 / 1e6;
         let noted: f64 = row.cost.as_deref().unwrap().parse().unwrap();
         assert!((noted - cost).abs() < 1e-9, "{row:?}");

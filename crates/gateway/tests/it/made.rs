@@ -100,7 +100,7 @@ impl Ledger {
                     "requested_model": format!("model-{}", call.model),
                     "served_model": call.served.then(|| format!("served-{}", call.model)),
                     "purpose": call.purpose, "status": call.status, "tokens": call.tokens,
-                    "cost": call.cost.map(dollars)})
+                    "cost": call.cost.map(dollars), "end_user": end_user(call.tokens)})
             })
             .collect();
         let mut tx = self.world.test.db.begin_maintenance().await.unwrap();
@@ -108,15 +108,17 @@ impl Ledger {
             "INSERT INTO gateway.usage_statistics
                (id, created_at, user_id, api_key_id, provider_config_id, provider, requested_model,
                 served_model, purpose, prompt_tokens, completion_tokens, cached_tokens,
-                reasoning_tokens, cost, estimated, status, latency_ms, request_id, group_ids)
+                reasoning_tokens, cost, estimated, status, latency_ms, request_id, group_ids,
+                end_user)
              SELECT gen_random_uuid(), created_at, user_id, api_key_id, provider_config_id, provider,
                     requested_model, served_model, purpose, tokens, tokens / 2, tokens / 3,
                     tokens / 4, cost, tokens % 2 = 0, status, tokens / 100, gen_random_uuid(),
-                    ARRAY(SELECT value::uuid FROM jsonb_array_elements_text(group_ids) AS value)
+                    ARRAY(SELECT value::uuid FROM jsonb_array_elements_text(group_ids) AS value),
+                    end_user
              FROM jsonb_to_recordset($1) AS row (created_at timestamptz, user_id uuid,
                 api_key_id uuid, provider_config_id uuid, provider text, requested_model text,
                 served_model text, purpose text, status text, tokens bigint, cost numeric,
-                group_ids jsonb)",
+                group_ids jsonb, end_user text)",
         )
         .bind(Value::Array(rows))
         .execute(&mut *tx)
@@ -171,6 +173,11 @@ impl Ledger {
         items.sort_by_key(|item| item["key"].to_string());
         items
     }
+}
+
+/// One of two, or none.
+fn end_user(tokens: i64) -> Option<String> {
+    Some(tokens % 3).filter(|rest| *rest > 0).map(|rest| format!("customer-{rest}"))
 }
 
 fn dollars(millionths: i64) -> String {

@@ -110,6 +110,56 @@ async fn tool_calls_come_whole_and_in_pieces() {
 }
 
 #[tokio::test]
+async fn functions_are_tools_where_they_are_translated_and_the_answer_calls_a_function() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let functions = json!([{"name": "look_up", "parameters": {"type": "object"}}]);
+    let translated = kinds().into_iter().filter(|kind| kind.calls_tools && kind.path.is_empty());
+    for (number, kind) in translated.enumerate() {
+        let name = format!("{}-{number}", kind.provider);
+        let provider = world.at_kind(&kind, &name).await;
+        world.model_at(&provider, &name, "tools").await;
+        for stream in [false, true] {
+            let mut body = question(&name, stream);
+            body["functions"] = functions.clone();
+            let (_, answer) = world.send("ada", "POST", CHAT, body).await;
+            assert!(!answer.to_string().contains("tool_calls"), "{name}: {answer}");
+            let (pieces, part) = match stream {
+                true => (chunks(&answer), "delta"),
+                false => (vec![answer.clone()], "message"),
+            };
+            let choices = pieces.iter().map(|piece| &piece["choices"][0]);
+            let of = |member: &str| -> String {
+                let calls = choices.clone().map(|choice| &choice[part]["function_call"]);
+                calls.filter_map(|call| call[member].as_str()).collect()
+            };
+            assert_eq!(of("name"), "look_up", "{name}: {answer}");
+            assert_eq!(of("arguments"), r#"{"word":"汉"}"#, "{name}: {answer}");
+            let mut reasons = choices.filter_map(|choice| choice["finish_reason"].as_str());
+            assert_eq!(reasons.next_back(), Some("function_call"), "{name}: {answer}");
+            assert!(world.upstream.requests().pop().unwrap().body["tools"].is_array(), "{name}");
+        }
+    }
+    // Whoever speaks OpenAI's protocol gets what came.
+    let provider = world.at_kind(&Kind::new("custom", "/v1"), "custom").await;
+    world.model_at(&provider, "custom", "ok").await;
+    let mut body = question("custom", false);
+    body["messages"] = json!([
+        {"role": "user", "content": "one two three"},
+        {"role": "assistant", "content": null,
+            "function_call": {"name": "look_up", "arguments": "{}"}},
+        {"role": "function", "name": "look_up", "content": "found"}]);
+    body["functions"] = functions;
+    body["function_call"] = json!({"name": "look_up"});
+    let (status, answer) = world.send("ada", "POST", CHAT, body.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let sent = world.upstream.requests().pop().unwrap().body;
+    for member in ["messages", "functions", "function_call"] {
+        assert_eq!(sent[member], body[member]);
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_every_provider_is_a_clear_error_and_a_row() {
     let world = World::new().await;
     world.user("ada").await;

@@ -95,6 +95,7 @@ async fn sums_are_those_of_the_ledger_in_every_zone_and_span() {
                 format!("'{}' = ANY (group_ids)", ledger.groups[1]),
             ),
             (&*format!("&api_key_id={}", ledger.key), format!("api_key_id = '{}'", ledger.key)),
+            ("&end_user=customer-1", "end_user = 'customer-1'".to_owned()),
         ];
         let (query, condition) = &filter[round % filter.len()];
         let span = format!("created_at >= '{from}' AND created_at < '{to}' AND {condition}");
@@ -109,6 +110,7 @@ async fn sums_are_those_of_the_ledger_in_every_zone_and_span() {
             ("group", "coalesce(g.id::text, 'none')", member),
             ("api_key", "coalesce(s.api_key_id::text, 'none')", ""),
             ("purpose", "s.purpose", ""),
+            ("end_user", "coalesce(s.end_user, '')", ""),
         ] {
             let times = [from, to].map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
             let path = format!(

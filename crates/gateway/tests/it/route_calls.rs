@@ -71,11 +71,14 @@ async fn a_target_that_lacks_what_is_needed_is_passed_over() {
         {"model_config_id": second, "priority": 2, "images": false}]});
     let (status, route) = world.send("ada", "POST", ROUTES, body).await;
     assert_eq!(status, StatusCode::CREATED, "{route}");
-    let mut with_tools = question("route", false);
-    with_tools["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
-    let response = world.open("ada", "POST", CHAT, with_tools).await;
-    assert_eq!(response.headers()["x-lyceum-served-model"], "slow");
-    assert_eq!(response.headers()["x-lyceum-attempts"], "1");
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    for (name, tools) in [("tools", tools), ("functions", json!([{"name": "f"}]))] {
+        let mut with_tools = question("route", false);
+        with_tools[name] = tools;
+        let response = world.open("ada", "POST", CHAT, with_tools).await;
+        assert_eq!(response.headers()["x-lyceum-served-model"], "slow", "{name}");
+        assert_eq!(response.headers()["x-lyceum-attempts"], "1", "{name}");
+    }
     let response = world.open("ada", "POST", CHAT, question("route", false)).await;
     assert_eq!(response.headers()["x-lyceum-served-model"], "ok");
     let mut with_image = question("route", false);

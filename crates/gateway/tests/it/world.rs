@@ -355,7 +355,7 @@ impl World {
         let rows = sqlx::query(
             "SELECT requested_model, served_model, provider, purpose, prompt_tokens,
                     completion_tokens, cached_tokens, reasoning_tokens, cost::text AS cost,
-                    estimated, status, error_code, first_token_ms, cache_hit
+                    estimated, status, error_code, first_token_ms, cache_hit, end_user
              FROM gateway.usage_statistics ORDER BY created_at, id",
         )
         .fetch_all(&mut *tx)
@@ -377,6 +377,7 @@ impl World {
                 error_code: row.get("error_code"),
                 first_token_ms: row.get("first_token_ms"),
                 cache_hit: row.get("cache_hit"),
+                end_user: row.get("end_user"),
             })
             .collect()
     }
@@ -451,6 +452,7 @@ pub struct LedgerRow {
     pub error_code: Option<String>,
     pub first_token_ms: Option<i32>,
     pub cache_hit: bool,
+    pub end_user: Option<String>,
 }
 
 /// The data of all events of a stream.

@@ -115,9 +115,6 @@ pub(crate) fn tools(request: &ChatRequest) -> Vec<Tool<'_>> {
 /// Refuses tools that are no functions, and choices that are none of [`ToolChoice`]: without them
 /// the answer would be another one.
 pub(crate) fn check_tools(request: &ChatRequest) -> Result<(), LlmError> {
-    if request.extra.get("functions").and_then(Value::as_array).is_some_and(|all| !all.is_empty()) {
-        return Err(refused("functions: this model's provider has 'tools' in their place"));
-    }
     let list = match request.extra.get("tools") {
         None | Some(Value::Null) => return Ok(()),
         Some(list) => list.as_array().ok_or_else(|| refused("tools: must be a list"))?,
@@ -263,8 +260,6 @@ mod tests {
         for choice in [Value::Null, json!("any"), function("f"), only(&["g"], "auto")] {
             assert!(check_tools(&with(f.clone(), choice)).is_ok());
         }
-        let older = request(json!({"model": "m", "messages": [], "functions": [{"name": "f"}]}));
-        assert!(check_tools(&older).unwrap_err().to_string().contains("functions: "));
         // A choice without tools means nothing.
         assert!(check_tools(&with(json!([]), json!("maybe"))).is_ok());
         assert!(check_tools(&with(Value::Null, json!("maybe"))).is_ok());

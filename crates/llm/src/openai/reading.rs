@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::wire::ToolCallChunk;
 use crate::FinishReason;
@@ -21,8 +22,8 @@ pub(crate) fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 pub fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
 }
 
 /// Why an answer ended. Some servers say nothing in an empty word, in every piece before the last.

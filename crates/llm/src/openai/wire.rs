@@ -52,9 +52,11 @@ impl CompletionChunk {
 
     /// The error document, where the provider reports a failure instead of a piece.
     pub fn failure(&self) -> Option<Value> {
+        if self.error.is_none() && self.message.is_none() {
+            return None;
+        }
         let document = json!({ "error": self.error, "code": self.code, "message": self.message });
-        let spoken = self.error.is_some() || self.message.is_some();
-        spoken.then(|| failure::member(&document).cloned()).flatten()
+        failure::member(&document).cloned()
     }
 }
 
@@ -79,9 +81,10 @@ impl ChunkChoice {
     /// Whether there is a word of the answer itself. Reasoning is none: where a provider sums it up,
     /// it comes in bursts, minutes apart.
     pub fn speaks(&self) -> bool {
-        let ChunkDelta { content, refusal, tool_calls, .. } = &self.delta;
+        let ChunkDelta { content, refusal, tool_calls, function_call, .. } = &self.delta;
         let texts = [content, refusal, &self.text];
-        texts.into_iter().flatten().any(|text| !text.is_empty()) || !tool_calls.is_empty()
+        let calls = !tool_calls.is_empty() || function_call.is_some();
+        calls || texts.into_iter().flatten().any(|text| !text.is_empty())
     }
 
     /// Whether there is anything that a caller would miss.
@@ -110,6 +113,9 @@ pub struct ChunkDelta {
     /// More of tool calls.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCallChunk>,
+    /// More of the one call that there is in OpenAI's older words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_call: Option<FunctionDelta>,
 }
 
 /// A [`ChunkDelta`] as it comes.
@@ -129,6 +135,8 @@ struct ReadDelta {
     refusal: Option<Words>,
     #[serde(default, deserialize_with = "calls")]
     tool_calls: Vec<ToolCallChunk>,
+    #[serde(default, deserialize_with = "readable")]
+    function_call: Option<FunctionDelta>,
 }
 
 impl From<ReadDelta> for ChunkDelta {
@@ -144,6 +152,7 @@ impl From<ReadDelta> for ChunkDelta {
             reasoning_content: reasoning.or((!thinking.is_empty()).then_some(thinking)),
             refusal: read.refusal.map(Words::whole),
             tool_calls: read.tool_calls,
+            function_call: read.function_call,
         }
     }
 }
@@ -239,6 +248,9 @@ pub struct CompletionMessage {
     /// The tools called.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<Value>,
+    /// The function called, in OpenAI's older words.
+    #[serde(default, deserialize_with = "readable", skip_serializing_if = "Option::is_none")]
+    pub function_call: Option<FunctionDelta>,
 }
 
 /// Vectors as they are answered.
@@ -395,6 +407,17 @@ mod tests {
         assert_eq!(delta.tool_calls[0].function.name.as_deref(), Some("f"));
         let none: ChunkDelta = serde_json::from_str(r#"{"tool_calls":{}}"#).unwrap();
         assert!(none.tool_calls.is_empty());
+    }
+
+    #[test]
+    fn a_call_in_the_older_words_is_a_word_of_the_answer() {
+        for (text, speaks) in [
+            (r#"{"delta":{"function_call":{"name":"f","arguments":""}}}"#, true),
+            (r#"{"delta":{"content":null,"function_call":null}}"#, false),
+        ] {
+            let choice: ChunkChoice = serde_json::from_str(text).unwrap();
+            assert_eq!(choice.speaks(), speaks, "{text}");
+        }
     }
 
     #[test]

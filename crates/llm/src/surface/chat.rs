@@ -1,6 +1,10 @@
 //! OpenAI's chat completions, which is the form of [`ChatRequest`](crate::ChatRequest) itself.
 
+mod functions;
+
 use serde_json::{Value, json};
+
+pub use functions::{becomes, request};
 
 use super::{Answer, Fault, Head, Part, Writer};
 use crate::openai::{
@@ -20,13 +24,39 @@ pub struct Chat {
     with_usage: bool,
     /// Whether the model refuses.
     refused: bool,
+    /// Whether calls are told in OpenAI's older words, which have room for one.
+    is_older: bool,
+    /// The call that a stream tells in them.
+    called: Option<u32>,
 }
 
 impl Chat {
     /// An answer that begins.
     pub fn new(head: Head, with_usage: bool) -> Self {
         let id = format!("chatcmpl-{}", head.seed);
-        Self { head, id, with_usage, refused: false }
+        Self { head, id, with_usage, refused: false, is_older: false, called: None }
+    }
+
+    /// The same for a request that has `functions` in place of tools, if it does.
+    pub fn in_older_words(self, is_older: bool) -> Self {
+        Self { is_older, ..self }
+    }
+
+    /// A call in the older words, if it is the first.
+    fn function_call(&mut self, call: ToolCallDelta) -> Option<FunctionDelta> {
+        let is_first = *self.called.get_or_insert(call.index) == call.index;
+        is_first.then(|| function(call))
+    }
+
+    /// Here a refusal has its own place, and is no reason to end; a call has one by its older name.
+    fn told(&self, reason: FinishReason, refused: bool) -> FinishReason {
+        match reason {
+            FinishReason::ContentFilter if refused => FinishReason::Stop,
+            FinishReason::ToolCalls if self.is_older => {
+                FinishReason::Other("function_call".to_owned())
+            }
+            other => other,
+        }
     }
 
     fn chunk(&self, delta: ChunkDelta, finish_reason: Option<FinishReason>) -> String {
@@ -75,12 +105,18 @@ impl Writer for Chat {
                 let reasoning_content = Some(text);
                 self.chunk(ChunkDelta { reasoning_content, ..ChunkDelta::default() }, None)
             }
+            ChatEvent::ToolCall(call) if self.is_older => match self.function_call(call) {
+                None => String::new(),
+                function_call => {
+                    self.chunk(ChunkDelta { function_call, ..ChunkDelta::default() }, None)
+                }
+            },
             ChatEvent::ToolCall(call) => {
                 let tool_calls = vec![piece(call)];
                 self.chunk(ChunkDelta { tool_calls, ..ChunkDelta::default() }, None)
             }
             ChatEvent::Finished { reason, usage } => {
-                let reason = told(reason, self.refused);
+                let reason = self.told(reason, self.refused);
                 let mut end = self.chunk(ChunkDelta::default(), Some(reason));
                 if self.with_usage {
                     end.push_str(&self.event(Vec::new(), Some(usage.unwrap_or_default())));
@@ -98,21 +134,26 @@ impl Writer for Chat {
     fn document(&mut self, answer: Answer) -> Value {
         let (text, reasoning) = (answer.text(), answer.reasoning());
         let calls = answer.parts.into_iter().filter_map(|part| match part {
-            Part::Call(call) => Some(whole(call)),
+            Part::Call(call) => Some(call),
             _ => None,
         });
-        let tool_calls: Vec<Value> = calls.collect();
+        let (tool_calls, function_call): (Vec<Value>, _) = match self.is_older {
+            true => (Vec::new(), calls.map(function).next()),
+            false => (calls.map(whole).collect(), None),
+        };
+        let calls = !tool_calls.is_empty() || function_call.is_some();
         let (content, refusal) = match answer.refused {
             true => (None, Some(text)),
-            false => ((!text.is_empty() || tool_calls.is_empty()).then_some(text), None),
+            false => ((!text.is_empty() || !calls).then_some(text), None),
         };
-        let reason = told(answer.reason, answer.refused);
+        let reason = self.told(answer.reason, answer.refused);
         let message = CompletionMessage {
             role: "assistant".into(),
             content,
             refusal,
             reasoning_content: (!reasoning.is_empty()).then_some(reasoning),
             tool_calls,
+            function_call,
         };
         self.head.served_by(answer.model);
         json!(Completion {
@@ -126,12 +167,8 @@ impl Writer for Chat {
     }
 }
 
-/// Here a refusal has its own place, and is no reason to end.
-fn told(reason: FinishReason, refused: bool) -> FinishReason {
-    match reason {
-        FinishReason::ContentFilter if refused => FinishReason::Stop,
-        other => other,
-    }
+fn function(call: ToolCallDelta) -> FunctionDelta {
+    FunctionDelta { name: call.name, arguments: call.arguments }
 }
 
 fn piece(call: ToolCallDelta) -> ToolCallChunk {

@@ -8,7 +8,7 @@ use lyceum_llm::gemini::GeminiClient;
 use lyceum_llm::ollama::OllamaClient;
 use lyceum_llm::openai::OpenAiClient;
 use lyceum_llm::responses::ResponsesClient;
-use lyceum_llm::surface::chat::Chat;
+use lyceum_llm::surface::chat::{self, Chat};
 use lyceum_llm::surface::completions::{self, Completions};
 use lyceum_llm::surface::messages::{self, Messages};
 use lyceum_llm::surface::responses::{self, Responses};
@@ -45,6 +45,7 @@ fn writers() -> Vec<(&'static str, Begin)> {
     vec![
         ("chat", Box::new(|| Box::new(Chat::new(head(), true)))),
         ("completions", Box::new(|| Box::new(Completions::new(head(), true)))),
+        ("functions", Box::new(|| Box::new(Chat::new(head(), true).in_older_words(true)))),
         ("messages", Box::new(|| Box::new(Messages::new(head())))),
         ("responses", Box::new(move || Box::new(Responses::new(head(), &request)))),
     ]

@@ -10,7 +10,7 @@ import { CallDetails } from './call-details';
 setUpApp();
 
 /** Shows a call that failed for this reason. */
-function show(code: string) {
+function show(code: string, more: Partial<UsageCall> = {}) {
   queryClient.setQueryData(meQuery.queryKey, { permissions: [], preferences: {} } as unknown as Me);
   queryClient.setQueryData(usageCallQuery('c').queryKey, {
     id: 'c',
@@ -25,6 +25,7 @@ function show(code: string) {
     estimated: true,
     latency_ms: 2000,
     request_id: 'r',
+    ...more,
   } as UsageCall);
   renderInApp(<CallDetails id="c" />);
 }
@@ -39,4 +40,16 @@ test('a call that was cut off says so in words, in English, too, and promises no
 test('a reason that the page does not know is shown as it is', async () => {
   show('of_tomorrow');
   expect((await screen.findByRole('alert')).textContent).toContain('of_tomorrow');
+});
+
+test('whom a program called for is shown where it said so', async () => {
+  show('of_tomorrow', { end_user: 'customer-1' });
+  const label = await screen.findByText('End user');
+  expect(label.closest('tr')?.textContent).toContain('customer-1');
+});
+
+test('nothing is said of an end user where there is none', async () => {
+  show('of_tomorrow');
+  await screen.findByRole('alert');
+  expect(screen.queryByText('End user')).toBeNull();
 });

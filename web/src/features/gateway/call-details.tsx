@@ -33,6 +33,7 @@ export function CallDetails({ id }: { id: string }) {
               items={[
                 { key: 'time', label: t('usage.time'), children: format.dateTime(call.created_at) },
                 { key: 'user', label: t('usage.groups.user'), children: call.user ?? '—' },
+                ...(call.end_user ? [{ key: 'end-user', label: t('spend.endUser'), children: call.end_user }] : []),
                 { key: 'purpose', label: t('usage.purpose'), children: purpose ? t(`usage.purposes.${purpose}`) : call.purpose },
                 { key: 'model', label: t('usage.groups.model'), children: call.model },
                 ...(call.requested_model === call.model || call.requested_model === call.route ? [] : [{ key: 'asked', label: t('spend.asked'), children: call.requested_model }]),

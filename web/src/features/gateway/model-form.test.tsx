@@ -1,24 +1,12 @@
-import { screen } from '@testing-library/react';
+import { screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { expect, test, vi } from 'vitest';
-import type { KnownModel, Model } from '@/api/types';
+import type { Model } from '@/api/types';
 import { renderInApp, setUpApp } from '@/components/test-app';
 import { ModelForm } from './model-form';
+import { LARGE } from './test-known';
 
 setUpApp();
-
-const LARGE: KnownModel = {
-  provider: 'openai',
-  model: 'large',
-  kind: 'chat',
-  as_of: '2026-10-21',
-  input_price: '2.5',
-  cached_input_price: '1.25',
-  output_price: '10',
-  prices_up_to: 200_000,
-  context_length: 1_000_000,
-  max_output_tokens: 64_000,
-};
 
 /** Shows the form for a new model of a provider of which one model is known; answers with what it sends. */
 async function show() {
@@ -51,7 +39,7 @@ test('a model that is known brings its prices as a suggestion with a date', asyn
   expect(field('Cached input').value).toBe('1.25');
   expect(field('Cache write').value).toBe('');
   expect(field('Context (tokens)').value).toBe('1000000');
-  expect(screen.getByText('For prompts of up to 200,000 tokens; longer ones cost more.')).toBeDefined();
+  expect(screen.getByText(/^For prompts of up to 200,000 tokens\. Longer ones have prices of their own/)).toBeDefined();
   expect(screen.getByText('The model itself gives at most 64,000.')).toBeDefined();
 
   await userEvent.clear(field('Output'));
@@ -62,6 +50,29 @@ test('a model that is known brings its prices as a suggestion with a date', asyn
   expect(sent).toEqual([
     expect.objectContaining({ model: 'large', kind: 'chat', input_price: '2.5', output_price: '9', context_length: 1_000_000 }),
   ]);
+});
+
+test('what long prompts cost is entered as a tier, from where the suggested prices end', async () => {
+  const { sent, onClose } = await show();
+  await name('large');
+  await screen.findByText('Suggested, as of Oct 21, 2026');
+  await vi.waitFor(() => expect(field('Cached input').value).toBe('1.25'));
+  await userEvent.type(field('Name'), 'Large');
+  await userEvent.click(screen.getByRole('button', { name: /Add a tier/ }));
+  const tier = within(screen.getByRole('group', { name: 'Tier 1' }));
+  const price = (label: string) => tier.getByLabelText<HTMLInputElement>(label);
+  expect(price('Prompts of more than (tokens)').value).toBe('200000');
+  await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+  expect(await tier.findByText('Enter at least one price.')).toBeDefined();
+  await userEvent.type(price('Input'), '5');
+  await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+  expect(await tier.findByText('Enter this as well: shorter prompts have such a price.')).toBeDefined();
+  expect(sent).toEqual([]);
+  await userEvent.type(price('Cached input'), '2.5');
+  await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+  await vi.waitFor(() => expect(onClose).toHaveBeenCalled());
+  const tiers = [{ above: 200_000, input_price: '5', cached_input_price: '2.5' }];
+  expect(sent).toEqual([expect.objectContaining({ input_price: '2.5', tiers })]);
 });
 
 test('what was suggested goes when the name becomes another, and what was typed stays', async () => {

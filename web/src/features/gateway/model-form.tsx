@@ -11,7 +11,9 @@ import styles from './gateway.module.css';
 import { CacheField } from './cache-field';
 import { KnownNote } from './known-note';
 import { PayloadField } from './payload-field';
+import { toTiers } from './price-names';
 import { KNOWN_PRICES, useSuggestion } from './suggestion';
+import { TiersField } from './tiers-field';
 
 interface ModelFormProps {
   providerId?: string | undefined;
@@ -39,11 +41,12 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
   useSuggestion(form, known.data);
   const most = known.data?.max_output_tokens;
   const submit = async () => {
-    const { provider_config_id, model: name, kind, ...values } = await form.validateFields();
+    const { provider_config_id, model: name, kind, tiers, ...values } = await form.validateFields();
     // Its absence says that a price is unknown; in a change, null takes away what was set.
     const said = ([, value]: [string, unknown]) => value !== '' && (value !== null || model !== undefined);
     const rest = Object.fromEntries(Object.entries(values as Record<string, unknown>).filter(said));
-    save.mutate(model ? { id: model.id, ...rest } : { provider_config_id, model: name, kind, ...rest }, {
+    const long = tiers?.length ? { tiers: toTiers(tiers) } : {};
+    save.mutate(model ? { id: model.id, ...rest } : { provider_config_id, model: name, kind, ...rest, ...long }, {
       onSuccess: onClose,
       onError: errors.show,
     });
@@ -144,6 +147,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
             ))}
           </div>
         )}
+        {!model && kind !== 'embedding' && <TiersField from={known.data?.prices_up_to} />}
         <CacheField />
         <PayloadField />
         {(!model || model.available || model.is_default) && (

@@ -3,28 +3,16 @@ import { Alert, Button, DatePicker, Drawer, Form, InputNumber, Tag, type TableCo
 import type { Dayjs } from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { knownModelQuery, pricesQuery, useAddPrice } from '@/api/gateway';
-import type { Model, ModelPrice } from '@/api/types';
+import type { Model, ModelPrice, PriceTier } from '@/api/types';
 import { DataTable } from '@/components/data-table';
 import { LoadMore, QueryState } from '@/components/states';
 import { useFormErrors } from '@/lib/use-form-errors';
 import { useFormat } from '@/lib/use-format';
 import styles from './gateway.module.css';
 import { KnownNote } from './known-note';
+import { PRICES, toTiers, USUAL, type Price } from './price-names';
 import { knownPrices } from './suggestion';
-
-const PRICES = {
-  chat: ['input_price', 'cached_input_price', 'cache_write_price', 'output_price', 'reasoning_price'],
-  embedding: ['embedding_price'],
-} as const;
-
-type Price = (typeof PRICES)['chat' | 'embedding'][number];
-
-/** The price that counts where another is absent. */
-const USUAL: Partial<Record<Price, Price>> = {
-  cached_input_price: 'input_price',
-  cache_write_price: 'input_price',
-  reasoning_price: 'output_price',
-};
+import { TiersField } from './tiers-field';
 
 /** What a model costs and cost, and what it will. */
 export function PricesDrawer({ model, onClose }: { model: Model | undefined; onClose: () => void }) {
@@ -42,7 +30,8 @@ export function PricesDrawer({ model, onClose }: { model: Model | undefined; onC
         <>
           <p className={styles.muted}>{t('prices.hint')}</p>
           <Versions model={model} />
-          {model.editable && <AddPrice model={model} />}
+          {/* What was entered becomes what is shown as entered. */}
+          {model.editable && <AddPrice key={JSON.stringify(model.tiers)} model={model} />}
         </>
       )}
     </Drawer>
@@ -70,7 +59,12 @@ function Versions({ model }: { model: Model }) {
       title: t(`prices.${name}`),
       dataIndex: name,
       align: 'end' as const,
-      render: (price?: string | null) => (price == null ? absent(USUAL[name]) : format.cost(price)),
+      render: (price: string | null | undefined, row: ModelPrice) => (
+        <>
+          {price == null ? absent(USUAL[name]) : format.cost(price)}
+          <OfLongPrompts tiers={row.tiers} name={name} />
+        </>
+      ),
     })),
   ];
   return (
@@ -89,7 +83,22 @@ function Versions({ model }: { model: Model }) {
   );
 }
 
-type Values = { valid_from?: Dayjs | null } & Partial<Record<Price, string | null>>;
+/** What a price is for long prompts, where it is another. */
+function OfLongPrompts({ tiers = [], name }: { tiers?: PriceTier[] | undefined; name: Price }) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  return tiers.map((tier) => {
+    const price = tier[name === 'embedding_price' ? 'input_price' : name];
+    if (price == null) return null;
+    return (
+      <div key={tier.above} className={styles.muted}>
+        {t('prices.tierLine', { tokens: format.number(tier.above), price: format.cost(price) })}
+      </div>
+    );
+  });
+}
+
+type Values = { valid_from?: Dayjs | null; tiers?: PriceTier[] } & Partial<Record<Price, string | null>>;
 
 function AddPrice({ model }: { model: Model }) {
   const { t } = useTranslation();
@@ -98,10 +107,12 @@ function AddPrice({ model }: { model: Model }) {
   const add = useAddPrice(model.id);
   const provider = model.provider_config_id ?? '';
   const { data: known } = useQuery({ ...knownModelQuery(provider, model.model), enabled: provider !== '' });
-  const submit = ({ valid_from, ...prices }: Values) => {
+  const submit = ({ valid_from, tiers, ...prices }: Values) => {
     const given = Object.fromEntries(Object.entries(prices).filter(([, price]) => price));
+    const wanted = tiers && toTiers(tiers);
+    const changed = wanted && JSON.stringify(wanted) !== JSON.stringify(toTiers(model.tiers));
     add.mutate(
-      { ...given, ...(valid_from ? { valid_from: valid_from.toISOString() } : {}) },
+      { ...given, ...(changed ? { tiers: wanted } : {}), ...(valid_from ? { valid_from: valid_from.toISOString() } : {}) },
       {
         onSuccess: () => {
           errors.clear();
@@ -125,7 +136,7 @@ function AddPrice({ model }: { model: Model }) {
         />
       )}
       {errors.general && <Alert type="error" showIcon title={errors.general} />}
-      <Form form={form} layout="vertical" onFinish={submit}>
+      <Form form={form} layout="vertical" onFinish={submit} initialValues={{ tiers: model.tiers ?? [] }}>
         <div className={styles.pair}>
           {PRICES[model.kind].map((name) => (
             <Form.Item key={name} name={name} label={t(`prices.${name}`)}>
@@ -136,6 +147,7 @@ function AddPrice({ model }: { model: Model }) {
             <DatePicker showTime={{ format: 'HH:mm' }} format="YYYY-MM-DD HH:mm" style={{ width: '100%' }} />
           </Form.Item>
         </div>
+        {model.kind === 'chat' && <TiersField usual={model} from={known?.prices_up_to} />}
         <Button type="primary" htmlType="submit" loading={add.isPending}>
           {t('prices.addButton')}
         </Button>

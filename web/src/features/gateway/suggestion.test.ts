@@ -1,22 +1,13 @@
 import { expect, test } from 'vitest';
 import type { KnownModel } from '@/api/types';
 import { knownPrices, suggested } from './suggestion';
-
-const LARGE: KnownModel = {
-  provider: 'openai',
-  model: 'large',
-  kind: 'chat',
-  as_of: '2026-10-21',
-  input_price: '2.5',
-  output_price: '10',
-  context_length: 128_000,
-};
+import { LARGE } from './test-known';
 
 const SMALL: KnownModel = { ...LARGE, model: 'small', input_price: '0.15', output_price: '0.6', cached_input_price: '0.075' };
 
 test('empty fields take what is known', () => {
   const fields = suggested({ output_price: null }, {}, LARGE);
-  expect(fields).toMatchObject({ input_price: '2.5', output_price: '10', context_length: 128_000 });
+  expect(fields).toMatchObject({ input_price: '2.5', output_price: '10', context_length: 1_000_000 });
 });
 
 test('what somebody typed stays', () => {
@@ -36,6 +27,6 @@ test('another model takes back what was suggested for the one before', () => {
 });
 
 test('prices are for models of the kind alone', () => {
-  expect(knownPrices(LARGE, 'chat')).toEqual({ input_price: '2.5', output_price: '10' });
+  expect(knownPrices(LARGE, 'chat')).toEqual({ input_price: '2.5', cached_input_price: '1.25', output_price: '10' });
   expect(knownPrices(LARGE, 'embedding')).toEqual({});
 });

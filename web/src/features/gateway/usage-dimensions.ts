@@ -10,7 +10,15 @@ interface DimensionOf {
   /** The parameter that picks one of the groups. */
   param: keyof UsageFilter;
   /** What one group is. */
-  title: 'spend.model' | 'spend.provider' | 'spend.providerConfig' | 'usage.purpose' | 'spend.person' | 'spend.group' | 'spend.key';
+  title:
+    | 'spend.model'
+    | 'spend.provider'
+    | 'spend.providerConfig'
+    | 'usage.purpose'
+    | 'spend.person'
+    | 'spend.group'
+    | 'spend.key'
+    | 'spend.endUser';
   /** Only for those who see everybody's calls. */
   others: boolean;
 }
@@ -23,6 +31,7 @@ export const DIMENSIONS: Record<Dimension, DimensionOf> = {
   user: { param: 'user_id', title: 'spend.person', others: true },
   group: { param: 'group_id', title: 'spend.group', others: true },
   api_key: { param: 'api_key_id', title: 'spend.key', others: false },
+  end_user: { param: 'end_user', title: 'spend.endUser', others: false },
 };
 
 export const dimensions = (everybody: boolean): Dimension[] =>
@@ -36,7 +45,11 @@ export const isNone = (group: Dimension, key: string): boolean =>
 export function useGroupName(group: Dimension): (row: UsageRow) => string {
   const { t } = useTranslation();
   return ({ key, label }) => {
-    if (isNone(group, key)) return group === 'group' || group === 'api_key' || group === 'provider_config' ? t(`spend.none.${group}`) : '—';
+    if (isNone(group, key)) {
+      return group === 'group' || group === 'api_key' || group === 'provider_config' || group === 'end_user'
+        ? t(`spend.none.${group}`)
+        : '—';
+    }
     const purpose = group === 'purpose' ? purposeKey(key) : undefined;
     if (purpose) return t(`usage.purposes.${purpose}`);
     if (group === 'provider' && key === 'local') return t('chat.localModels');

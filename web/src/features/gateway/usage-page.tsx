@@ -115,7 +115,7 @@ function Breakdown({ range, filter, onPick }: BreakdownProps) {
   return (
     <Section
       title={t('usage.breakdown')}
-      description={group === 'group' && t('spend.groupsHint')}
+      description={group === 'group' ? t('spend.groupsHint') : group === 'end_user' && t('spend.endUsersHint')}
       extra={
         <Select
           aria-label={t('usage.groupBy')}

@@ -28,6 +28,8 @@ use segment::Segment;
 
 /// Bytes after which a segment is followed by the next.
 const SEGMENT_BYTES: u64 = 1 << 20;
+/// More than a row has, in nearly all cases.
+const LINE_BYTES: usize = 1024;
 /// Rows that wait at most; calls beyond them wait for the database themselves.
 const MOST_WAITING: usize = 20_000;
 /// How long nothing is written after a failure, as on a full disk.
@@ -86,7 +88,8 @@ impl Journal {
     /// Writes a row down; `None` where that is not possible, and the caller has to wait for the
     /// database.
     pub(super) fn append(&self, row: &LedgerRow) -> Option<Place> {
-        let mut line = serde_json::to_vec(row).ok()?;
+        let mut line = Vec::with_capacity(LINE_BYTES);
+        serde_json::to_writer(&mut line, row).ok()?;
         line.push(b'\n');
         let mut open = self.lock();
         let written = self.segment(&mut open).and_then(|segment| match segment {

@@ -78,6 +78,20 @@ fn everything(surface: &str) -> Value {
                 {"role": "user", "content": "And now?"},
             ],
         }),
+        // Chat completions in their older words for tools.
+        "functions" => json!({
+            "model": "m", "max_tokens": 500, "function_call": {"name": "look_up"},
+            "functions": [{"name": "look_up", "description": "Looks a word up.",
+                "parameters": parameters}],
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "What is this?"},
+                {"role": "assistant", "content": null,
+                    "function_call": {"name": "look_up", "arguments": "{\"word\":\"汉\"}"}},
+                {"role": "function", "name": "look_up", "content": "{\"found\":true}"},
+                {"role": "user", "content": "And now?"},
+            ],
+        }),
         _ => json!({"model": "m", "prompt": ["Once upon"], "max_tokens": 50, "temperature": 0.5,
             "top_p": 0.9, "stop": ["END"], "seed": 7, "n": 1, "echo": false, "suffix": "",
             "logprobs": null, "user": "ada", "presence_penalty": 0.25, "stream": true}),
@@ -88,6 +102,7 @@ fn read(surface: &str, body: &Value) -> Result<ChatRequest, BadRequest> {
     match surface {
         "messages" => messages::request(body),
         "responses" => responses::request(body),
+        "functions" => chat::request(serde_json::from_value(body.clone()).unwrap()),
         _ => completions::request(body),
     }
 }
@@ -103,7 +118,7 @@ fn leave_out(request: &mut ChatRequest, unwanted: impl Fn(&Value) -> bool) {
 
 #[tokio::test]
 async fn what_is_asked_goes_out_in_the_form_of_every_provider() {
-    for surface in ["messages", "responses", "completions"] {
+    for surface in ["messages", "responses", "completions", "functions"] {
         let request = read(surface, &everything(surface)).unwrap();
         let openai = serde_json::to_value(&request).unwrap();
         golden_json(&format!("surfaces/{surface}.to.openai.json"), &openai);

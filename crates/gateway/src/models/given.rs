@@ -1,0 +1,106 @@
+//! Prices as a request gives them.
+
+use rust_decimal::Decimal;
+
+use super::store::ListedRow;
+use crate::{GatewayError, Price, PriceTier};
+
+/// The most tiers of a price.
+const MOST_TIERS: usize = 8;
+/// The highest price, in US dollars.
+const HIGHEST: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
+
+/// Prices of a request, per 1,000,000 tokens; an absent one is unknown, or stays as it is.
+#[derive(Clone, Debug)]
+pub(super) struct Prices {
+    pub(super) input: Option<Decimal>,
+    pub(super) output: Option<Decimal>,
+    pub(super) cached_input: Option<Decimal>,
+    pub(super) cache_write: Option<Decimal>,
+    pub(super) reasoning: Option<Decimal>,
+    pub(super) embedding: Option<Decimal>,
+    /// All of them, in any order.
+    pub(super) tiers: Option<Vec<PriceTier>>,
+}
+
+impl Prices {
+    /// Whether they change nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tiers.is_none() && self.named().iter().all(|(_, price)| price.is_none())
+    }
+
+    /// The price that these give over the present one; `None` where they change nothing.
+    pub(super) fn over(self, row: &ListedRow) -> Result<Option<Price>, GatewayError> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        if let Some(field) = out_of_range(&self.named()) {
+            return Err(GatewayError::invalid(field, format!("must be within 0 and {HIGHEST}")));
+        }
+        let price = Price {
+            input: self.input.or(row.input_price),
+            output: self.output.or(row.output_price),
+            cached_input: self.cached_input.or(row.cached_input_price),
+            cache_write: self.cache_write.or(row.cache_write_price),
+            reasoning: self.reasoning.or(row.reasoning_price),
+            embedding: self.embedding.or(row.embedding_price),
+            tiers: None,
+        };
+        let mut tiers = self.tiers.unwrap_or_else(|| row.tiers.0.clone());
+        tiers.sort_by_key(|tier| tier.above);
+        match fault(&price, &tiers) {
+            Some(reason) => Err(GatewayError::invalid("tiers", reason)),
+            None => Ok(Some(price.with_tiers(tiers))),
+        }
+    }
+
+    fn named(&self) -> [(&'static str, Option<Decimal>); 6] {
+        [
+            ("input_price", self.input),
+            ("output_price", self.output),
+            ("cached_input_price", self.cached_input),
+            ("cache_write_price", self.cache_write),
+            ("reasoning_price", self.reasoning),
+            ("embedding_price", self.embedding),
+        ]
+    }
+}
+
+/// The first price that cannot be one.
+fn out_of_range(prices: &[(&'static str, Option<Decimal>)]) -> Option<&'static str> {
+    let is_wrong = |price: Decimal| price.is_sign_negative() || price > HIGHEST;
+    prices.iter().find(|(_, price)| price.is_some_and(is_wrong)).map(|(name, _)| *name)
+}
+
+/// Why a price cannot have these tiers, the lowest of which is the first.
+fn fault(base: &Price, tiers: &[PriceTier]) -> Option<String> {
+    if tiers.len() > MOST_TIERS {
+        return Some(format!("must be at most {MOST_TIERS}"));
+    }
+    let mut last = 0;
+    let mut below = base.clone();
+    for tier in tiers {
+        let above = tier.above;
+        if above == 0 {
+            return Some("above must be at least 1".to_owned());
+        }
+        if above == last {
+            return Some(format!("there are two above {above}"));
+        }
+        if tier.prices().iter().all(|(_, price)| price.is_none()) {
+            return Some(format!("the one above {above} has no price"));
+        }
+        if let Some(name) = out_of_range(&tier.prices()) {
+            return Some(format!("{name} above {above} must be within 0 and {HIGHEST}"));
+        }
+        if let Some((part, whole)) = tier.missing(&below) {
+            return Some(format!(
+                "the one above {above} must name {part}, as it names {whole} and shorter prompts \
+                 have a {part}"
+            ));
+        }
+        below = tier.over(&below);
+        last = above;
+    }
+    None
+}
