@@ -136,6 +136,8 @@ impl Outgoing {
     /// Judges the address as far as it can be without asking DNS. Call it when a person enters an
     /// address; [`Outgoing::request`] does it again at every use.
     pub fn judge(&self, url: &Url) -> Result<(), OutgoingError> {
+        // As with a placeholder that was not filled in: a URL may have signs that HTTP does not take.
+        http::Uri::try_from(url.as_str()).map_err(|_| OutgoingError::BadUrl)?;
         self.way(url).map(drop)
     }
 
@@ -149,13 +151,14 @@ impl Outgoing {
     }
 
     /// Sends what [`Outgoing::request`] made, and waits for the head of the answer. It costs less than
-    /// the request's own way to be sent.
+    /// the request's own way to be sent; limits of time beyond connecting are the caller's.
     pub async fn send(
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<reqwest::Response, SendError> {
         let request = request.build()?;
-        let way = self.way(request.url()).map_err(SendError::unmade)?;
+        let way =
+            self.way(request.url()).map_err(|refused| SendError::Connecting(refused.into()))?;
         way.current().send(request).await
     }
 
@@ -231,6 +234,7 @@ mod tests {
             "ftp://example.com/",
             "file:///etc/passwd",
             "http://user:pass@example.com/",
+            "https://{resource}.example.com/",
         ] {
             assert!(!judge(&[], url), "{url}");
         }

@@ -236,7 +236,7 @@ impl LocalEngine {
         }
         // Why it is down may name places of this machine; the status tells administrators.
         let reason = match self.status().last_error {
-            Some(_) => "its process does not run; the platform's status says why",
+            Some(_) => "it is being started again; the platform's status says why",
             None => "it is still starting",
         };
         Err(LlmError::EngineUnavailable(reason.to_owned()))

@@ -101,9 +101,11 @@ impl HttpSend for Http {
     ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
         Box::pin(async move {
             let answer = self.outgoing.send(request).await;
-            answer.map_err(|SendError { connecting, source }| match connecting {
-                true => TransportError::Connect(source),
-                false => TransportError::Broken(source),
+            answer.map_err(|error| match error {
+                SendError::Unmade(cause) => TransportError::Request(cause),
+                SendError::Connecting(cause) => TransportError::Connect(cause),
+                SendError::Slow(cause) => TransportError::Timeout(cause),
+                SendError::Broken(cause) => TransportError::Broken(cause),
             })
         })
     }

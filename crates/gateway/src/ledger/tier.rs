@@ -8,15 +8,15 @@ use crate::fields::money;
 /// What a call costs whose prompt is long, in US dollars per 1,000,000 tokens. Of the tiers that a prompt
 /// reaches the highest counts, for the whole call.
 ///
-/// A price that is absent stays what it is for shorter prompts. So that nothing is billed by too low a
-/// price in silence, a tier that names `input_price` has to name `cached_input_price` and
+/// A price that is absent stays what it is for shorter prompts. So that no part is billed by the price
+/// of shorter prompts unnoticed, a tier that names `input_price` has to name `cached_input_price` and
 /// `cache_write_price`, too, where shorter prompts have them, and one that names `output_price`
 /// `reasoning_price`. Where they have none, these cost what `input_price` and `output_price` say here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriceTier {
     /// It is for prompts of more tokens than this, those from the provider's cache included.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 100_000_000)]
     pub above: u32,
     /// Tokens of the prompt, or embedded.
     #[serde(default, deserialize_with = "money", skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,8 @@ use crate::{GatewayError, Price, PriceTier};
 
 /// The most tiers of a price.
 const MOST_TIERS: usize = 8;
+/// Tokens of a prompt beyond which no tier begins.
+const LONGEST_PROMPT: u32 = 100_000_000;
 /// The highest price, in US dollars.
 const HIGHEST: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 
@@ -81,8 +83,8 @@ fn fault(base: &Price, tiers: &[PriceTier]) -> Option<String> {
     let mut below = base.clone();
     for tier in tiers {
         let above = tier.above;
-        if above == 0 {
-            return Some("above must be at least 1".to_owned());
+        if !(1..=LONGEST_PROMPT).contains(&above) {
+            return Some(format!("above must be within 1 and {LONGEST_PROMPT}"));
         }
         if above == last {
             return Some(format!("there are two above {above}"));

@@ -40,7 +40,8 @@ struct SummaryQuery {
 /// Sums over some calls.
 #[derive(Serialize, Deserialize, ToSchema)]
 struct UsageSum {
-    /// The group: a day, a model, a user's id …
+    /// The group: a day, a model, a user's id …; `none` for calls without a key, a group or a
+    /// provider config, and empty for those without an end user.
     key: String,
     /// A name for people, where the key is none.
     #[serde(skip_serializing_if = "Option::is_none")]

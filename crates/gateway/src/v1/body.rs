@@ -138,7 +138,11 @@ impl Body {
     /// Names the provider's model and fills in what the model's settings say.
     pub(super) fn aim_at(&mut self, model: &ModelConfig) -> Result<(), Failure> {
         self.set("model", &model.model)?;
-        let options = model.options_beside(|name| self.has(name));
+        let options = model.options_beside(|name| match name {
+            "tools" => self.has(name) || self.has("functions"),
+            "tool_choice" => self.has(name) || self.has("function_call"),
+            name => self.has(name),
+        });
         let limited = self.has("max_tokens") || self.has("max_completion_tokens");
         if model.kind == ModelKind::Chat {
             if let Some(tokens) = model.max_tokens.filter(|_| !limited) {

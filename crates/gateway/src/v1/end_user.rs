@@ -66,7 +66,9 @@ fn noted(raw: &str) -> Option<Arc<str>> {
         return None;
     }
     let Text(name) = serde_json::from_str(raw).ok()?;
-    let name = storable(&name, LONGEST);
+    let name = storable(name.trim(), LONGEST);
+    // What was cut may have ended in front of a space.
+    let name = name.trim();
     (!name.is_empty()).then(|| name.into())
 }
 
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_no_name_is_not_noted_and_a_long_one_is_cut() {
         for nobody in
-            [json!(null), json!(7), json!(["a"]), json!({"id": "a"}), json!(""), json!("\0")]
+            [json!(null), json!(7), json!(["a"]), json!({"id": "a"}), json!(" "), json!("\0")]
         {
             let body = json!({"safety_identifier": nobody, "user": "old"});
             assert_eq!(named(&body, Dialect::OpenAi).as_deref(), Some("old"), "{nobody}");
@@ -111,7 +113,7 @@ mod tests {
         assert_eq!(named(&json!({"metadata": "id"}), ANTHROPIC), None);
         for (sent, kept) in [
             ("汉".repeat(300), "汉".repeat(256)),
-            ("a\"\\\0b".to_owned(), "a\"\\b".to_owned()),
+            (" a\"\\\0b\n".to_owned(), "a\"\\b".to_owned()),
             (format!("{}x", "\u{1f600}".repeat(256)), "\u{1f600}".repeat(256)),
         ] {
             assert_eq!(named(&json!({"user": sent}), Dialect::OpenAi), Some(kept));

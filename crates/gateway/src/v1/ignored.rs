@@ -21,7 +21,8 @@ const END: &str = "\n";
 pub(super) struct Ignored {
     names: BTreeSet<String>,
     /// What the caller sent, where the request has got more members since: of others nothing is told.
-    /// The names in one text, for nearly no request has anything to be told of.
+    /// The names in one text, for nearly no request has anything to be told of; one that holds an
+    /// [`END`] counts as several.
     sent: Option<String>,
 }
 

@@ -89,7 +89,7 @@ async fn tiers_that_cannot_be_are_refused_with_the_reason() {
     let tier = |above: i64| json!({"above": above, "cached_input_price": "1"});
     let many: Vec<_> = (1..=9).map(tier).collect();
     for (tiers, reason) in [
-        (json!([tier(0)]), "above must be at least 1"),
+        (json!([tier(0)]), "above must be within 1 and 100000000"),
         (json!([tier(-1)]), "above"),
         (json!([tier(7), tier(5), tier(7)]), "there are two above 7"),
         (json!(many), "must be at most 8"),

@@ -18,6 +18,13 @@ pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection is kept that nobody uses. Each runtime keeps its own, so that they are used
 /// less often than one for all would be.
 pub(super) const IDLE: Duration = Duration::from_secs(90);
+/// How soon, and how often, a connection on which nothing is heard is asked for a sign of life: a model
+/// may think for minutes, and what stands between forgets a connection on which nothing passes.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often in vain, until it counts as broken.
+pub(super) const SIGNS: u32 = 3;
+/// How long what was sent may stay unconfirmed.
+pub(super) const UNCONFIRMED: Duration = Duration::from_secs(30);
 /// Who asks, where the request does not say.
 pub(super) const AGENT: &str = concat!("lyceum/", env!("CARGO_PKG_VERSION"));
 
@@ -107,6 +114,10 @@ fn client(reach: &Reach, tls: ClientConfig) -> reqwest::Result<reqwest::Client> 
         .dns_resolver(Arc::new(JudgingResolver(reach.clone())))
         .redirect(reqwest::redirect::Policy::none())
         .pool_idle_timeout(IDLE)
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(KEEP_ALIVE)
+        .tcp_keepalive_retries(SIGNS)
+        .tcp_user_timeout(UNCONFIRMED)
         .tls_backend_preconfigured(tls)
         .tcp_nodelay(true)
         .user_agent(AGENT)

@@ -18,29 +18,36 @@ use reqwest::ResponseBuilderExt as _;
 use rustls::ClientConfig;
 use tower::Service;
 
-use super::clients::{AGENT, CONNECT, IDLE, JudgingResolver, Reach};
+use super::clients::{
+    AGENT, CONNECT, IDLE, JudgingResolver, KEEP_ALIVE, Reach, SIGNS, UNCONFIRMED,
+};
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("{source}")]
-pub struct SendError {
-    /// Whether no connection came about.
-    pub connecting: bool,
-    /// What happened.
-    #[source]
-    pub source: BoxError,
-}
-
-impl SendError {
-    /// Of a request that cannot be made.
-    pub(super) fn unmade(error: impl Into<BoxError>) -> Self {
-        Self { connecting: false, source: error.into() }
-    }
+pub enum SendError {
+    /// It cannot be made.
+    #[error("the request cannot be made")]
+    Unmade(#[source] BoxError),
+    /// No connection came about.
+    #[error("no connection came about")]
+    Connecting(#[source] BoxError),
+    /// Nothing was heard for too long.
+    #[error("nothing was heard for too long")]
+    Slow(#[source] BoxError),
+    /// The connection broke.
+    #[error("the connection broke")]
+    Broken(#[source] BoxError),
 }
 
 impl From<reqwest::Error> for SendError {
     fn from(error: reqwest::Error) -> Self {
-        Self { connecting: error.is_connect(), source: Box::new(error.without_url()) }
+        let error = error.without_url();
+        match (error.is_connect(), error.is_builder(), error.is_timeout()) {
+            (true, ..) => Self::Connecting(error.into()),
+            (_, true, _) => Self::Unmade(error.into()),
+            (.., true) => Self::Slow(error.into()),
+            _ => Self::Broken(error.into()),
+        }
     }
 }
 
@@ -56,6 +63,12 @@ impl Connections {
         let mut http = HttpConnector::new_with_resolver(JudgingResolver(reach.clone()));
         http.enforce_http(false);
         http.set_nodelay(true);
+        // Spread over the addresses of a host, of which one may be dead.
+        http.set_connect_timeout(Some(CONNECT));
+        http.set_keepalive(Some(KEEP_ALIVE));
+        http.set_keepalive_interval(Some(KEEP_ALIVE));
+        http.set_keepalive_retries(Some(SIGNS));
+        http.set_tcp_user_timeout(Some(UNCONFIRMED));
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = Connector(https.enable_http1().wrap_connector(http));
         let mut client = Client::builder(TokioExecutor::new());
@@ -69,17 +82,17 @@ impl Connections {
         request: reqwest::Request,
     ) -> Result<reqwest::Response, SendError> {
         let url = request.url().clone();
-        let mut request = http::Request::try_from(request).map_err(SendError::unmade)?;
+        let mut request = http::Request::try_from(request)?;
         let headers = request.headers_mut();
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
-        let answer = self.0.request(request).await.map_err(|error| SendError {
-            connecting: error.is_connect(),
-            source: Box::new(error),
+        let answer = self.0.request(request).await.map_err(|error| match error.is_connect() {
+            true => SendError::Connecting(error.into()),
+            false => SendError::Broken(error.into()),
         })?;
         let (head, body) = answer.into_parts();
         let named = http::Response::builder().url(url).body(reqwest::Body::wrap(body));
-        let mut named = named.map_err(SendError::unmade)?;
+        let mut named = named.map_err(|error| SendError::Unmade(error.into()))?;
         *named.status_mut() = head.status;
         *named.version_mut() = head.version;
         *named.headers_mut() = head.headers;
@@ -168,11 +181,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_http_cannot_name_is_no_fault_of_the_connection() {
+        let url = "https://{resource}.example.org/v1".parse().unwrap();
+        let request = reqwest::Request::new(http::Method::GET, url);
+        let error = connections(&Reach::Public).send(request).await.unwrap_err();
+        assert!(matches!(error, SendError::Unmade(_)), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_name_of_a_private_address_is_never_connected_to() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let error = connections(&Reach::Public).send(request(port)).await.unwrap_err();
-        assert!(error.connecting, "{error}");
+        assert!(matches!(error, SendError::Connecting(_)), "{error}");
         let innermost = lyceum_core::causes(&error).last().unwrap().to_string();
         assert!(innermost.contains("private network"), "{innermost}");
         let accepted =

@@ -13,6 +13,7 @@ use crate::LlmError;
 const UNKNOWN_ISSUER: &str = "it comes from no authority that is trusted here; whoever runs Lyceum \
                               can name further ones with the setting outgoing.ca_file \
                               (LYCEUM_OUTGOING__CA_FILE)";
+
 /// Why a request got no answer, or the answer broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {

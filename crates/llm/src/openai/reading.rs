@@ -23,7 +23,9 @@ pub fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
+    // Of a member that comes twice the last one counts.
+    let anew = |_| serde_json::from_str::<Value>(raw.get()).and_then(serde_json::from_value);
+    Ok(serde_json::from_str(raw.get()).or_else(anew).unwrap_or_default())
 }
 
 /// Why an answer ended. Some servers say nothing in an empty word, in every piece before the last.
@@ -155,6 +157,25 @@ impl<'de> Visitor<'de> for WordsVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_provider_says_twice_is_read_and_what_has_no_known_form_is_the_default() {
+        #[derive(Debug, Default, PartialEq, Deserialize)]
+        struct Count {
+            tokens: u64,
+        }
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default, deserialize_with = "readable")]
+            usage: Option<Count>,
+        }
+        let read = |text: &str| serde_json::from_str::<Answer>(text).unwrap().usage;
+        assert_eq!(read(r#"{"usage": {"tokens": 1}}"#), Some(Count { tokens: 1 }));
+        assert_eq!(read(r#"{"usage": {"tokens": 1, "tokens": 2}}"#), Some(Count { tokens: 2 }));
+        for other in ["null", "7", r#"{"tokens": "many"}"#, "[]"] {
+            assert_eq!(read(&format!("{{\"usage\": {other}}}")), None, "{other}");
+        }
+    }
 
     #[test]
     fn words_are_found_in_every_form() {

@@ -9,13 +9,13 @@ use crate::{ChatMessage, ChatRequest, Role};
 
 /// The request in the words of today, whatever its own are.
 pub fn request(mut request: ChatRequest) -> Result<ChatRequest, BadRequest> {
-    tools(&mut request)?;
+    let mut is_older = tools(&mut request)?;
     // The ids and names of the calls of the latest turn that have no result yet.
     let mut open: Vec<(String, String)> = Vec::new();
     for (place, message) in request.messages.iter_mut().enumerate() {
         match message.role {
             Role::Assistant => {
-                call(message, place)?;
+                is_older |= call(message, place)?;
                 let calls = tool_calls(message).into_iter();
                 let calls: Vec<_> =
                     calls.map(|call| (call.id.to_owned(), call.name.to_owned())).collect();
@@ -23,7 +23,13 @@ pub fn request(mut request: ChatRequest) -> Result<ChatRequest, BadRequest> {
                     open = calls;
                 }
             }
-            Role::Tool => result(message, place, &mut open)?,
+            Role::Tool => {
+                if let Some(name) = result(message, &mut open).filter(|_| is_older) {
+                    let words =
+                        format!("there is no call of '{name}' before that has no result yet");
+                    return Err(BadRequest(format!("messages.{place}: {words}.")));
+                }
+            }
             Role::System | Role::User => {}
         }
     }
@@ -39,19 +45,20 @@ pub fn becomes(member: &str) -> &str {
     }
 }
 
-/// The functions as tools, and which of them is to be called. A choice without any means nothing.
-fn tools(request: &mut ChatRequest) -> Result<(), BadRequest> {
+/// The functions as tools, and which of them is to be called; whether there are any. A choice without
+/// any means nothing.
+fn tools(request: &mut ChatRequest) -> Result<bool, BadRequest> {
     let older = json!({ "function_call": request.extra.remove("function_call"),
         "functions": request.extra.remove("functions") });
     let at = At::root(&older);
-    let Some(functions) = at.get("functions") else { return Ok(()) };
+    let Some(functions) = at.get("functions") else { return Ok(false) };
     let mut tools = Vec::new();
     for function in functions.items()? {
         function.text("name")?;
         tools.push(json!({ "type": "function", "function": function.value }));
     }
     if tools.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let newer = request.extra.get("tools").and_then(Value::as_array);
     if newer.is_some_and(|tools| !tools.is_empty()) {
@@ -63,7 +70,7 @@ fn tools(request: &mut ChatRequest) -> Result<(), BadRequest> {
     request.extra.insert("tools".to_owned(), json!(tools));
     // The answer has room for one call.
     request.extra.insert("parallel_tool_calls".to_owned(), json!(false));
-    Ok(())
+    Ok(true)
 }
 
 fn choice(choice: &At<'_>) -> Result<Value, BadRequest> {
@@ -77,10 +84,10 @@ fn choice(choice: &At<'_>) -> Result<Value, BadRequest> {
 }
 
 /// The function that an assistant's message calls, as a call of a tool. Its id is made of the
-/// message's place, so that it is the same in every later turn.
-fn call(message: &mut ChatMessage, place: usize) -> Result<(), BadRequest> {
+/// message's place, so that it is the same in every later turn. Whether there was one.
+fn call(message: &mut ChatMessage, place: usize) -> Result<bool, BadRequest> {
     let function = message.extra.remove("function_call").filter(|function| !function.is_null());
-    let Some(function) = function else { return Ok(()) };
+    let Some(function) = function else { return Ok(false) };
     if function.get("name").and_then(Value::as_str).is_none() {
         return Err(BadRequest(format!("messages.{place}.function_call.name: is required.")));
     }
@@ -90,26 +97,25 @@ fn call(message: &mut ChatMessage, place: usize) -> Result<(), BadRequest> {
         let calls = json!([{ "id": id, "type": "function", "function": function }]);
         message.extra.insert("tool_calls".to_owned(), calls);
     }
-    Ok(())
+    Ok(true)
 }
 
-/// The call whose result a message is, where it says no id: the first of its name that has none yet.
-fn result(
-    message: &mut ChatMessage,
-    place: usize,
-    open: &mut Vec<(String, String)>,
-) -> Result<(), BadRequest> {
-    if !tool_call_id(message).is_empty() {
-        return Ok(());
+/// Names the call whose result a message is, where it says no id: the first of its name that has none
+/// yet. Gives the name where there is none.
+fn result(message: &mut ChatMessage, open: &mut Vec<(String, String)>) -> Option<String> {
+    let id = tool_call_id(message);
+    if !id.is_empty() {
+        open.retain(|(known, _)| known != id);
+        return None;
     }
-    let Some(Value::String(name)) = message.extra.remove("name") else { return Ok(()) };
-    let Some(found) = open.iter().position(|(_, called)| *called == name) else {
-        let words = format!("there is no call of '{name}' before that has no result yet");
-        return Err(BadRequest(format!("messages.{place}: {words}.")));
+    let name = message.extra.get("name").and_then(Value::as_str)?;
+    let Some(found) = open.iter().position(|(_, called)| called == name) else {
+        return Some(name.to_owned());
     };
     let (id, _) = open.remove(found);
+    message.extra.remove("name");
     message.extra.insert("tool_call_id".to_owned(), json!(id));
-    Ok(())
+    None
 }
 
 #[cfg(test)]
@@ -138,6 +144,14 @@ mod tests {
         };
         assert_eq!(ids(&turns), ["function_call_0", "function_call_3", "c1"]);
         assert_eq!(ids(&turns[..2]), ["function_call_0"]);
+        // A result with an id closes its call for those by name; one whose call was cut off stays.
+        let calls = json!({"role": "assistant", "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+            {"id": "b", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+        let first = json!({"role": "tool", "tool_call_id": "a", "content": "1"});
+        assert_eq!(ids(&[calls, first, result("f")]), ["a", "b"]);
+        let cut_off = json!({"role": "tool", "name": "f", "content": "1"});
+        assert_eq!(ids(&[cut_off]), [""]);
     }
 
     #[test]
