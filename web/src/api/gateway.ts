@@ -178,7 +178,7 @@ export function useAddPrice(model: string) {
   });
 }
 
-export interface ModelInput extends Omit<PriceInput, 'valid_from' | 'reasoning_price'> {
+export interface ModelInput extends Omit<PriceInput, 'valid_from'> {
   provider_config_id: string;
   name: string;
   model: string;

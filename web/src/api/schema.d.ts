@@ -5489,8 +5489,8 @@ export interface components {
          * @description What a call costs whose prompt is long, in US dollars per 1,000,000 tokens. Of the tiers that a prompt
          *     reaches the highest counts, for the whole call.
          *
-         *     A price that is absent stays what it is for shorter prompts. So that nothing is billed by too low a
-         *     price in silence, a tier that names `input_price` has to name `cached_input_price` and
+         *     A price that is absent stays what it is for shorter prompts. So that no part is billed by the price
+         *     of shorter prompts unnoticed, a tier that names `input_price` has to name `cached_input_price` and
          *     `cache_write_price`, too, where shorter prompts have them, and one that names `output_price`
          *     `reasoning_price`. Where they have none, these cost what `input_price` and `output_price` say here.
          */
@@ -6893,7 +6893,10 @@ export interface components {
         };
         /** @description Sums over some calls. */
         UsageSum: components["schemas"]["UsageFigures"] & {
-            /** @description The group: a day, a model, a user's id … */
+            /**
+             * @description The group: a day, a model, a user's id …; `none` for calls without a key, a group or a
+             *     provider config, and empty for those without an end user.
+             */
             key: string;
             /** @description A name for people, where the key is none. */
             label?: string | null;

@@ -71,6 +71,7 @@ impl Connections {
         http.set_tcp_user_timeout(Some(UNCONFIRMED));
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = Connector(https.enable_http1().wrap_connector(http));
+        #[expect(clippy::disallowed_methods, reason = "this is the outgoing client")]
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
         Self(client.build(connector))

@@ -96,7 +96,8 @@ async fn the_back_off_grows() {
     let mut delays = Vec::new();
     for attempt in 1..=2 {
         until("the attempt failed", async || {
-            figures(&db).await.waiting == 1 && seen.attempts("backs_off").len() == attempt
+            // In this order: before it is seen the job waits as well.
+            seen.attempts("backs_off").len() == attempt && figures(&db).await.waiting == 1
         })
         .await;
         let delay: f64 = sqlx::query_scalar(

@@ -87,6 +87,28 @@ test('what was suggested goes when the name becomes another, and what was typed 
   expect(screen.queryByText(/^Suggested, as of/)).toBeNull();
 });
 
+test('where a tier was suggested to begin goes with the name', async () => {
+  await show();
+  await name('large');
+  await screen.findByText('Suggested, as of Oct 21, 2026');
+  await userEvent.click(screen.getByRole('button', { name: /Add a tier/ }));
+  const above = () => field('Prompts of more than (tokens)').value;
+  expect(above()).toBe('200000');
+  await name('somebodys-own');
+  await vi.waitFor(() => expect(above()).toBe(''));
+});
+
+test('what reasoning costs is entered for short prompts, too', async () => {
+  const { sent, onClose } = await show();
+  await name('somebodys-own');
+  await userEvent.type(field('Name'), 'Own');
+  expect(field('Reasoning').placeholder).toBe('As Output');
+  await userEvent.type(field('Reasoning'), '7');
+  await userEvent.click(screen.getByRole('button', { name: 'Save' }));
+  await vi.waitFor(() => expect(onClose).toHaveBeenCalled());
+  expect(sent).toEqual([expect.objectContaining({ reasoning_price: '7' })]);
+});
+
 test('what a model was given can be taken away again', async () => {
   const sent: unknown[] = [];
   vi.stubGlobal('fetch', (_: string, init: RequestInit) => {

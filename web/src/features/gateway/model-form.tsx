@@ -11,8 +11,8 @@ import styles from './gateway.module.css';
 import { CacheField } from './cache-field';
 import { KnownNote } from './known-note';
 import { PayloadField } from './payload-field';
-import { toTiers } from './price-names';
-import { KNOWN_PRICES, useSuggestion } from './suggestion';
+import { PRICES, toTiers, USUAL, type Price } from './price-names';
+import { useSuggestion } from './suggestion';
 import { TiersField } from './tiers-field';
 
 interface ModelFormProps {
@@ -40,6 +40,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
   const known = useQuery({ ...knownModelQuery(provider ?? '', named), enabled: provider !== undefined && named !== '' });
   useSuggestion(form, known.data);
   const most = known.data?.max_output_tokens;
+  const absent = (usual?: Price) => (usual ? t('prices.as', { name: t(`prices.${usual}`) }) : t('prices.unknown'));
   const submit = async () => {
     const { provider_config_id, model: name, kind, tiers, ...values } = await form.validateFields();
     // Its absence says that a price is unknown; in a change, null takes away what was set.
@@ -133,7 +134,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
         </Form.Item>
         {!model && (
           <div className={styles.pair}>
-            {KNOWN_PRICES[kind === 'embedding' ? 'embedding' : 'chat'].map((price) => (
+            {PRICES[kind === 'embedding' ? 'embedding' : 'chat'].map((price) => (
               <Form.Item key={price} name={price} label={t(`prices.${price}`)} extra={t('prices.unit')}>
                 <InputNumber<string>
                   stringMode
@@ -141,7 +142,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
                   max="1000000"
                   prefix="$"
                   style={{ width: '100%' }}
-                  placeholder={price.startsWith('cache') ? t('prices.as', { name: t('prices.input_price') }) : t('prices.unknown')}
+                  placeholder={absent(USUAL[price])}
                 />
               </Form.Item>
             ))}

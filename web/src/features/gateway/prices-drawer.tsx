@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Alert, Button, DatePicker, Drawer, Form, InputNumber, Tag, type TableColumnsType } from 'antd';
 import type { Dayjs } from 'dayjs';
+import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { knownModelQuery, pricesQuery, useAddPrice } from '@/api/gateway';
 import type { Model, ModelPrice, PriceTier } from '@/api/types';
@@ -30,8 +31,7 @@ export function PricesDrawer({ model, onClose }: { model: Model | undefined; onC
         <>
           <p className={styles.muted}>{t('prices.hint')}</p>
           <Versions model={model} />
-          {/* What was entered becomes what is shown as entered. */}
-          {model.editable && <AddPrice key={JSON.stringify(model.tiers)} model={model} />}
+          {model.editable && <AddPrice model={model} />}
         </>
       )}
     </Drawer>
@@ -105,12 +105,17 @@ function AddPrice({ model }: { model: Model }) {
   const [form] = Form.useForm<Values>();
   const errors = useFormErrors(form);
   const add = useAddPrice(model.id);
+  const present = JSON.stringify(toTiers(model.tiers));
+  useEffect(() => {
+    // They are sent all at once: those that nobody changes here are to be the model's.
+    if (!form.isFieldTouched('tiers')) form.resetFields(['tiers']);
+  }, [form, present]);
   const provider = model.provider_config_id ?? '';
   const { data: known } = useQuery({ ...knownModelQuery(provider, model.model), enabled: provider !== '' });
   const submit = ({ valid_from, tiers, ...prices }: Values) => {
     const given = Object.fromEntries(Object.entries(prices).filter(([, price]) => price));
     const wanted = tiers && toTiers(tiers);
-    const changed = wanted && JSON.stringify(wanted) !== JSON.stringify(toTiers(model.tiers));
+    const changed = wanted && JSON.stringify(wanted) !== present;
     add.mutate(
       { ...given, ...(changed ? { tiers: wanted } : {}), ...(valid_from ? { valid_from: valid_from.toISOString() } : {}) },
       {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { KnownModel } from '@/api/types';
-import { knownPrices, suggested } from './suggestion';
+import { knownPrices, suggested, suggestedTiers } from './suggestion';
 import { LARGE } from './test-known';
 
 const SMALL: KnownModel = { ...LARGE, model: 'small', input_price: '0.15', output_price: '0.6', cached_input_price: '0.075' };
@@ -29,4 +29,13 @@ test('another model takes back what was suggested for the one before', () => {
 test('prices are for models of the kind alone', () => {
   expect(knownPrices(LARGE, 'chat')).toEqual({ input_price: '2.5', cached_input_price: '1.25', output_price: '10' });
   expect(knownPrices(LARGE, 'embedding')).toEqual({});
+});
+
+test('a tier of which nothing is said but the suggested beginning follows the suggestion', () => {
+  const typed = { above: 300_000 };
+  const priced = { above: 200_000, input_price: '5' };
+  const rows = [{ above: 200_000 }, typed, priced, undefined];
+  expect(suggestedTiers(rows, 200_000, 128_000)).toEqual([{ above: 128_000 }, typed, priced, undefined]);
+  expect(suggestedTiers(rows, 200_000, undefined)).toEqual([{}, typed, priced, undefined]);
+  expect(suggestedTiers(rows, undefined, 128_000)).toEqual(rows);
 });

@@ -1,6 +1,7 @@
 import type { FormInstance } from 'antd';
 import { useEffect, useRef } from 'react';
 import type { KnownModel, ModelKind } from '@/api/types';
+import { isEmpty, type Row } from './tier-rules';
 
 /** The prices of which something may be known. */
 export const KNOWN_PRICES = {
@@ -33,15 +34,25 @@ export function suggested(fields: Figures, last: Figures, known: KnownModel | nu
   return Object.fromEntries(free.map((name) => [name, figures[name] ?? undefined] as const));
 }
 
+/** The same for tiers: one of which nothing is said but where the last suggestion begins, begins where this does. */
+export function suggestedTiers(rows: Row[], last: number | null | undefined, from: number | null | undefined): Row[] {
+  const isFree = (row: Row) => last != null && row?.above === last && isEmpty(row);
+  return rows.map((row) => (isFree(row) ? (from == null ? {} : { above: from }) : row));
+}
+
 /** Suggests in a form what is known of the model that it names; undefined while nobody knows yet. */
 export function useSuggestion<Values>(form: FormInstance<Values>, known: KnownModel | null | undefined): void {
   const last = useRef<Figures>({});
+  const from = useRef<number | null>(undefined);
   useEffect(() => {
     if (known === undefined) return;
     const { getFieldValue, isFieldTouched, setFields, setFieldsValue } = form as FormInstance;
     const fields = FIELDS.map((name) => [name, getFieldValue(name) as Figures[typeof name]] as const);
     last.current = suggested(Object.fromEntries(fields), last.current, known);
     setFieldsValue(last.current);
+    const rows = getFieldValue('tiers') as Row[] | undefined;
+    if (rows) setFieldsValue({ tiers: suggestedTiers(rows, from.current, known?.prices_up_to) });
+    from.current = known?.prices_up_to;
     // The other ways to set it would count as somebody's choice.
     if (known && !isFieldTouched('kind')) setFields([{ name: 'kind', value: known.kind }]);
   }, [form, known]);

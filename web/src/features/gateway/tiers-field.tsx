@@ -1,15 +1,14 @@
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { Button, Form, InputNumber } from 'antd';
 import { useTranslation } from 'react-i18next';
-import type { PriceTier } from '@/api/types';
 import styles from './gateway.module.css';
-import { PRICES, USUAL, type TierPrice } from './price-names';
-
-/** A row that was added a moment ago is empty. */
-type Row = Partial<PriceTier> | undefined;
+import { PRICES, type TierPrice } from './price-names';
+import { deciding, FIRST, instead, isEmpty, isTwice, type Prices } from './tier-rules';
 
 /** As many as the server takes. */
 const MOST = 8;
+
+const everything = (said: Prices) => said;
 
 interface TiersFieldProps {
   /** What short prompts cost where the form says nothing else. */
@@ -22,21 +21,30 @@ interface TiersFieldProps {
 export function TiersField({ usual, from }: TiersFieldProps) {
   const { t } = useTranslation();
   const form = Form.useFormInstance();
-  const rows = () => (form.getFieldValue('tiers') as Row[] | undefined) ?? [];
-  const refuse = (text: string | undefined) => (text === undefined ? Promise.resolve() : Promise.reject(new Error(text)));
-  const faultOf = (place: number) => {
-    const row = rows()[place];
-    if (rows().some((other, at) => at !== place && row?.above && other?.above === row.above)) return t('prices.tierTwice');
-    return PRICES.chat.some((name) => row?.[name]) ? undefined : t('prices.tierEmpty');
+  // Each render shows what is said by then; a rule may run before there is one.
+  const shown = Form.useWatch(everything, form);
+  const said = () => form.getFieldsValue() as Prices;
+  const refuse = (isWrong: boolean, text: string) => (isWrong ? Promise.reject(new Error(text)) : Promise.resolve());
+  const insteadOf = (prices: Prices, place: number, name: TierPrice) =>
+    instead({ ...prices, [name]: prices[name] ?? usual?.[name] }, place, name);
+  const placeholderOf = (place: number, name: TierPrice) => {
+    const other = insteadOf(shown, place, name);
+    if (other === 'nothing') return undefined;
+    return other === 'shorter' ? t('prices.tierUsual') : t('prices.as', { name: t(`prices.${other}`) });
   };
-  // The server refuses it as well: part of a call would cost too little.
-  const isMissing = (place: number, name: TierPrice) => {
-    const row = rows()[place];
-    const whole = USUAL[name];
-    if (!whole || !row?.[whole] || row[name]) return false;
-    const shorter = rows().some((other) => other?.[name] && (other.above ?? 0) < (row.above ?? 0));
-    return Boolean(form.getFieldValue(name) ?? usual?.[name]) || shorter;
-  };
+  const rulesOf = (place: number, name: TierPrice) => [
+    {
+      validator: () => {
+        const isMissing = !said().tiers?.[place]?.[name] && insteadOf(said(), place, name) === 'nothing';
+        return refuse(isMissing, t('prices.tierPart'));
+      },
+    },
+    {
+      // Before that, who enters the tier is not done yet.
+      validateTrigger: 'onSubmit',
+      validator: () => refuse(name === FIRST && isEmpty(said().tiers?.[place]), t('prices.tierEmpty')),
+    },
+  ];
   return (
     <Form.Item label={t('prices.tiers')} extra={t('prices.tiersHint')}>
       <Form.List name="tiers">
@@ -48,7 +56,11 @@ export function TiersField({ usual, from }: TiersFieldProps) {
                   <Form.Item
                     name={[place, 'above']}
                     label={t('prices.tierAbove')}
-                    rules={[{ required: true, message: t('common.required') }, { validator: () => refuse(faultOf(place)) }]}
+                    dependencies={[['tiers'], ...fields.map((other) => ['tiers', other.name, 'above'])]}
+                    rules={[
+                      { required: true, message: t('common.required') },
+                      { validator: () => refuse(isTwice(said(), place), t('prices.tierTwice')) },
+                    ]}
                   >
                     <InputNumber min={1} max={100_000_000} precision={0} style={{ width: '100%' }} />
                   </Form.Item>
@@ -65,7 +77,8 @@ export function TiersField({ usual, from }: TiersFieldProps) {
                       key={name}
                       name={[place, name]}
                       label={t(`prices.${name}`)}
-                      rules={[{ validator: () => refuse(isMissing(place, name) ? t('prices.tierPart') : undefined) }]}
+                      dependencies={deciding(name, place, fields.length)}
+                      rules={rulesOf(place, name)}
                     >
                       <InputNumber<string>
                         stringMode
@@ -73,7 +86,7 @@ export function TiersField({ usual, from }: TiersFieldProps) {
                         max="1000000"
                         prefix="$"
                         style={{ width: '100%' }}
-                        placeholder={t('prices.tierUsual')}
+                        placeholder={placeholderOf(place, name)}
                       />
                     </Form.Item>
                   ))}

@@ -1,6 +1,7 @@
 import { useTranslation } from 'react-i18next';
 import type { UsageFilter } from '@/api/gateway';
 import type { UsageGroup, UsageRow } from '@/api/types';
+import { useFormat } from '@/lib/use-format';
 import { purposeKey } from './usage-data';
 
 /** By what calls are summed up and picked, beside days. */
@@ -40,6 +41,18 @@ export const dimensions = (everybody: boolean): Dimension[] =>
 /** The group of the calls that belong to none, which no parameter picks. */
 export const isNone = (group: Dimension, key: string): boolean =>
   key === '' || (key === 'none' && (group === 'group' || group === 'api_key' || group === 'provider_config'));
+
+/** As many groups as the server names, those with the most calls. */
+export const MOST_GROUPS = 1000;
+
+/** What is to be known of sums by these groups where so many are shown. */
+export function useGroupHint(group: Dimension, shown: number): string | undefined {
+  const { t } = useTranslation();
+  const format = useFormat();
+  if (group === 'group') return t('spend.groupsHint');
+  if (group !== 'end_user') return undefined;
+  return shown < MOST_GROUPS ? t('spend.endUsersHint') : t('spend.endUsersMost', { most: format.number(MOST_GROUPS) });
+}
 
 /** What people call a group of calls. */
 export function useGroupName(group: Dimension): (row: UsageRow) => string {

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { usageSummaryQuery, type UsageFilter, type UsageRange } from '@/api/gateway';
 import { usePermits } from '@/components/use-permits';
 import styles from './gateway.module.css';
-import { DIMENSIONS, dimensions, isNone, useGroupName, type Dimension } from './usage-dimensions';
+import { DIMENSIONS, dimensions, isNone, MOST_GROUPS, useGroupName, type Dimension } from './usage-dimensions';
 
 interface UsageFiltersProps {
   range: UsageRange;
@@ -45,22 +45,33 @@ interface OneFilterProps {
   onChange: (value: string | undefined) => void;
 }
 
-/** Offers what has calls in the period, so that no choice comes to nothing. */
+/**
+ * Offers what has calls in the period, so that no choice comes to nothing; of end users, who may be more
+ * than the server names, also the one that is typed.
+ */
 function OneFilter({ name, range, value, onChange }: OneFilterProps) {
   const { t } = useTranslation();
   const nameOf = useGroupName(name);
   const [opened, setOpened] = useState(false);
+  const [typed, setTyped] = useState('');
   const groups = useQuery({ ...usageSummaryQuery(range, name), enabled: opened || value !== undefined });
   const options = (groups.data?.items ?? [])
     .filter(({ key }) => !isNone(name, key))
     .map((row) => ({ value: row.key, label: nameOf(row) }));
+  const isCut = name === 'end_user' && (groups.data?.items.length ?? 0) >= MOST_GROUPS;
+  const other = typed.trim();
+  if (isCut && other !== '' && options.every(({ value: offered }) => offered !== other)) {
+    // Found by what was typed, spaces and all.
+    options.push({ value: other, label: typed });
+  }
   return (
     <Select
       allowClear
       aria-label={t(DIMENSIONS[name].title)}
       placeholder={t(DIMENSIONS[name].title)}
-      showSearch={{ optionFilterProp: 'label' }}
+      showSearch={{ optionFilterProp: 'label', onSearch: setTyped }}
       popupMatchSelectWidth={false}
+      styles={{ popup: { root: { maxWidth: 'min(480px, 90vw)' } } }}
       value={value === undefined ? null : value}
       options={options}
       notFoundContent={groups.isFetching ? <Spin size="small" /> : t('app.nothingFound')}

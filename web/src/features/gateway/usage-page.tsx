@@ -11,7 +11,7 @@ import { BillDrawer } from './bill/bill-drawer';
 import { BreakdownTable } from './breakdown-table';
 import { UsageCalls } from './usage-calls';
 import { daysBack, type Metric } from './usage-data';
-import { dimensions, type Dimension } from './usage-dimensions';
+import { dimensions, useGroupHint, type Dimension } from './usage-dimensions';
 import { UsageExport } from './usage-export';
 import { UsageFigures } from './usage-figures';
 import { UsageFilters } from './usage-filters';
@@ -112,10 +112,11 @@ function Breakdown({ range, filter, onPick }: BreakdownProps) {
   const may = usePermits();
   const [group, setGroup] = useState<Dimension>('model');
   const query = useQuery(usageSummaryQuery(range, group, filter));
+  const hint = useGroupHint(group, query.data?.items.length ?? 0);
   return (
     <Section
       title={t('usage.breakdown')}
-      description={group === 'group' ? t('spend.groupsHint') : group === 'end_user' && t('spend.endUsersHint')}
+      description={hint}
       extra={
         <Select
           aria-label={t('usage.groupBy')}

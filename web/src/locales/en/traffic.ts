@@ -93,6 +93,7 @@ export const traffic = {
     cancelled_other: '{{count}} cancelled',
     groupsHint: 'A call counts for each group of its caller, so groups may add up to more than everything.',
     endUsersHint: 'Those whom programs serve, as these name them in their calls.',
+    endUsersMost: 'Those whom programs serve, as these name them in their calls. The {{most}} with the most calls are shown.',
     export: 'Export',
     formats: { csv: 'Calls as CSV', jsonl: 'Calls as JSON lines' },
     nothingFits: 'No call fits these filters',

@@ -92,6 +92,7 @@ export const traffic = {
     cancelled_other: '{{count}} 次已取消',
     groupsHint: '一次调用会计入调用者所属的每个组，因此各组之和可能大于总数。',
     endUsersHint: '程序所服务的对象，名称以程序在调用中注明的为准。',
+    endUsersMost: '程序所服务的对象，名称以程序在调用中注明的为准。仅显示调用次数最多的 {{most}} 个。',
     export: '导出',
     formats: { csv: '将调用导出为 CSV', jsonl: '将调用导出为 JSON 行' },
     nothingFits: '没有符合条件的调用',

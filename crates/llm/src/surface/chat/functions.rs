@@ -179,7 +179,7 @@ mod tests {
             (json!({"functions": f, "function_call": {}}), "function_call.name: is required."),
             (json!({"messages": nameless}), "messages.0.function_call.name: is required."),
             (
-                json!({"messages": alone}),
+                json!({"functions": f, "messages": alone}),
                 "messages.0: there is no call of 'f' before that has no result yet.",
             ),
         ] {
@@ -189,6 +189,7 @@ mod tests {
             json!({"functions": null, "function_call": null}),
             json!({"functions": [], "function_call": "auto", "tools": [tool]}),
             json!({"function_call": "maybe"}),
+            json!({"messages": alone}),
         ] {
             let request = with(harmless).unwrap();
             assert!(!request.extra.contains_key("tool_choice"), "{request:?}");

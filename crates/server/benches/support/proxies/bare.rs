@@ -37,6 +37,7 @@ pub async fn serve(upstream: &str) -> anyhow::Result<()> {
     println!("http://{}", listener.local_addr()?);
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
+    #[expect(clippy::disallowed_methods, reason = "reaches the mock upstream only")]
     let client = Client::builder(TokioExecutor::new()).build::<_, Incoming>(connector);
     loop {
         let (stream, _) = listener.accept().await?;
