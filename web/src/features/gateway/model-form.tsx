@@ -13,6 +13,7 @@ import { KnownNote } from './known-note';
 import { PayloadField } from './payload-field';
 import { PRICES, toTiers, USUAL, type Price } from './price-names';
 import { useSuggestion } from './suggestion';
+import { PriceInput } from './price-input';
 import { TiersField } from './tiers-field';
 
 interface ModelFormProps {
@@ -136,14 +137,7 @@ export function ModelForm({ providerId, model, onClose }: ModelFormProps) {
           <div className={styles.pair}>
             {PRICES[kind === 'embedding' ? 'embedding' : 'chat'].map((price) => (
               <Form.Item key={price} name={price} label={t(`prices.${price}`)} extra={t('prices.unit')}>
-                <InputNumber<string>
-                  stringMode
-                  min="0"
-                  max="1000000"
-                  prefix="$"
-                  style={{ width: '100%' }}
-                  placeholder={absent(USUAL[price])}
-                />
+                <PriceInput placeholder={absent(USUAL[price])} />
               </Form.Item>
             ))}
           </div>

@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { Alert, Button, DatePicker, Drawer, Form, InputNumber, Tag, type TableColumnsType } from 'antd';
+import { Alert, Button, DatePicker, Drawer, Form, Tag, type TableColumnsType } from 'antd';
 import type { Dayjs } from 'dayjs';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -13,6 +13,7 @@ import styles from './gateway.module.css';
 import { KnownNote } from './known-note';
 import { PRICES, toTiers, USUAL, type Price } from './price-names';
 import { knownPrices } from './suggestion';
+import { PriceInput } from './price-input';
 import { TiersField } from './tiers-field';
 
 /** What a model costs and cost, and what it will. */
@@ -145,7 +146,7 @@ function AddPrice({ model }: { model: Model }) {
         <div className={styles.pair}>
           {PRICES[model.kind].map((name) => (
             <Form.Item key={name} name={name} label={t(`prices.${name}`)}>
-              <InputNumber<string> stringMode min="0" max="1000000" prefix="$" style={{ width: '100%' }} />
+              <PriceInput />
             </Form.Item>
           ))}
           <Form.Item name="valid_from" label={t('prices.from')} extra={t('prices.fromHint')}>

@@ -2,6 +2,7 @@ import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { Button, Form, InputNumber } from 'antd';
 import { useTranslation } from 'react-i18next';
 import styles from './gateway.module.css';
+import { PriceInput } from './price-input';
 import { PRICES, type TierPrice } from './price-names';
 import { deciding, FIRST, instead, isEmpty, isTwice, type Prices } from './tier-rules';
 
@@ -80,14 +81,7 @@ export function TiersField({ usual, from }: TiersFieldProps) {
                       dependencies={deciding(name, place, fields.length)}
                       rules={rulesOf(place, name)}
                     >
-                      <InputNumber<string>
-                        stringMode
-                        min="0"
-                        max="1000000"
-                        prefix="$"
-                        style={{ width: '100%' }}
-                        placeholder={placeholderOf(place, name)}
-                      />
+                      <PriceInput placeholder={placeholderOf(place, name)} />
                     </Form.Item>
                   ))}
                 </div>
