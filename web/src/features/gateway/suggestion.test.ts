@@ -38,4 +38,6 @@ test('a tier of which nothing is said but the suggested beginning follows the su
   expect(suggestedTiers(rows, 200_000, 128_000)).toEqual([{ above: 128_000 }, typed, priced, undefined]);
   expect(suggestedTiers(rows, 200_000, undefined)).toEqual([{}, typed, priced, undefined]);
   expect(suggestedTiers(rows, undefined, 128_000)).toEqual(rows);
+  // Added before it was known where it begins.
+  expect(suggestedTiers([{}, {}], undefined, 128_000)).toEqual([{ above: 128_000 }, {}]);
 });

@@ -34,10 +34,14 @@ export function suggested(fields: Figures, last: Figures, known: KnownModel | nu
   return Object.fromEntries(free.map((name) => [name, figures[name] ?? undefined] as const));
 }
 
-/** The same for tiers: one of which nothing is said but where the last suggestion begins, begins where this does. */
+/**
+ * The same for tiers: one of which nothing is said but where the last suggestion begins, begins where this
+ * does; so does the first where nothing is said of it at all.
+ */
 export function suggestedTiers(rows: Row[], last: number | null | undefined, from: number | null | undefined): Row[] {
-  const isFree = (row: Row) => last != null && row?.above === last && isEmpty(row);
-  return rows.map((row) => (isFree(row) ? (from == null ? {} : { above: from }) : row));
+  const isFree = (row: Row, place: number) =>
+    isEmpty(row) && (row?.above == null ? place === 0 : row.above === last);
+  return rows.map((row, place) => (isFree(row, place) ? (from == null ? {} : { above: from }) : row));
 }
 
 /** Suggests in a form what is known of the model that it names; undefined while nobody knows yet. */
