@@ -7,6 +7,9 @@ use crate::{GatewayError, Price, PriceTier};
 
 /// The most tiers of a price.
 const MOST_TIERS: usize = 8;
+/// What to do about tiers that nobody sent.
+const IN_FORCE: &str =
+    " (the tiers in force stay where none are sent; send all of them with it, or [] for none)";
 /// Tokens of a prompt beyond which no tier begins.
 const LONGEST_PROMPT: u32 = 100_000_000;
 /// The highest price, in US dollars.
@@ -48,9 +51,13 @@ impl Prices {
             embedding: self.embedding.or(row.embedding_price),
             tiers: None,
         };
+        let stay = self.tiers.is_none();
         let mut tiers = self.tiers.unwrap_or_else(|| row.tiers.0.clone());
         tiers.sort_by_key(|tier| tier.above);
         match fault(&price, &tiers) {
+            Some(reason) if stay => {
+                Err(GatewayError::invalid("tiers", format!("{reason}{IN_FORCE}")))
+            }
             Some(reason) => Err(GatewayError::invalid("tiers", reason)),
             None => Ok(Some(price.with_tiers(tiers))),
         }
@@ -77,7 +84,7 @@ fn out_of_range(prices: &[(&'static str, Option<Decimal>)]) -> Option<&'static s
 /// Why a price cannot have these tiers, the lowest of which is the first.
 fn fault(base: &Price, tiers: &[PriceTier]) -> Option<String> {
     if tiers.len() > MOST_TIERS {
-        return Some(format!("must be at most {MOST_TIERS}"));
+        return Some(format!("there can be at most {MOST_TIERS}"));
     }
     let mut last = 0;
     let mut below = base.clone();

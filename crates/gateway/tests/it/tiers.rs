@@ -59,6 +59,13 @@ async fn tiers_stay_in_a_new_price_until_they_are_replaced_or_taken_away() {
     let prices = json!({"input_price": "1", "output_price": "2", "tiers": tiers});
     let path = path_of(&mine(&world, prices).await);
     let versions = format!("{path}/prices");
+    // A price that they would have to name as well.
+    let (status, problem) =
+        world.send("ada", "POST", &versions, json!({"cached_input_price": "0.5"})).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("must name cached_input_price"), "{detail}");
+    assert!(detail.contains("the tiers in force stay where none are sent"), "{detail}");
     let raised = json!({"output_price": "5"});
     assert_eq!(world.send("ada", "POST", &versions, raised).await.0, StatusCode::NO_CONTENT);
     assert_eq!(ask(&world, 3).await, StatusCode::OK);
@@ -92,7 +99,7 @@ async fn tiers_that_cannot_be_are_refused_with_the_reason() {
         (json!([tier(0)]), "above must be within 1 and 100000000"),
         (json!([tier(-1)]), "above"),
         (json!([tier(7), tier(5), tier(7)]), "there are two above 7"),
-        (json!(many), "must be at most 8"),
+        (json!(many), "there can be at most 8"),
         (json!([{"above": 5}]), "the one above 5 has no price"),
         (json!([{"above": 5, "output_price": "-1"}]), "output_price above 5 must be within 0 and"),
         (json!([{"above": 5, "output_price": 1_000_001}]), "output_price above 5 must be within 0"),
