@@ -102,9 +102,8 @@ impl HttpSend for Http {
         Box::pin(async move {
             let answer = self.outgoing.send(request).await;
             answer.map_err(|error| match error {
-                SendError::Unmade(cause) => TransportError::Request(cause),
+                SendError::Reqwest(error) => error.into(),
                 SendError::Connecting(cause) => TransportError::Connect(cause),
-                SendError::Slow(cause) => TransportError::Timeout(cause),
                 SendError::Broken(cause) => TransportError::Broken(cause),
             })
         })

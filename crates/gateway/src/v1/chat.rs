@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::body::Body;
 use super::call::Ask;
+use super::end_user::EndUserHeader;
 use super::form::Form;
 use super::{Failure, answer, read_request};
 use crate::Gateway;
@@ -27,8 +28,7 @@ pub(super) fn with_usage(body: &Body) -> Result<bool, Failure> {
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),
-           ("x-lyceum-end-user" = Option<String>, Header,
-            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
+           EndUserHeader),
     responses((status = 200, description = "A completion, or its stream as server-sent events", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
               (status = 403, description = "The key is limited to other models, in OpenAI's form", body = Object),

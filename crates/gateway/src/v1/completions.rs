@@ -3,6 +3,7 @@ use axum::response::Response;
 
 use super::call::Ask;
 use super::chat::with_usage;
+use super::end_user::EndUserHeader;
 use super::form::Form;
 use super::{Failure, answer, read_request};
 use crate::Gateway;
@@ -14,8 +15,7 @@ use crate::limits::Dialect;
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),
-           ("x-lyceum-end-user" = Option<String>, Header,
-            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
+           EndUserHeader),
     responses((status = 200, description = "A completion, or its stream as server-sent events", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::body::Body;
 use super::call::Call;
+use super::end_user::EndUserHeader;
 use super::ignored::Ignored;
 use super::kept::{Found, Sought, keep};
 use super::routed::{Question, routed};
@@ -36,8 +37,7 @@ enum Input {
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),
-           ("x-lyceum-end-user" = Option<String>, Header,
-            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
+           EndUserHeader),
     responses((status = 200, description = "The vectors", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),

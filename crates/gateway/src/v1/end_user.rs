@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::IntoParams;
 
 use super::Failure;
 use super::body::Body;
@@ -16,6 +17,15 @@ use crate::limits::Dialect;
 const HEADER: &str = "x-lyceum-end-user";
 /// Characters of a name that the ledger takes.
 const LONGEST: usize = 256;
+
+/// The header in the API's document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(super) struct EndUserHeader {
+    /// Which of its own users the program asks for: noted in the ledger, not sent to the provider
+    #[param(rename = "x-lyceum-end-user")]
+    _name: Option<String>,
+}
 
 #[derive(Deserialize)]
 struct Metadata<'a> {

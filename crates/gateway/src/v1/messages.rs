@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::body::Body;
 use super::call::{Ask, Call, failed};
+use super::end_user::EndUserHeader;
 use super::form::{Form, without_foreign};
 use super::{Asker, Failure, answer, read_request};
 use crate::Gateway;
@@ -26,8 +27,7 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),
-           ("x-lyceum-end-user" = Option<String>, Header,
-            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
+           EndUserHeader),
     responses((status = 200, description = "A message, or its stream as server-sent events", body = Object),
               (status = 400, description = "In Anthropic's form", body = Object),
               (status = 401, description = "In Anthropic's form", body = Object),
@@ -43,8 +43,7 @@ pub(super) async fn create_message(State(gateway): State<Gateway>, request: Requ
 /// estimate on the high side.
 #[utoipa::path(post, path = "/messages/count_tokens", tag = "anthropic",
     request_body = Object,
-    params(("x-lyceum-end-user" = Option<String>, Header,
-            description = "Which of its own users the program asks for: noted in the ledger, not sent to the provider")),
+    params(EndUserHeader),
     responses((status = 200, description = "The count", body = Object),
               (status = 400, description = "In Anthropic's form", body = Object),
               (status = 401, description = "In Anthropic's form", body = Object),

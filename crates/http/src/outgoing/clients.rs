@@ -35,12 +35,12 @@ pub(super) struct Clients {
     pub(super) reach: Reach,
     tls: ClientConfig,
     /// That of the runtime in which they were set up.
-    first: (Option<runtime::Id>, Client),
-    others: Arc<RwLock<HashMap<runtime::Id, Client>>>,
+    first: (Option<runtime::Id>, Arc<Client>),
+    others: Arc<RwLock<HashMap<runtime::Id, Arc<Client>>>>,
 }
 
 /// What requests are made with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Client {
     pub(super) reqwest: reqwest::Client,
     /// Where there is no proxy, for the requests of calls.
@@ -48,12 +48,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    fn new(reach: &Reach, tls: &ClientConfig) -> reqwest::Result<Self> {
+    fn new(reach: &Reach, tls: &ClientConfig) -> reqwest::Result<Arc<Self>> {
         let direct = !matches!(reach, Reach::Proxy(_));
-        Ok(Self {
+        Ok(Arc::new(Self {
             reqwest: client(reach, tls.clone())?,
             connections: direct.then(|| Connections::new(reach, tls.clone())),
-        })
+        }))
     }
 
     /// Sends a request to an address that was judged.
@@ -76,7 +76,7 @@ impl Clients {
     }
 
     /// That of the runtime in which this is called.
-    pub(super) fn current(&self) -> Client {
+    pub(super) fn current(&self) -> Arc<Client> {
         let (owner, first) = &self.first;
         let Some(other) = current_runtime().filter(|current| Some(*current) != *owner) else {
             return first.clone();
@@ -85,7 +85,7 @@ impl Clients {
         found.unwrap_or_else(|| self.make(other))
     }
 
-    fn make(&self, runtime: runtime::Id) -> Client {
+    fn make(&self, runtime: runtime::Id) -> Arc<Client> {
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
         let made = others.entry(runtime).or_insert_with(|| {
             Client::new(&self.reach, &self.tls).unwrap_or_else(|error| {

@@ -25,37 +25,22 @@ use super::clients::{
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// It cannot be made.
-    #[error("the request cannot be made")]
-    Unmade(#[source] BoxError),
+    /// What reqwest says of it: it cannot be made, or went through the proxy.
+    #[error(transparent)]
+    Reqwest(#[from] reqwest::Error),
     /// No connection came about.
     #[error("no connection came about")]
     Connecting(#[source] BoxError),
-    /// Nothing was heard for too long.
-    #[error("nothing was heard for too long")]
-    Slow(#[source] BoxError),
     /// The connection broke.
     #[error("the connection broke")]
     Broken(#[source] BoxError),
-}
-
-impl From<reqwest::Error> for SendError {
-    fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        match (error.is_connect(), error.is_builder(), error.is_timeout()) {
-            (true, ..) => Self::Connecting(error.into()),
-            (_, true, _) => Self::Unmade(error.into()),
-            (.., true) => Self::Slow(error.into()),
-            _ => Self::Broken(error.into()),
-        }
-    }
 }
 
 /// A future that is named.
 type Waiting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Connections that are kept, and the way to new ones.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Connections(Client<Connector, reqwest::Body>);
 
 impl Connections {
@@ -93,7 +78,7 @@ impl Connections {
         })?;
         let (head, body) = answer.into_parts();
         let named = http::Response::builder().url(url).body(reqwest::Body::wrap(body));
-        let mut named = named.map_err(|error| SendError::Unmade(error.into()))?;
+        let mut named = named.map_err(|error| SendError::Broken(error.into()))?;
         *named.status_mut() = head.status;
         *named.version_mut() = head.version;
         *named.headers_mut() = head.headers;
@@ -186,7 +171,7 @@ mod tests {
         let url = "https://{resource}.example.org/v1".parse().unwrap();
         let request = reqwest::Request::new(http::Method::GET, url);
         let error = connections(&Reach::Public).send(request).await.unwrap_err();
-        assert!(matches!(error, SendError::Unmade(_)), "{error}");
+        assert!(matches!(&error, SendError::Reqwest(error) if error.is_builder()), "{error}");
     }
 
     #[tokio::test]
