@@ -19,6 +19,8 @@ mod machine;
 mod options;
 #[path = "support/provision.rs"]
 mod provision;
+#[path = "support/target.rs"]
+mod target;
 
 use std::time::{Duration, Instant};
 

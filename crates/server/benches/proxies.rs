@@ -7,14 +7,14 @@
 
 #![expect(clippy::print_stdout, reason = "the report of a benchmark")]
 
-#[path = "support/proxies/bare.rs"]
+#[path = "support/bare.rs"]
 mod bare;
-#[path = "support/proxies/closed_loop.rs"]
-mod closed_loop;
-#[path = "support/proxies/group.rs"]
+#[path = "support/group.rs"]
 mod group;
-#[path = "support/proxies/litellm.rs"]
+#[path = "support/litellm.rs"]
 mod litellm;
+#[path = "support/load.rs"]
+mod load;
 #[path = "support/options.rs"]
 mod options;
 #[path = "support/provision.rs"]
@@ -25,12 +25,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use closed_loop::{Figures, measure};
 use group::Group;
+use load::{Samples, Target, closed};
 use lyceum_testkit::measure::{cpu_time, family};
 use lyceum_testkit::{MockUpstream, ServerProcess};
 use options::Options;
-use provision::{SETTINGS, Target, provision};
+use provision::{SETTINGS, provision};
 use support::spread;
 
 const CALLERS: [usize; 3] = [1, 16, 64];
@@ -49,18 +49,22 @@ struct Contestant {
 /// What one contestant took for its calls in one measurement.
 struct Measured {
     name: &'static str,
-    figures: Figures,
+    samples: Samples,
     /// Milliseconds of CPU a call, with all children.
     cpu: f64,
     /// The same of the first process alone.
     alone: f64,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    if let Ok(upstream) = std::env::var(bare::ROLE) {
-        return bare::serve(&upstream).await;
+fn main() -> anyhow::Result<()> {
+    match std::env::var(bare::ROLE) {
+        Ok(upstream) => bare::serve(&upstream),
+        Err(_) => compare(),
     }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn compare() -> anyhow::Result<()> {
     let mut options = Options::of_program();
     let (seconds, repeats) = if options.has("--full") { (10.0, 7) } else { (3.0, 5) };
     let seconds = options.number("--seconds")?.unwrap_or(seconds);
@@ -85,7 +89,7 @@ async fn main() -> anyhow::Result<()> {
     let mut measured = Vec::new();
     for callers in CALLERS {
         for contestant in &contestants {
-            measure(&contestant.target, callers, lasts / 3).await?;
+            closed(&contestant.target, callers, lasts / 3).await?;
         }
         let busy = upstream.cpu_time();
         measured.clear();
@@ -94,7 +98,7 @@ async fn main() -> anyhow::Result<()> {
                 measured.push(take(contestant, callers, lasts).await?);
             }
         }
-        let calls: usize = measured.iter().map(|one| one.figures.calls).sum();
+        let calls: usize = measured.iter().map(|one| one.samples.calls()).sum();
         let busy = (upstream.cpu_time() - busy).as_secs_f64() * 1e3 / calls as f64;
         print(callers, &contestants, &measured);
         println!("  the mock upstream: {busy:.3} ms of CPU a call, on a thread of its own\n");
@@ -133,11 +137,11 @@ async fn others(
 async fn take(one: &Contestant, callers: usize, lasts: Duration) -> anyhow::Result<Measured> {
     let all = || family(one.pid).into_iter().map(cpu_time).sum::<Duration>();
     let before = (all(), cpu_time(one.pid));
-    let figures = measure(&one.target, callers, lasts).await.context(one.name)?;
-    let of = |spent: Duration| spent.as_secs_f64() * 1e3 / figures.calls as f64;
+    let samples = closed(&one.target, callers, lasts).await.context(one.name)?;
+    let of = |spent: Duration| spent.as_secs_f64() * 1e3 / samples.calls() as f64;
     let cpu = of(all().saturating_sub(before.0));
     let alone = of(cpu_time(one.pid).saturating_sub(before.1));
-    Ok(Measured { name: one.name, figures, cpu, alone })
+    Ok(Measured { name: one.name, samples, cpu, alone })
 }
 
 /// The table of people and the lines of `cargo xtask bench`.
@@ -149,11 +153,11 @@ fn print(callers: usize, contestants: &[Contestant], measured: &[Measured]) {
         let of = |pick: fn(&Measured) -> f64| {
             spread(measured.iter().filter(|one| one.name == *name).map(pick).collect())
         };
-        let (rate, least, most) = of(|one| one.figures.per_second);
+        let (rate, least, most) = of(|one| one.samples.per_second());
         println!(
             "  {name:<18} {rate:>8.0} ({least:.0}–{most:.0})   {:>8.2} {:>8.2}   {:.3} ({:.3})",
-            of(|one| one.figures.p50).0,
-            of(|one| one.figures.p99).0,
+            of(|one| one.samples.milliseconds(0.50)).0,
+            of(|one| one.samples.milliseconds(0.99)).0,
             of(|one| one.cpu).0,
             of(|one| one.alone).0,
         );
@@ -162,7 +166,7 @@ fn print(callers: usize, contestants: &[Contestant], measured: &[Measured]) {
         let Some((lyceum, others)) = round.split_first() else { continue };
         for other in others {
             let goal = if other.name == BARE { ">=0.5" } else { ">=100" };
-            let (ours, theirs) = (lyceum.figures.per_second, other.figures.per_second);
+            let (ours, theirs) = (lyceum.samples.per_second(), other.samples.per_second());
             println!(
                 "requests/s at {callers} callers, to {}\t{ours:.0}\t{theirs:.0}\t\t{goal}",
                 other.name

@@ -12,6 +12,8 @@ mod machine;
 mod options;
 #[path = "support/provision.rs"]
 mod provision;
+#[path = "support/target.rs"]
+mod target;
 
 use std::time::Instant;
 
@@ -19,7 +21,8 @@ use anyhow::Context as _;
 use lyceum_testkit::measure::{cpu_time, resident};
 use lyceum_testkit::{MockUpstream, ServerProcess};
 use options::Options;
-use provision::{SETTINGS, Target, provision};
+use provision::{SETTINGS, provision};
+use target::Target;
 
 /// Samples, evenly spread over the calls.
 const SAMPLES: usize = 10;

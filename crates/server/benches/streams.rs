@@ -20,6 +20,8 @@ mod options;
 mod provision;
 #[path = "support/streams.rs"]
 mod streams;
+#[path = "support/target.rs"]
+mod target;
 
 use std::time::Duration;
 
@@ -27,9 +29,10 @@ use anyhow::Context as _;
 use lyceum_testkit::measure::{percentile, resident};
 use lyceum_testkit::{MockUpstream, ServerProcess, Session};
 use options::Options;
-use provision::{SETTINGS, Target, provision};
+use provision::{SETTINGS, provision};
 use serde_json::Value;
 use streams::{Load, Seen, cancelled, run};
+use target::Target;
 
 /// Streams that a fresh program serves before its memory is taken as idle.
 const WARM_UP: usize = 32;

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::events::Events;
 use super::ledger;
-use super::provision::Target;
+use super::target::Target;
 
 /// How many streams, and what each of them is.
 #[derive(Clone)]

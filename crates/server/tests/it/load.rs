@@ -11,13 +11,16 @@ mod ledger;
 mod provision;
 #[path = "../../benches/support/streams.rs"]
 mod streams;
+#[path = "../../benches/support/target.rs"]
+mod target;
 
 use std::time::Duration;
 
 use faults::Plan;
 use lyceum_testkit::{MockUpstream, ServerProcess};
-use provision::{SETTINGS, Target, provision};
+use provision::{SETTINGS, provision};
 use streams::{Load, cancelled, run};
+use target::Target;
 
 use crate::world::program;
 

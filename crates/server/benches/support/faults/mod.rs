@@ -16,7 +16,8 @@ use lyceum_testkit::{MockUpstream, ServerProcess};
 use tokio::sync::watch;
 pub use verdict::Report;
 
-use super::provision::{SETTINGS, Target, provision};
+use super::provision::{SETTINGS, provision};
+use super::target::Target;
 use super::{events, ledger};
 
 /// The longest that the program may be away after a kill.

@@ -29,8 +29,9 @@ pub async fn start(upstream: &str) -> anyhow::Result<(Group, String)> {
     Ok((group, address.context("the bare proxy did not start")?))
 }
 
-/// Is the proxy.
+/// Is the proxy, on a thread for each core.
 #[expect(clippy::print_stdout, reason = "tells its address")]
+#[tokio::main]
 pub async fn serve(upstream: &str) -> anyhow::Result<()> {
     let upstream: Authority = upstream.parse()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
