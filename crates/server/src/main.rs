@@ -12,6 +12,7 @@ mod listen;
 mod models;
 mod openapi;
 mod presence;
+mod query;
 mod retriever;
 mod rights;
 mod router;

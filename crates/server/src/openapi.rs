@@ -12,7 +12,9 @@ use crate::rights::operations;
         description = "The API of a Lyceum server. Errors are problem+json documents with a \
                        stable code. Addresses under /v1 speak OpenAI's and Anthropic's protocols. \
                        Requests with the session's cookie that change something need the header \
-                       `X-Lyceum-Client` with any value; those with an API key do not.",
+                       `X-Lyceum-Client` with any value; those with an API key do not. Below \
+                       /api/v1 an operation refuses query parameters that it does not name, \
+                       unless it says `x-open-query`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     // What the members of `invalid_field` name.

@@ -20,7 +20,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::telemetry::{request_span, traced};
-use crate::{assets, openapi};
+use crate::{assets, openapi, query};
 
 /// Bytes of a JSON body; routes that take files or prompts raise it for themselves.
 const BODY_LIMIT: usize = 2 * 1024 * 1024;
@@ -38,15 +38,15 @@ pub struct Surroundings {
 }
 
 /// The API's routes and its document. `api` are the routers below `/api/v1`, `compatible` those
-/// that other products' clients call (`/v1`), `scim` those that directories call (`/scim/v2`).
+/// that other products' clients call (`/v1`), `scim` those that directories call (`/scim/v2`): these
+/// clients may send more than the document says.
 pub fn routes(
     api: impl IntoIterator<Item = OpenApiRouter>,
     compatible: OpenApiRouter,
     scim: OpenApiRouter,
 ) -> (Router, OpenApi) {
     let nested = api.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
-    OpenApiRouter::with_openapi(openapi::base())
-        .nest("/api/v1", nested)
+    query::only_documented(OpenApiRouter::with_openapi(openapi::base()).nest("/api/v1", nested))
         .nest("/v1", compatible)
         .nest("/scim/v2", scim)
         .split_for_parts()

@@ -37,7 +37,7 @@ export const catalogueQuery = queryOptions({
 
 export const providersQuery = queryOptions({
   queryKey: ['providers', 'list'],
-  queryFn: ({ signal }) => request<Page<Provider>>('/providers', { signal, query: { limit: 200 } }),
+  queryFn: ({ signal }) => request<Page<Provider>>('/providers', { signal }),
 });
 
 /** The models that the provider itself offers; asks the provider, so only on demand. */
@@ -60,7 +60,7 @@ export const knownModelQuery = (provider: string, model: string) =>
 
 export const modelsQuery = queryOptions({
   queryKey: ['models'],
-  queryFn: ({ signal }) => request<Page<Model>>('/models', { signal, query: { limit: 200 } }),
+  queryFn: ({ signal }) => request<Page<Model>>('/models', { signal }),
 });
 
 export interface ProviderInput {

@@ -106,8 +106,10 @@ fn begun(sender: &Sender, started: Started) -> Response {
 
 /// Where issuers send people back to. Always leads on to a page of the web app: with a session to
 /// the page wished for, else to `/sign-in` with `?error=<code>`, `#challenge=<token>` where a second
-/// factor is asked for, or `#link=<token>` where an account has the same address.
+/// factor is asked for, or `#link=<token>` where an account has the same address. Parameters that
+/// an issuer adds are ignored (RFC 6749, 4.1.2).
 #[utoipa::path(get, path = "/auth/oidc/callback", tag = "auth", security(()), params(Answer),
+    extensions(("x-open-query" = json!(true))),
     responses((status = 303, description = "Leads to a page of the web app.")))]
 pub(crate) async fn finish_oidc_sign_in(
     State(identity): State<Identity>,

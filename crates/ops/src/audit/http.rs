@@ -22,7 +22,6 @@ const TEXT_MAX: usize = 100;
 
 /// Which entries are wanted; all conditions hold at once.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditQuery {
     /// Who did it.
@@ -49,7 +48,6 @@ pub(crate) struct AuditQuery {
 
 /// Which entries to export and how; all conditions hold at once.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditExportQuery {
     /// `csv` or `jsonl`.
@@ -102,7 +100,6 @@ impl AuditExportQuery {
 
 /// Which part of the chain to read again.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditVerifyQuery {
     /// Entries linked from this moment on.

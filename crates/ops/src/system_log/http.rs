@@ -14,7 +14,6 @@ const TEXT_MAX: usize = 200;
 
 /// Which entries are wanted; all conditions hold at once.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SystemLogQuery {
     /// `WARNING` or `ERROR`.

@@ -161,7 +161,7 @@ async fn the_audit_log_is_paged_and_filtered() {
     assert_eq!(count(&format!("resource_id={}", Uuid::from_u128(3))).await, 1);
     assert_eq!(count("from=2000-01-01T00:00:00Z&to=2000-01-02T00:00:00Z").await, 0);
     assert_eq!(count("from=2000-01-01T00:00:00Z").await, 5);
-    for wrong in ["cursor=no", "user_id=no", "from=yesterday", "unheard_of=1", "action=%00"] {
+    for wrong in ["cursor=no", "user_id=no", "from=yesterday", "action=%00"] {
         let (status, _) = get(&ops, &admin, &format!("/api/v1/audit-logs?{wrong}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
     }

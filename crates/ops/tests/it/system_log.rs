@@ -101,7 +101,7 @@ async fn warnings_and_errors_are_kept_with_what_they_say_and_without_secrets() {
     let (_, first) = get(&ops, &caller(root), "/api/v1/system/logs?limit=1").await;
     let next = format!("?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
     assert_eq!(logs(&ops, root, &next).await, found[1..].to_vec());
-    for wrong in ["?level=loud", "?q=a%00", "?cursor=x", "?nonsense=1"] {
+    for wrong in ["?level=loud", "?q=a%00", "?cursor=x"] {
         let (status, _) = get(&ops, &caller(root), &format!("/api/v1/system/logs{wrong}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
     }

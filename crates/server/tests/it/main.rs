@@ -16,6 +16,7 @@ mod named;
 mod nodes;
 mod packages;
 mod pages;
+mod query;
 mod reconcile;
 mod redis;
 mod replaced;

@@ -121,5 +121,6 @@ export const upkeepErrors = {
     'The proxy refused the connection, or cannot be reached. Check the base URL; whoever runs Lyceum can check the setting outgoing.proxy (LYCEUM_OUTGOING__PROXY).',
   route_incapable: 'No model of this route takes the tools or the images of this request.',
   too_many_knowledge_bases: 'A conversation can have at most 20 knowledge bases.',
+  unknown_parameter: 'The request has a parameter that is not known here.',
   unknown_sequence_number: 'The answer has no such place. Load the page again.',
 };

@@ -119,5 +119,6 @@ export const upkeepErrors = {
     '代理拒绝了连接，或者无法连接到代理。请检查基础地址；运行 Lyceum 的人员可以检查设置项 outgoing.proxy（LYCEUM_OUTGOING__PROXY）。',
   route_incapable: '此路由中没有模型支持该请求中的工具或图片。',
   too_many_knowledge_bases: '一个对话最多可以使用 20 个知识库。',
+  unknown_parameter: '请求中有此处不支持的参数。',
   unknown_sequence_number: '回答中没有该位置，请刷新页面。',
 };
