@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Button, Drawer, Select, type TableColumnsType, Tag } from 'antd';
+import { Button, Drawer, Select, type TableColumnsType, type TableColumnType, Tag } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { usageCallsQuery, type UsageFilter, type UsageRange } from '@/api/gateway';
@@ -60,6 +60,12 @@ export function UsageCalls({ range, filter }: { range: UsageRange; filter: Usage
 function CallTable({ calls, onOpen }: { calls: UsageCall[]; onOpen: (id: string) => void }) {
   const { t } = useTranslation();
   const format = useFormat();
+  // Most teams have none: the column is there once a program named one.
+  const endUser: TableColumnType<UsageCall> = {
+    title: t('spend.endUser'),
+    dataIndex: 'end_user',
+    render: (value?: string | null) => <div className={styles.endUser}>{value ?? '—'}</div>,
+  };
   const columns: TableColumnsType<UsageCall> = [
     {
       title: t('usage.time'),
@@ -78,6 +84,7 @@ function CallTable({ calls, onOpen }: { calls: UsageCall[]; onOpen: (id: string)
         return purpose ? t(`usage.purposes.${purpose}`) : value;
       },
     },
+    ...(calls.some((call) => call.end_user) ? [endUser] : []),
     {
       title: t('usage.groups.model'),
       dataIndex: 'model',
