@@ -55,7 +55,7 @@ async fn main() {
     let authenticator: Arc<dyn Authenticator> = Arc::new(Everybody(caller(user)));
     let (app, _) = OpenApiRouter::new()
         .nest("/api/v1", lyceum_gateway::router(gateway.clone()))
-        .nest("/v1", lyceum_gateway::v1_router(gateway.clone()))
+        .merge(lyceum_gateway::v1_router(gateway.clone()))
         .split_for_parts();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -314,9 +314,9 @@ pub fn router(gateway: Gateway) -> OpenApiRouter {
         .with_state(gateway)
 }
 
-/// The routes below `/v1`, in OpenAI's form, and what is answered where there is none.
+/// The routes at `/v1`, in OpenAI's form, and what is answered where there is none.
 pub fn v1_router(gateway: Gateway) -> OpenApiRouter {
-    v1::router().layer((from_fn(live::name_surface), from_fn(v1::identify))).with_state(gateway)
+    v1::router().layer(from_fn(v1::receive)).with_state(gateway)
 }
 
 /// Registers this domain's jobs and their schedule.

@@ -109,18 +109,17 @@ mod tests {
     use lyceum_http::ApiQuery;
     use serde::Deserialize;
     use tower::ServiceExt as _;
-    use utoipa::IntoParams;
     use utoipa_axum::routes;
 
     use super::*;
 
-    #[derive(Deserialize, IntoParams)]
+    #[derive(Deserialize, utoipa::IntoParams)]
     #[into_params(parameter_in = Query)]
     struct Size {
         limit: Option<u8>,
     }
 
-    #[derive(Deserialize, IntoParams)]
+    #[derive(Deserialize, utoipa::IntoParams)]
     #[into_params(parameter_in = Query)]
     struct Which {
         #[serde(rename = "type")]

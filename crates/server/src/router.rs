@@ -37,8 +37,8 @@ pub struct Surroundings {
     pub trust_proxy: bool,
 }
 
-/// The API's routes and its document. `api` are the routers below `/api/v1`, `compatible` those
-/// that other products' clients call (`/v1`), `scim` those that directories call (`/scim/v2`): these
+/// The API's routes and its document. `api` are the routers below `/api/v1`, `compatible` is what
+/// other products' clients call (at `/v1`), `scim` what directories call (below `/scim/v2`): these
 /// clients may send more than the document says.
 pub fn routes(
     api: impl IntoIterator<Item = OpenApiRouter>,
@@ -47,7 +47,7 @@ pub fn routes(
 ) -> (Router, OpenApi) {
     let nested = api.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     query::only_documented(OpenApiRouter::with_openapi(openapi::base()).nest("/api/v1", nested))
-        .nest("/v1", compatible)
+        .merge(compatible)
         .nest("/scim/v2", scim)
         .split_for_parts()
 }

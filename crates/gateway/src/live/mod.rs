@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 pub(crate) use http::router;
 pub(crate) use running::Running;
-pub(crate) use surface::name_surface;
+pub(crate) use surface::at_surface;
 pub(crate) use windows::{Counters, Ended};
 
 use crate::ledger::Notes;

@@ -1,25 +1,15 @@
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::Next;
-use axum::response::Response;
-
 tokio::task_local! {
-    static SURFACE: Arc<str>;
+    static SURFACE: Option<Arc<str>>;
 }
 
-/// Notes by which route a request came, for the calls that it makes.
-pub(crate) async fn name_surface(request: Request, next: Next) -> Response {
-    match request.extensions().get::<MatchedPath>() {
-        Some(path) => {
-            let path = Arc::from(path.as_str());
-            SURFACE.scope(path, next.run(request)).await
-        }
-        None => next.run(request).await,
-    }
+/// Answers a request that came by this route, so that its calls are noted with it.
+pub(crate) async fn at_surface<F: Future>(route: Option<Arc<str>>, answer: F) -> F::Output {
+    SURFACE.scope(route, answer).await
 }
 
 /// The route of the request that is being answered.
 pub(super) fn current() -> Option<Arc<str>> {
-    SURFACE.try_with(Arc::clone).ok()
+    SURFACE.try_with(Clone::clone).ok().flatten()
 }

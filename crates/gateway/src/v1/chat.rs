@@ -24,7 +24,7 @@ pub(super) fn with_usage(body: &Body) -> Result<bool, Failure> {
 
 /// Answers messages, streamed or not, as OpenAI's chat completions do. Members that this program
 /// does not know are passed on to the provider.
-#[utoipa::path(post, path = "/chat/completions", tag = "openai",
+#[utoipa::path(post, path = "/v1/chat/completions", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),

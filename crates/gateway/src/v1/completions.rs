@@ -11,7 +11,7 @@ use crate::limits::Dialect;
 
 /// Goes on with a text, streamed or not, as OpenAI's older completions do. Passed on where the
 /// provider has them; otherwise the text is a message of the user.
-#[utoipa::path(post, path = "/completions", tag = "openai",
+#[utoipa::path(post, path = "/v1/completions", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),

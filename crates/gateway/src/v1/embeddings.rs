@@ -33,7 +33,7 @@ enum Input {
 
 /// Turns texts into vectors, as OpenAI's embeddings do. `model` takes the name or id of an
 /// embedding model or of a route to some.
-#[utoipa::path(post, path = "/embeddings", tag = "openai",
+#[utoipa::path(post, path = "/v1/embeddings", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),

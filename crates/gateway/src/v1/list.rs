@@ -89,7 +89,7 @@ impl PageOfModels {
 
 /// Lists the models that the caller may use, by the names that requests take; with a key that is
 /// limited to some only these. In Anthropic's form with the header `anthropic-version`.
-#[utoipa::path(get, path = "/models", tag = "openai",
+#[utoipa::path(get, path = "/v1/models", tag = "openai",
     params(("limit" = Option<u32>, Query, description = "Models of a page, in Anthropic's form"),
            ("after_id" = Option<String>, Query, description = "The model before the page, in Anthropic's form"),
            ("before_id" = Option<String>, Query, description = "The model behind the page, in Anthropic's form")),
@@ -123,7 +123,7 @@ pub(super) async fn list_openai_models(
 
 /// Shows one model; in Anthropic's form with the header `anthropic-version`. `model` is its name or
 /// its id.
-#[utoipa::path(get, path = "/models/{model}", tag = "openai",
+#[utoipa::path(get, path = "/v1/models/{model}", tag = "openai",
     params(("model" = String, Path, description = "The model's name")),
     responses((status = 200, description = "The model", body = Object),
               (status = 404, description = "In the form of the protocol", body = Object)))]

@@ -23,7 +23,7 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 /// Answers messages, streamed or not, as Anthropic's Messages API does. What the model's provider
 /// cannot take is left out and named in the header `x-lyceum-ignored`, or refused where it would
 /// change the answer.
-#[utoipa::path(post, path = "/messages", tag = "anthropic",
+#[utoipa::path(post, path = "/v1/messages", tag = "anthropic",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),
@@ -41,7 +41,7 @@ pub(super) async fn create_message(State(gateway): State<Gateway>, request: Requ
 
 /// Counts the tokens of a request for messages: exactly where the model's provider does, else by an
 /// estimate on the high side.
-#[utoipa::path(post, path = "/messages/count_tokens", tag = "anthropic",
+#[utoipa::path(post, path = "/v1/messages/count_tokens", tag = "anthropic",
     request_body = Object,
     params(EndUserHeader),
     responses((status = 200, description = "The count", body = Object),

@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::response::Response;
+use axum::routing::any;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lyceum_http::{Allow, Caller, Credential};
 use lyceum_llm::ModelKind;
@@ -47,7 +48,7 @@ use crate::routes::{Needs, Route, Seed};
 use crate::{CallContext, Gateway, GatewayError, InferenceCreate, ModelConfig, Purpose};
 use call::{Ask, Call};
 use failure::Failure;
-pub(crate) use request::identify;
+pub(crate) use request::receive;
 use routed::{Question, routed};
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
@@ -61,7 +62,11 @@ pub(crate) fn router() -> OpenApiRouter<Gateway> {
         .routes(routes!(list::list_openai_models))
         .routes(routes!(list::get_openai_model))
         .split_for_parts();
-    let router = router.method_not_allowed_fallback(unknown::method).fallback(unknown::path);
+    // Not nested below `/v1`: each call would pay for an address without it.
+    let router = ["/v1", "/v1/", "/v1/{*path}"]
+        .into_iter()
+        .fold(router, |router, path| router.route(path, any(unknown::path)))
+        .method_not_allowed_fallback(unknown::method);
     let mut router = OpenApiRouter::from(router);
     *router.get_openapi_mut() = document;
     router

@@ -1,10 +1,14 @@
 //! The id of a request: in the ledger, and on every answer, also where that is a refusal.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
+
+use crate::live;
 
 /// The header that tells it to Anthropic's clients.
 pub(super) const ANTHROPIC_ID: HeaderName = HeaderName::from_static("request-id");
@@ -15,10 +19,13 @@ tokio::task_local! {
     static REQUEST: Uuid;
 }
 
-/// Gives a request its id, and its answer the header that tells it.
-pub(crate) async fn identify(request: Request, next: Next) -> Response {
+/// Gives a request its id, and its answer the header that tells it; its calls are noted with the route
+/// by which it came.
+pub(crate) async fn receive(request: Request, next: Next) -> Response {
     let id = lyceum_core::new_id();
-    let mut response = REQUEST.scope(id, next.run(request)).await;
+    let route = request.extensions().get::<MatchedPath>().map(|path| Arc::from(path.as_str()));
+    let answer = live::at_surface(route, next.run(request));
+    let mut response = REQUEST.scope(id, answer).await;
     name(response.headers_mut(), ID, id);
     response
 }

@@ -12,7 +12,7 @@ use crate::limits::Dialect;
 /// Answers an input, streamed or not, as OpenAI's Responses API does. Nothing is kept: `store` is
 /// false in every answer, and `previous_response_id`, `conversation`, `prompt` and `background` are
 /// refused.
-#[utoipa::path(post, path = "/responses", tag = "openai",
+#[utoipa::path(post, path = "/v1/responses", tag = "openai",
     request_body = Object,
     params(("x-lyceum-target" = Option<String>, Header,
             description = "A target of the route that `model` names, by id or name: no other is asked"),

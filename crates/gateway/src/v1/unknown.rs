@@ -1,6 +1,6 @@
 //! What is asked below `/v1` and is not there, refused as all else is refused there.
 
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
@@ -15,7 +15,7 @@ const LONGEST: usize = 100;
 pub(super) async fn path(
     State(gateway): State<Gateway>,
     method: Method,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let message = format!(
@@ -31,7 +31,7 @@ pub(super) async fn path(
 pub(super) async fn method(
     State(gateway): State<Gateway>,
     method: Method,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let message = format!("{} does not take {method}.", shown(&uri));

@@ -431,7 +431,7 @@ fn app_of(gateway: &Gateway, people: &Arc<People>) -> Router {
     let authenticator: Arc<dyn Authenticator> = people.clone();
     let (app, _) = OpenApiRouter::new()
         .nest("/api/v1", lyceum_gateway::router(gateway.clone()))
-        .nest("/v1", lyceum_gateway::v1_router(gateway.clone()))
+        .merge(lyceum_gateway::v1_router(gateway.clone()))
         .split_for_parts();
     app.layer(Extension(authenticator))
 }
