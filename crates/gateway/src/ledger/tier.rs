@@ -8,12 +8,11 @@ use crate::fields::money;
 /// What a call costs whose prompt is long, in US dollars per 1,000,000 tokens. Of the tiers that a prompt
 /// reaches the highest counts, for the whole call.
 ///
-/// A price that is absent stays what it is for shorter prompts. So that no part is billed by the price
-/// of shorter prompts unnoticed, a tier that names `input_price` has to name `cached_input_price` and
-/// `cache_write_price`, too, where shorter prompts have them, and one that names `output_price`
-/// `reasoning_price`. Where they have none, these cost what `input_price` and `output_price` say here.
+/// A price that is absent stays what it is for shorter prompts. Where those have none of a part, it costs
+/// what the price of the whole says here: `input_price` of what a cache read or took, `output_price` of
+/// reasoning.
+// It is stored so, too: a newer node may have written members that this one does not know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct PriceTier {
     /// It is for prompts of more tokens than this, those from the provider's cache included.
     #[schema(minimum = 1, maximum = 100_000_000)]
@@ -193,5 +192,11 @@ mod tests {
         let tier: PriceTier = serde_json::from_str(text).unwrap();
         assert_eq!(tier.above, 200_000);
         assert_eq!(serde_json::to_string(&tier).unwrap(), text);
+    }
+
+    #[test]
+    fn members_that_a_newer_node_stored_leave_a_tier_readable() {
+        let text = r#"{"above":100,"input_price":"4","audio_price":"9"}"#;
+        assert_eq!(serde_json::from_str::<PriceTier>(text).unwrap(), tier(100, 4));
     }
 }

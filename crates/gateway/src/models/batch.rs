@@ -13,13 +13,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::change::check_editable;
-use super::given::Prices;
+use super::given::{Prices, TierInput};
 use super::http::{CreateModel, Kind, ModelView, ModelsView};
 use super::price_store;
 use super::store::{self, NewModel};
 use crate::fields::{self, money};
 use crate::providers::{self, ConfigRow};
-use crate::{Gateway, GatewayError, ModelWrite, PriceTier};
+use crate::{Gateway, GatewayError, ModelWrite};
 
 /// The most models of one request.
 const MOST: usize = 200;
@@ -64,7 +64,7 @@ struct AddedModel {
     #[serde(default, deserialize_with = "money")]
     embedding_price: Option<Decimal>,
     /// What long prompts cost, at most 8 tiers.
-    tiers: Option<Vec<PriceTier>>,
+    tiers: Option<Vec<TierInput>>,
 }
 
 impl AddedModel {

@@ -1,8 +1,11 @@
 //! Prices as a request gives them.
 
 use rust_decimal::Decimal;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::store::ListedRow;
+use crate::fields::money;
 use crate::{GatewayError, Price, PriceTier};
 
 /// The most tiers of a price.
@@ -25,7 +28,51 @@ pub(super) struct Prices {
     pub(super) reasoning: Option<Decimal>,
     pub(super) embedding: Option<Decimal>,
     /// All of them, in any order.
-    pub(super) tiers: Option<Vec<PriceTier>>,
+    pub(super) tiers: Option<Vec<TierInput>>,
+}
+
+/// What a call is to cost whose prompt is long, in US dollars per 1,000,000 tokens. Of the tiers that a
+/// prompt reaches the highest counts, for the whole call.
+///
+/// A price that is absent stays what it is for shorter prompts. So that no part is billed by the price
+/// of shorter prompts unnoticed, a tier that names `input_price` has to name `cached_input_price` and
+/// `cache_write_price`, too, where shorter prompts have them, and one that names `output_price`
+/// `reasoning_price`. Where they have none, these cost what `input_price` and `output_price` say here.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PriceTierInput)]
+pub(super) struct TierInput {
+    /// It is for prompts of more tokens than this, those from the provider's cache included.
+    #[schema(minimum = 1, maximum = 100_000_000)]
+    above: u32,
+    /// Tokens of the prompt, or embedded.
+    #[serde(default, deserialize_with = "money")]
+    input_price: Option<Decimal>,
+    /// Tokens generated.
+    #[serde(default, deserialize_with = "money")]
+    output_price: Option<Decimal>,
+    /// Tokens of the prompt read from the provider's cache.
+    #[serde(default, deserialize_with = "money")]
+    cached_input_price: Option<Decimal>,
+    /// Tokens of the prompt written to the provider's cache.
+    #[serde(default, deserialize_with = "money")]
+    cache_write_price: Option<Decimal>,
+    /// Tokens spent on reasoning.
+    #[serde(default, deserialize_with = "money")]
+    reasoning_price: Option<Decimal>,
+}
+
+impl From<TierInput> for PriceTier {
+    fn from(given: TierInput) -> Self {
+        Self {
+            above: given.above,
+            input_price: given.input_price,
+            output_price: given.output_price,
+            cached_input_price: given.cached_input_price,
+            cache_write_price: given.cache_write_price,
+            reasoning_price: given.reasoning_price,
+        }
+    }
 }
 
 impl Prices {
@@ -52,7 +99,10 @@ impl Prices {
             tiers: None,
         };
         let stay = self.tiers.is_none();
-        let mut tiers = self.tiers.unwrap_or_else(|| row.tiers.0.clone());
+        let mut tiers = match self.tiers {
+            Some(given) => given.into_iter().map(PriceTier::from).collect(),
+            None => row.tiers.0.clone(),
+        };
         tiers.sort_by_key(|tier| tier.above);
         match fault(&price, &tiers) {
             Some(reason) if stay => {

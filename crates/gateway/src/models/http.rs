@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::catalogue::kind_of;
-use super::given::Prices;
+use super::given::{Prices, TierInput};
 use super::store::ListedRow;
 use super::{known, prices};
 use crate::fields::money;
@@ -228,7 +228,7 @@ pub(crate) struct CreateModel {
     #[serde(default, deserialize_with = "money")]
     pub(super) embedding_price: Option<Decimal>,
     /// What long prompts cost, at most 8 tiers.
-    pub(super) tiers: Option<Vec<PriceTier>>,
+    pub(super) tiers: Option<Vec<TierInput>>,
 }
 
 /// Changes of a model. Absent members stay; `null` clears.
@@ -273,7 +273,7 @@ pub(crate) struct UpdateModel {
     #[serde(default, deserialize_with = "money")]
     pub(super) embedding_price: Option<Decimal>,
     /// All tiers, at most 8, in place of those that are now; `[]` takes them away.
-    pub(super) tiers: Option<Vec<PriceTier>>,
+    pub(super) tiers: Option<Vec<TierInput>>,
 }
 
 impl CreateModel {

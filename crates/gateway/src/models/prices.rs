@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::change::{check_editable, refuse_route};
-use super::given::Prices;
+use super::given::{Prices, TierInput};
 use super::price_store::{self, PriceRow};
 use super::store;
 use crate::fields::{self, money};
@@ -92,7 +92,7 @@ struct AddModelPrice {
     embedding_price: Option<Decimal>,
     /// What long prompts cost: all tiers, at most 8, in place of those that are now; `[]` takes them
     /// away.
-    tiers: Option<Vec<PriceTier>>,
+    tiers: Option<Vec<TierInput>>,
 }
 
 impl From<PriceRow> for ModelPrice {

@@ -104,7 +104,7 @@ async fn tiers_that_cannot_be_are_refused_with_the_reason() {
         (json!([{"above": 5, "output_price": "-1"}]), "output_price above 5 must be within 0 and"),
         (json!([{"above": 5, "output_price": 1_000_001}]), "output_price above 5 must be within 0"),
         (json!([{"above": 5, "output_price": "much"}]), "'much' is not an amount"),
-        (json!([{"above": 5, "embedding_price": "1"}]), "embedding_price"),
+        (json!([{"above": 5, "embedding_price": "1"}]), "embedding_price: is not known here"),
         (json!([{"above": 5, "input_price": "2"}]), "must name cached_input_price"),
         (json!([{"above": 5, "output_price": "4"}]), "must name reasoning_price"),
     ] {
@@ -123,6 +123,27 @@ async fn tiers_that_cannot_be_are_refused_with_the_reason() {
     let (status, answer) =
         world.send("ada", "PATCH", &path, json!({"cache_write_price": "1.25"})).await;
     assert_eq!((status.as_u16(), &answer["field"]), (422, &json!("tiers")), "{answer}");
+}
+
+#[tokio::test]
+async fn a_tier_of_which_a_newer_node_knows_more_costs_what_is_known_of_it() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let tiers = json!([{"above": 2, "input_price": "3"}]);
+    let prices = json!({"input_price": "1", "output_price": "0", "tiers": tiers});
+    let path = path_of(&mine(&world, prices).await);
+    let mut tx = world.test.db.begin_maintenance().await.unwrap();
+    let newer = "UPDATE gateway.model_prices
+                 SET tiers = jsonb_set(tiers, '{0,audio_price}', '\"9\"') WHERE tiers <> '[]'";
+    assert_eq!(sqlx::query(newer).execute(&mut *tx).await.unwrap().rows_affected(), 1);
+    tx.commit().await.unwrap();
+    world.gateway.forget_access();
+    let (status, view) = world.send("ada", "GET", &path, Value::Null).await;
+    assert_eq!((status, &view["tiers"]), (StatusCode::OK, &tiers), "{view}");
+    let (status, list) = world.send("ada", "GET", &format!("{path}/prices"), Value::Null).await;
+    assert_eq!((status, &list["items"][0]["tiers"]), (StatusCode::OK, &tiers), "{list}");
+    assert_eq!(ask(&world, 3).await, StatusCode::OK);
+    assert_eq!(world.ledger().await[0].cost.as_deref(), Some("0.000009000"));
 }
 
 #[tokio::test]
