@@ -76,7 +76,9 @@ pub(super) struct RateRow {
     pub(super) updated_at: DateTime<Utc>,
 }
 
-const RATE: &str = "SELECT r.*,
+/// By name: with `*` a column that a newer version adds fails a statement that was prepared before.
+const RATE: &str = "SELECT r.id, r.user_id, r.group_id, r.api_key_id, r.model_config_id,
+    r.set_by_owner, r.requests_per_minute, r.tokens_per_minute, r.created_at, r.updated_at,
     gateway.limit_label(r.user_id, r.group_id, r.api_key_id, r.model_config_id) AS label
     FROM gateway.rate_limits r";
 

@@ -41,7 +41,12 @@ pub(super) struct CallRow {
     pub(super) end_user: Option<String>,
 }
 
-const CALL: &str = "SELECT s.*, u.username::text AS username
+/// By name: with `*` a column that a newer version adds fails a statement that was prepared before.
+const CALL: &str = "SELECT s.id, s.created_at, s.user_id, u.username::text AS username, s.api_key_id,
+    s.provider_config_id, s.model_config_id, s.provider, s.requested_model, s.served_model, s.purpose,
+    s.prompt_tokens, s.completion_tokens, s.cached_tokens, s.reasoning_tokens, s.cost, s.estimated,
+    s.status, s.error_code, s.latency_ms, s.first_token_ms, s.conversation_id, s.message_id,
+    s.request_id, s.attempt, s.route_id, s.route, s.cache_hit, s.end_user
     FROM gateway.usage_statistics s LEFT JOIN identity.users u ON u.id = s.user_id";
 
 /// A page of calls, newest first, with one row more than asked for if there is another page.

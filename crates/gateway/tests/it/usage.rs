@@ -1,5 +1,6 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
 
 use crate::world::World;
 
@@ -58,6 +59,31 @@ async fn sums_are_those_of_the_calls() {
     let (status, _) =
         get("ada", "/api/v1/usage/summary?from=2020-01-01T00:00:00Z&to=2019-01-01T00:00:00Z").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_column_that_a_newer_node_adds_fails_no_list_of_an_older_one() {
+    let world = World::new().await;
+    world.admin("root").await;
+    call(&world, "root", "local-chat").await;
+    world.gateway.flush().await;
+    let limit = json!({"requests_per_minute": 100});
+    let (status, _) = world.send("root", "PUT", "/api/v1/rate-limits/organization", limit).await;
+    assert!(status.is_success(), "{status}");
+    let lists = async || {
+        // Often enough that each connection was used, and has the statements prepared.
+        for path in ["/api/v1/usage/calls", "/api/v1/rate-limits"].repeat(8) {
+            let (status, page) = world.send("root", "GET", path, Value::Null).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {page}");
+            assert_eq!(page["items"].as_array().unwrap().len(), 1, "{path}: {page}");
+        }
+    };
+    lists().await;
+    let mut owner = world.test.owner.connect().await.unwrap();
+    let newer = "ALTER TABLE gateway.usage_statistics ADD COLUMN later text;
+                 ALTER TABLE gateway.rate_limits ADD COLUMN later text;";
+    sqlx::raw_sql(newer).execute(&mut owner).await.unwrap();
+    lists().await;
 }
 
 #[tokio::test]
