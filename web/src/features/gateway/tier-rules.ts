@@ -29,6 +29,17 @@ export function instead({ tiers = [], ...base }: Prices, place: number, name: Ti
   return isKnown ? 'nothing' : whole;
 }
 
+/** Whether a tier's price is lower than that of shorter prompts, which is allowed and seldom meant. */
+export function isCheaper({ tiers = [], ...base }: Prices, place: number, name: TierPrice): boolean {
+  const above = (row: Row) => row?.above ?? 0;
+  const row = tiers[place];
+  const shorter = tiers.filter((other) => other?.[name] && above(other) < above(row));
+  const [before] = shorter.sort((one, other) => above(other) - above(one));
+  const own = row?.[name];
+  const usual = before?.[name] ?? base[name];
+  return Boolean(own && usual) && Number(own) < Number(usual);
+}
+
 /** The fields that decide whether a tier's price is as it should be, of so many tiers. */
 export function deciding(name: TierPrice, place: number, count: number): (string | number)[][] {
   const of = (row: number, field: keyof PriceTier) => ['tiers', row, field];

@@ -26,6 +26,7 @@ const ABOVE = 'Prompts of more than (tokens)';
 const EMPTY = 'Enter at least one price.';
 const TWICE = 'There is a tier of this number already.';
 const PART = 'Enter this as well: shorter prompts have such a price.';
+const CHEAPER = 'Lower than for shorter prompts: is that meant?';
 const send = () => userEvent.click(screen.getByRole('button', { name: 'Send' }));
 const isGone = (text: string) => vi.waitFor(() => expect(screen.queryByText(text)).toBeNull());
 /** Errors come a frame after what they are about. */
@@ -87,4 +88,23 @@ test('a price that is left out is told by what counts then', async () => {
   expect(field(1, 'Reasoning').placeholder).toBe('As for shorter ones');
   await userEvent.type(field(1, 'Output'), '9');
   expect(field(1, 'Reasoning').placeholder).toBe('As Output');
+});
+
+test('a price that is lower than for shorter prompts is pointed out, and sent all the same', async () => {
+  const sent = show(
+    [
+      { above: 500_000, input_price: '9.5' },
+      { above: 200_000, input_price: '10', output_price: '15' },
+    ],
+    { input_price: '2', output_price: '20' },
+  );
+  const hints = (place: number) => within(screen.getByRole('group', { name: `Tier ${place}` })).queryAllByText(CHEAPER);
+  expect(await screen.findAllByText(CHEAPER)).toHaveLength(2);
+  expect([hints(1).length, hints(2).length]).toEqual([1, 1]);
+  await userEvent.clear(field(1, 'Input'));
+  await userEvent.type(field(1, 'Input'), '12');
+  expect([hints(1).length, hints(2).length]).toEqual([0, 1]);
+  await send();
+  await vi.waitFor(() => expect(sent).toHaveBeenCalled());
+  expect(hints(2)).toHaveLength(1);
 });

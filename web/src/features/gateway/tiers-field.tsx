@@ -1,10 +1,10 @@
-import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
+import { DeleteOutlined, PlusOutlined, WarningOutlined } from '@ant-design/icons';
 import { Button, Form, InputNumber } from 'antd';
 import { useTranslation } from 'react-i18next';
 import styles from './gateway.module.css';
 import { PriceInput } from './price-input';
 import { PRICES, type TierPrice } from './price-names';
-import { deciding, FIRST, instead, isEmpty, isTwice, type Prices } from './tier-rules';
+import { deciding, FIRST, instead, isCheaper, isEmpty, isTwice, type Prices } from './tier-rules';
 
 /** As many as the server takes. */
 const MOST = 8;
@@ -26,13 +26,19 @@ export function TiersField({ usual, from }: TiersFieldProps) {
   const shown = Form.useWatch(everything, form);
   const said = () => form.getFieldsValue() as Prices;
   const refuse = (isWrong: boolean, text: string) => (isWrong ? Promise.reject(new Error(text)) : Promise.resolve());
-  const insteadOf = (prices: Prices, place: number, name: TierPrice) =>
-    instead({ ...prices, [name]: prices[name] ?? usual?.[name] }, place, name);
+  const withUsual = (prices: Prices, name: TierPrice): Prices => ({ ...prices, [name]: prices[name] ?? usual?.[name] });
+  const insteadOf = (prices: Prices, place: number, name: TierPrice) => instead(withUsual(prices, name), place, name);
   const placeholderOf = (place: number, name: TierPrice) => {
     const other = insteadOf(shown, place, name);
     if (other === 'nothing') return undefined;
     return other === 'shorter' ? t('prices.tierUsual') : t('prices.as', { name: t(`prices.${other}`) });
   };
+  const hintOf = (place: number, name: TierPrice) =>
+    isCheaper(withUsual(shown, name), place, name) && (
+      <>
+        <WarningOutlined /> {t('prices.tierCheaper')}
+      </>
+    );
   const rulesOf = (place: number, name: TierPrice) => [
     {
       validator: () => {
@@ -80,6 +86,7 @@ export function TiersField({ usual, from }: TiersFieldProps) {
                       label={t(`prices.${name}`)}
                       dependencies={deciding(name, place, fields.length)}
                       rules={rulesOf(place, name)}
+                      extra={hintOf(place, name)}
                     >
                       <PriceInput placeholder={placeholderOf(place, name)} />
                     </Form.Item>

@@ -151,6 +151,7 @@ export const control = {
     tierTwice: 'There is a tier of this number already.',
     tierEmpty: 'Enter at least one price.',
     tierPart: 'Enter this as well: shorter prompts have such a price.',
+    tierCheaper: 'Lower than for shorter prompts: is that meant?',
     tierLine: 'above {{tokens}} tokens: {{price}}',
     tierAdd: 'Add a tier',
     tierRemove: 'Remove tier {{place}}',

@@ -149,6 +149,7 @@ export const control = {
     tierTwice: '已有相同 Token 数的档位。',
     tierEmpty: '请至少填写一个价格。',
     tierPart: '较短的提示词有此价格，这里也需填写。',
+    tierCheaper: '低于较短提示词的价格，请确认无误。',
     tierLine: '超过 {{tokens}} Token：{{price}}',
     tierAdd: '添加档位',
     tierRemove: '删除第 {{place}} 档',
