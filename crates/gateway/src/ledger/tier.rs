@@ -59,9 +59,9 @@ impl PriceTier {
         }
     }
 
-    /// A price that it leaves out though it names that of the whole, and shorter prompts have one: what
-    /// is missing, and of which the tokens are a part.
-    pub(crate) fn missing(&self, below: &Price) -> Option<(&'static str, &'static str)> {
+    /// The prices that it leaves out though it names that of the whole, and shorter prompts have one:
+    /// what is missing, and of which the tokens are a part.
+    pub(crate) fn missing(&self, below: &Price) -> Vec<(&'static str, &'static str)> {
         let input = ("input_price", self.input_price);
         let output = ("output_price", self.output_price);
         let parts = [
@@ -69,9 +69,10 @@ impl PriceTier {
             ("cache_write_price", self.cache_write_price, below.cache_write, input),
             ("reasoning_price", self.reasoning_price, below.reasoning, output),
         ];
-        parts.into_iter().find_map(|(part, own, usual, (whole, its))| {
+        let missing = parts.into_iter().filter_map(|(part, own, usual, (whole, its))| {
             (own.is_none() && usual.is_some() && its.is_some()).then_some((part, whole))
-        })
+        });
+        missing.collect()
     }
 }
 
@@ -166,15 +167,19 @@ mod tests {
     #[test]
     fn a_tier_that_raises_the_whole_has_to_name_the_parts_that_have_a_price() {
         let price = Price { cache_write: some(1), reasoning: some(3), ..base() };
+        let (write, reasoning) =
+            (("cache_write_price", "input_price"), ("reasoning_price", "output_price"));
         let whole = tier(100, 4);
-        assert_eq!(whole.missing(&base()), None);
-        assert_eq!(whole.missing(&price), Some(("cache_write_price", "input_price")));
+        assert!(whole.missing(&base()).is_empty());
+        assert_eq!(whole.missing(&price), [write]);
         let answers = PriceTier { output_price: some(9), ..PriceTier::default() };
-        assert_eq!(answers.missing(&price), Some(("reasoning_price", "output_price")));
-        let both = PriceTier { cache_write_price: some(5), ..whole };
-        assert_eq!(both.missing(&price), None);
+        assert_eq!(answers.missing(&price), [reasoning]);
+        let both = PriceTier { output_price: some(9), ..whole.clone() };
+        assert_eq!(both.missing(&price), [write, reasoning]);
+        let named = PriceTier { cache_write_price: some(5), ..whole };
+        assert!(named.missing(&price).is_empty());
         let cached = PriceTier { cached_input_price: some(1), ..PriceTier::default() };
-        assert_eq!(cached.missing(&price), None, "the price of the whole is the same");
+        assert!(cached.missing(&price).is_empty(), "the price of the whole is the same");
     }
 
     #[test]

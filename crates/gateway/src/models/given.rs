@@ -1,7 +1,10 @@
 //! Prices as a request gives them.
 
+use std::fmt;
+
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::store::ListedRow;
@@ -43,6 +46,7 @@ pub(super) struct Prices {
 #[schema(as = PriceTierInput)]
 pub(super) struct TierInput {
     /// It is for prompts of more tokens than this, those from the provider's cache included.
+    #[serde(deserialize_with = "length")]
     #[schema(minimum = 1, maximum = 100_000_000)]
     above: u32,
     /// Tokens of the prompt, or embedded.
@@ -60,6 +64,26 @@ pub(super) struct TierInput {
     /// Tokens spent on reasoning.
     #[serde(default, deserialize_with = "money")]
     reasoning_price: Option<Decimal>,
+}
+
+/// Tokens of a prompt. Who gives anything else is told what they can be, not what the type holds.
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    struct Length;
+    impl Visitor<'_> for Length {
+        type Value = u32;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "a whole number from 1 to {LONGEST_PROMPT}")
+        }
+
+        fn visit_u64<E: Error>(self, given: u64) -> Result<u32, E> {
+            let length = u32::try_from(given).ok();
+            length
+                .filter(|length| (1..=LONGEST_PROMPT).contains(length))
+                .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(given), &self))
+        }
+    }
+    deserializer.deserialize_u32(Length)
 }
 
 impl From<TierInput> for PriceTier {
@@ -140,9 +164,6 @@ fn fault(base: &Price, tiers: &[PriceTier]) -> Option<String> {
     let mut below = base.clone();
     for tier in tiers {
         let above = tier.above;
-        if !(1..=LONGEST_PROMPT).contains(&above) {
-            return Some(format!("above must be within 1 and {LONGEST_PROMPT}"));
-        }
         if above == last {
             return Some(format!("there are two above {above}"));
         }
@@ -152,10 +173,12 @@ fn fault(base: &Price, tiers: &[PriceTier]) -> Option<String> {
         if let Some(name) = out_of_range(&tier.prices()) {
             return Some(format!("{name} above {above} must be within 0 and {HIGHEST}"));
         }
-        if let Some((part, whole)) = tier.missing(&below) {
+        let missing = tier.missing(&below);
+        if !missing.is_empty() {
+            let named = missing.iter().map(|(part, whole)| format!("{part} beside {whole}"));
+            let named = named.collect::<Vec<_>>().join(", ");
             return Some(format!(
-                "the one above {above} must name {part}, as it names {whole} and shorter prompts \
-                 have a {part}"
+                "the one above {above} must name {named}: shorter prompts have such prices"
             ));
         }
         below = tier.over(&below);

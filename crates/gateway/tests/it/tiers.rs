@@ -96,8 +96,13 @@ async fn tiers_that_cannot_be_are_refused_with_the_reason() {
     let tier = |above: i64| json!({"above": above, "cached_input_price": "1"});
     let many: Vec<_> = (1..=9).map(tier).collect();
     for (tiers, reason) in [
-        (json!([tier(0)]), "above must be within 1 and 100000000"),
-        (json!([tier(-1)]), "above"),
+        (json!([tier(0)]), "tiers[0].above: must be a whole number from 1 to 100000000, not 0"),
+        (json!([tier(-1)]), "must be a whole number from 1 to 100000000, not -1"),
+        (json!([tier(100_000_001)]), "from 1 to 100000000, not 100000001"),
+        (json!([tier(5_000_000_000)]), "from 1 to 100000000, not 5000000000"),
+        (json!([{"above": 1.5}]), "must be a whole number from 1 to 100000000, not 1.5"),
+        (json!([{"above": "5"}]), "must be a whole number from 1 to 100000000, not a string"),
+        (json!([{"input_price": "1"}]), "tiers[0].above: is required"),
         (json!([tier(7), tier(5), tier(7)]), "there are two above 7"),
         (json!(many), "there can be at most 8"),
         (json!([{"above": 5}]), "the one above 5 has no price"),
@@ -107,6 +112,11 @@ async fn tiers_that_cannot_be_are_refused_with_the_reason() {
         (json!([{"above": 5, "embedding_price": "1"}]), "embedding_price: is not known here"),
         (json!([{"above": 5, "input_price": "2"}]), "must name cached_input_price"),
         (json!([{"above": 5, "output_price": "4"}]), "must name reasoning_price"),
+        (
+            json!([{"above": 5, "input_price": "2", "output_price": "4"}]),
+            "the one above 5 must name cached_input_price beside input_price, reasoning_price beside \
+             output_price: shorter prompts have such prices",
+        ),
     ] {
         let body = json!({"tiers": tiers});
         for (method, path) in [("PATCH", path.clone()), ("POST", format!("{path}/prices"))] {
