@@ -134,14 +134,14 @@ impl Outgoing {
     }
 
     /// Judges the address as far as it can be without asking DNS. Call it when a person enters an
-    /// address; [`Outgoing::request`] does it again at every use.
+    /// address; [`Outgoing::request`] and [`Outgoing::send`] do it again at every use.
     pub fn judge(&self, url: &Url) -> Result<(), OutgoingError> {
         // As with a placeholder that was not filled in: a URL may have signs that HTTP does not take.
         http::Uri::try_from(url.as_str()).map_err(|_| OutgoingError::BadUrl)?;
         self.way(url).map(drop)
     }
 
-    /// A request to a judged address.
+    /// A request to an address that is judged here, to be sent by the request's own `send`.
     pub fn request(
         &self,
         method: http::Method,
@@ -150,13 +150,9 @@ impl Outgoing {
         Ok(self.way(&url)?.current().reqwest.request(method, url))
     }
 
-    /// Sends what [`Outgoing::request`] made, and waits for the head of the answer. It costs less than
-    /// the request's own way to be sent; limits of time beyond connecting are the caller's.
-    pub async fn send(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> Result<reqwest::Response, SendError> {
-        let request = request.build()?;
+    /// Sends a request whose address is judged here, and waits for the head of the answer. It costs less
+    /// than [`Outgoing::request`]'s way to be sent; limits of time beyond connecting are the caller's.
+    pub async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, SendError> {
         let way =
             self.way(request.url()).map_err(|refused| SendError::Connecting(refused.into()))?;
         way.current().send(request).await
@@ -338,6 +334,23 @@ mod tests {
         assert_eq!(way(&outgoing, "http://intranet/"), Some("opened"));
         assert_eq!(way(&outgoing, "http://10.0.0.1/"), Some("opened"));
         assert_eq!(way(&outgoing, "https://api.openai.com/"), Some("proxy"));
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_is_judged_by_its_address() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let outgoing = Outgoing::new(OutgoingPolicy::default()).unwrap();
+        let request = reqwest::Request::new(http::Method::GET, url);
+        let Err(SendError::Connecting(refused)) = outgoing.send(request).await else {
+            panic!("it was sent, or failed on its way");
+        };
+        let refused = refused.downcast::<OutgoingError>().unwrap();
+        assert!(matches!(*refused, OutgoingError::PrivateAddress(_)), "{refused}");
+        let accepted =
+            tokio::time::timeout(std::time::Duration::from_millis(50), listener.accept());
+        assert!(accepted.await.is_err(), "somebody connected");
     }
 
     #[tokio::test]

@@ -27,16 +27,11 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
 /// Where a client's requests go out: something that judges the address and has the connections.
 pub trait HttpSend: Send + Sync {
-    /// A request to `url`, or the reason why it may not be reached.
-    fn request(&self, method: Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError>;
-
-    /// Sends it and waits for the head of the answer.
+    /// Sends the request, unless its address may not be reached, and waits for the head of the answer.
     fn send(
         &self,
-        request: reqwest::RequestBuilder,
-    ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
-        Box::pin(async move { Ok(request.send().await?) })
-    }
+        request: reqwest::Request,
+    ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>>;
 }
 
 /// How long a provider may take. Connecting has its own limit in the [`HttpSend`].
@@ -175,8 +170,10 @@ impl Endpoint {
         content_type: HeaderValue,
         body: Bytes,
     ) -> Result<reqwest::Response, LlmError> {
-        let request = self.request(Method::POST, path, query)?;
-        self.send(request.header(header::CONTENT_TYPE, content_type).body(body)).await
+        let mut request = self.request(Method::POST, path, query)?;
+        request.headers_mut().append(header::CONTENT_TYPE, content_type);
+        *request.body_mut() = Some(body.into());
+        self.send(request).await
     }
 
     /// The same with a value that is written as JSON.
@@ -252,7 +249,7 @@ impl Endpoint {
 
     /// Gets something from elsewhere, without the key: its type and its bytes, at most `limit`.
     pub(crate) async fn fetch(&self, url: Url, limit: usize) -> Result<(String, Bytes), LlmError> {
-        let response = self.send(self.parts.http.request(Method::GET, url)?).await?;
+        let response = self.send(reqwest::Request::new(Method::GET, url)).await?;
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
         Ok((kind, self.read_up_to(response, self.parts.timeouts.idle, limit).await?))
@@ -263,7 +260,7 @@ impl Endpoint {
         method: Method,
         path: &str,
         query: &[(&str, &str)],
-    ) -> Result<reqwest::RequestBuilder, LlmError> {
+    ) -> Result<reqwest::Request, LlmError> {
         let mut url = self.parts.base_url.clone();
         url.path_segments_mut()
             .map_err(|()| LlmError::Connect("the base URL has no path".to_owned()))?
@@ -272,7 +269,8 @@ impl Endpoint {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.parts.http.request(method, url)?;
+        let mut request = reqwest::Request::new(method, url);
+        let headers = request.headers_mut();
         if let Some(key) = &self.parts.key {
             let (name, text) = match &self.parts.key_header {
                 Some(name) => (name.clone(), key.expose().to_owned()),
@@ -282,15 +280,15 @@ impl Endpoint {
                 LlmError::Unauthorized("the key has forbidden characters".to_owned())
             })?;
             value.set_sensitive(true);
-            request = request.header(name, value);
+            headers.append(name, value);
         }
         for (name, value) in &self.parts.headers {
-            request = request.header(name, value);
+            headers.append(name, value.clone());
         }
         Ok(request)
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, LlmError> {
+    async fn send(&self, request: reqwest::Request) -> Result<reqwest::Response, LlmError> {
         let Timeouts { first_byte, answer, .. } = self.parts.timeouts;
         let waited = if self.streamed { first_byte } else { answer };
         let sent = SentAt(Instant::now());

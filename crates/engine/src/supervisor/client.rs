@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue};
 use lyceum_llm::openai::{EmbeddingList, EmbeddingVector, HttpSend, OpenAiClient, Timeouts};
 use lyceum_llm::{
     ChatModel, ChatRequest, ChatStream, EmbeddingModel, EmbeddingRequest, EmbeddingResponse,
-    LlmError, TokenCounter, Usage,
+    LlmError, TokenCounter, TransportError, Usage,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,8 +52,11 @@ struct SocketSend {
 }
 
 impl HttpSend for SocketSend {
-    fn request(&self, method: Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError> {
-        Ok(self.client.request(method, url))
+    fn send(
+        &self,
+        request: reqwest::Request,
+    ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+        Box::pin(async move { Ok(self.client.execute(request).await?) })
     }
 }
 

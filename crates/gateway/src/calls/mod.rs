@@ -11,11 +11,10 @@ mod tokens;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use lyceum_http::{Outgoing, OutgoingError, SendError};
+use lyceum_http::{Outgoing, SendError};
 use lyceum_llm::{
-    ChatRequest, EmbeddingRequest, EmbeddingResponse, HttpSend, LlmError, ModelKind, TransportError,
+    ChatRequest, EmbeddingRequest, EmbeddingResponse, HttpSend, ModelKind, TransportError,
 };
-use url::Url;
 use uuid::Uuid;
 
 pub use genai::{METRIC_BUCKETS, describe_metrics};
@@ -86,19 +85,12 @@ impl Http {
 }
 
 impl HttpSend for Http {
-    fn request(&self, method: http::Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError> {
-        span::note_server(&url);
-        let request = self.outgoing.request(method, url).map_err(|error| match error {
-            OutgoingError::Client(error) => LlmError::Internal(Box::new(error)),
-            refused => LlmError::Connect(refused.to_string()),
-        })?;
-        Ok(span::continued(request))
-    }
-
     fn send(
         &self,
-        request: reqwest::RequestBuilder,
+        mut request: reqwest::Request,
     ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+        span::note_server(request.url());
+        span::tell_trace(request.headers_mut());
         Box::pin(async move {
             let answer = self.outgoing.send(request).await;
             answer.map_err(|error| match error {

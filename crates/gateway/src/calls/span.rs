@@ -136,19 +136,15 @@ pub(super) fn note_server(url: &Url) {
     }
 }
 
-/// The request, which says to which trace it belongs, where an administrator wants providers told.
-pub(super) fn continued(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-    let mut told = Told(HeaderMap::new());
+/// Says with a request to which trace it belongs, where an administrator wants providers told.
+pub(super) fn tell_trace(headers: &mut HeaderMap) {
+    let mut told = Told(headers);
     get_text_map_propagator(|propagator| propagator.inject(&mut told));
-    match told.0.is_empty() {
-        true => request,
-        false => request.headers(told.0),
-    }
 }
 
-struct Told(HeaderMap);
+struct Told<'a>(&'a mut HeaderMap);
 
-impl Injector for Told {
+impl Injector for Told<'_> {
     fn set(&mut self, name: &str, value: String) {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
             && !value.is_empty()

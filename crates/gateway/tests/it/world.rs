@@ -6,16 +6,18 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Request, StatusCode, header};
 use axum::{Extension, Router};
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use lyceum_core::{Clock, Secret};
 use lyceum_gateway::{Gateway, GatewaySettings};
 use lyceum_http::{
     AllowedModels, ApiError, Authenticator, Caller, Credential, Egress, Outgoing, OutgoingPolicy,
+    SendError,
 };
 use lyceum_llm::openai::{HttpSend, OpenAiClient};
-use lyceum_llm::{LlmError, LocalModel, LocalModels, ModelKind};
+use lyceum_llm::{LocalModel, LocalModels, ModelKind, TransportError};
 use lyceum_store::{Db, Keyring};
 use lyceum_testkit::{MockUpstream, RedisServer, TestDb, caller_with};
 use serde_json::{Value, json};
@@ -106,8 +108,18 @@ impl Node {
 struct Http(Outgoing);
 
 impl HttpSend for Http {
-    fn request(&self, method: Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError> {
-        self.0.request(method, url).map_err(|error| LlmError::Connect(error.to_string()))
+    fn send(
+        &self,
+        request: reqwest::Request,
+    ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+        Box::pin(async move {
+            let answer = self.0.send(request).await;
+            answer.map_err(|error| match error {
+                SendError::Reqwest(error) => error.into(),
+                SendError::Connecting(cause) => TransportError::Connect(cause),
+                SendError::Broken(cause) => TransportError::Broken(cause),
+            })
+        })
     }
 }
 

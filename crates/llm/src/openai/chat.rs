@@ -139,17 +139,21 @@ fn events(client: OpenAiClient, mut frames: Frames) -> ChatStream {
 mod tests {
     use std::sync::Arc;
 
-    use http::Method;
+    use futures::future::BoxFuture;
     use url::Url;
 
     use super::*;
+    use crate::TransportError;
     use crate::openai::{Begun, HttpSend};
 
     struct Nowhere;
 
     impl HttpSend for Nowhere {
-        fn request(&self, _: Method, _: Url) -> Result<reqwest::RequestBuilder, LlmError> {
-            Err(LlmError::Connect("nowhere".to_owned()))
+        fn send(
+            &self,
+            _: reqwest::Request,
+        ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+            Box::pin(async { Err(TransportError::Connect("nowhere".into())) })
         }
     }
 

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use lyceum_core::Secret;
-use lyceum_llm::{ChatEvent, ChatModel, ChatRequest, Endpoint, HttpSend, LlmError};
+use lyceum_llm::{ChatEvent, ChatModel, ChatRequest, Endpoint, HttpSend, LlmError, TransportError};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -88,8 +89,11 @@ pub struct Wire {
 struct Plain(reqwest::Client);
 
 impl HttpSend for Plain {
-    fn request(&self, method: Method, url: Url) -> Result<reqwest::RequestBuilder, LlmError> {
-        Ok(self.0.request(method, url))
+    fn send(
+        &self,
+        request: reqwest::Request,
+    ) -> BoxFuture<'_, Result<reqwest::Response, TransportError>> {
+        Box::pin(async move { Ok(self.0.execute(request).await?) })
     }
 }
 
