@@ -6,7 +6,7 @@ use super::body::Body;
 use super::call::Ask;
 use super::end_user::EndUserHeader;
 use super::form::Form;
-use super::{Failure, answer, read_request};
+use super::{Failure, TargetHeader, answer, read_request};
 use crate::Gateway;
 use crate::limits::Dialect;
 
@@ -26,9 +26,7 @@ pub(super) fn with_usage(body: &Body) -> Result<bool, Failure> {
 /// does not know are passed on to the provider.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "openai",
     request_body = Object,
-    params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked"),
-           EndUserHeader),
+    params(TargetHeader, EndUserHeader),
     responses((status = 200, description = "A completion, or its stream as server-sent events", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),
               (status = 403, description = "The key is limited to other models, in OpenAI's form", body = Object),

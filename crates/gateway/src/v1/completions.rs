@@ -5,7 +5,7 @@ use super::call::Ask;
 use super::chat::with_usage;
 use super::end_user::EndUserHeader;
 use super::form::Form;
-use super::{Failure, answer, read_request};
+use super::{Failure, TargetHeader, answer, read_request};
 use crate::Gateway;
 use crate::limits::Dialect;
 
@@ -13,9 +13,7 @@ use crate::limits::Dialect;
 /// provider has them; otherwise the text is a message of the user.
 #[utoipa::path(post, path = "/v1/completions", tag = "openai",
     request_body = Object,
-    params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked"),
-           EndUserHeader),
+    params(TargetHeader, EndUserHeader),
     responses((status = 200, description = "A completion, or its stream as server-sent events", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),

@@ -12,7 +12,7 @@ use super::end_user::EndUserHeader;
 use super::ignored::Ignored;
 use super::kept::{Found, Sought, keep};
 use super::routed::{Question, routed};
-use super::{Failure, describe, read_request};
+use super::{Failure, TargetHeader, describe, read_request};
 use crate::limits::Dialect;
 use crate::models::Target;
 use crate::routes::{Needs, Route};
@@ -35,9 +35,7 @@ enum Input {
 /// embedding model or of a route to some.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "openai",
     request_body = Object,
-    params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked"),
-           EndUserHeader),
+    params(TargetHeader, EndUserHeader),
     responses((status = 200, description = "The vectors", body = Object),
               (status = 400, description = "In OpenAI's form", body = Object),
               (status = 401, description = "In OpenAI's form", body = Object),

@@ -10,7 +10,7 @@ use super::body::Body;
 use super::call::{Ask, Call, failed};
 use super::end_user::EndUserHeader;
 use super::form::{Form, without_foreign};
-use super::{Asker, Failure, answer, read_request};
+use super::{Asker, Failure, TargetHeader, answer, read_request};
 use crate::Gateway;
 use crate::calls::{Notice, prompt_of_body};
 use crate::limits::Dialect;
@@ -25,9 +25,7 @@ const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 /// change the answer.
 #[utoipa::path(post, path = "/v1/messages", tag = "anthropic",
     request_body = Object,
-    params(("x-lyceum-target" = Option<String>, Header,
-            description = "A target of the route that `model` names, by id or name: no other is asked"),
-           EndUserHeader),
+    params(TargetHeader, EndUserHeader),
     responses((status = 200, description = "A message, or its stream as server-sent events", body = Object),
               (status = 400, description = "In Anthropic's form", body = Object),
               (status = 401, description = "In Anthropic's form", body = Object),

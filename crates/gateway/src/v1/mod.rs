@@ -37,6 +37,7 @@ use axum::routing::any;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lyceum_http::{Allow, Caller, Credential};
 use lyceum_llm::ModelKind;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -92,6 +93,15 @@ struct Pinned(Option<String>);
 
 /// Names a target of a route.
 const PIN: &str = "x-lyceum-target";
+
+/// The header in the API's document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+struct TargetHeader {
+    /// A target of the route that `model` names, by id or name: no other is asked
+    #[param(rename = "x-lyceum-target")]
+    _target: Option<String>,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Pinned {
     type Rejection = Failure;
