@@ -29,11 +29,12 @@ mod paced;
 mod provision;
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use http::Method;
-use load::{Samples, Target, closed};
+use load::{Caller, Samples, Target, closed, connect};
 use lyceum_testkit::measure::{cpu_time, machine_time};
 use lyceum_testkit::{MockUpstream, ServerProcess, Session};
 use options::Options;
@@ -105,7 +106,7 @@ async fn measure() -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let server = ServerProcess::start(support::program(), data.path(), &SETTINGS).await?;
     // A quota of costs lets through only what has a price: so it has one.
-    let (admin, key) = provision(&server, &upstream, &["ok"]).await?;
+    let (_, key) = provision(&server, &upstream, &["ok"]).await?;
     let (_group, bare) = bare::start(&upstream.origin).await?;
     let sides = Sides {
         direct: Target::new(&upstream.base_url, "upstream")?,
@@ -115,7 +116,8 @@ async fn measure() -> anyhow::Result<()> {
     };
     for limited in [false, true] {
         if limited {
-            limit(&admin).await?;
+            // The first session may have run out meanwhile.
+            limit(&server.sign_in("admin").await?).await?;
         }
         println!("{}", if limited { "a quota and rate limits" } else { "nothing limits" });
         for &callers in &plan.callers {
@@ -166,15 +168,19 @@ async fn compare(
     arrival: Arrival,
     repeats: usize,
 ) -> anyhow::Result<f64> {
-    let run = |target| run(target, callers, arrival);
-    run(&sides.through).await?;
+    let direct = connect(&sides.direct, callers).await?;
+    let bare = connect(&sides.bare, callers).await?;
+    let through = connect(&sides.through, callers).await?;
+    for side in [&direct, &bare, &through] {
+        run(side, arrival).await?;
+    }
     let (mut added, mut added_by_bare) = ([vec![], vec![]], [vec![], vec![]]);
     let (mut cpu, mut busy, mut reached) = (vec![], vec![], vec![]);
     for _ in 0..repeats {
-        let direct = run(&sides.direct).await?;
-        let bare = run(&sides.bare).await?;
+        let direct = run(&direct, arrival).await?;
+        let bare = run(&bare, arrival).await?;
         let (cpu_before, (busy_before, all_before)) = (cpu_time(sides.pid), machine_time());
-        let through = run(&sides.through).await?;
+        let through = run(&through, arrival).await?;
         let (busy_after, all_after) = machine_time();
         let spent = cpu_time(sides.pid).saturating_sub(cpu_before);
         cpu.push(spent.as_secs_f64() * 1e3 / through.calls() as f64);
@@ -205,9 +211,9 @@ async fn compare(
     Ok(median)
 }
 
-async fn run(target: &Target, callers: usize, arrival: Arrival) -> anyhow::Result<Samples> {
+async fn run(callers: &[Arc<Caller>], arrival: Arrival) -> anyhow::Result<Samples> {
     match arrival {
-        Arrival::Closed => closed(target, callers, CLOSED_FOR).await,
-        Arrival::Paced(rate) => paced(target, callers, rate, PACED_FOR).await,
+        Arrival::Closed => closed(callers, CLOSED_FOR).await,
+        Arrival::Paced(rate) => paced(callers, rate, PACED_FOR).await,
     }
 }

@@ -22,11 +22,12 @@ mod provision;
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use group::Group;
-use load::{Samples, Target, closed};
+use load::{Caller, Samples, Target, closed, connect};
 use lyceum_testkit::measure::{cpu_time, family};
 use lyceum_testkit::{MockUpstream, ServerProcess};
 use options::Options;
@@ -88,13 +89,16 @@ async fn compare() -> anyhow::Result<()> {
     contestants.extend(others(&upstream, with_litellm, scratch.path()).await?);
     let mut measured = Vec::new();
     for callers in CALLERS {
+        let mut asking = Vec::new();
         for contestant in &contestants {
-            closed(&contestant.target, callers, lasts / 3).await?;
+            let callers = connect(&contestant.target, callers).await.context(contestant.name)?;
+            closed(&callers, lasts / 3).await.context(contestant.name)?;
+            asking.push(callers);
         }
         let busy = upstream.cpu_time();
         measured.clear();
         for _ in 0..repeats {
-            for contestant in &contestants {
+            for (contestant, callers) in contestants.iter().zip(&asking) {
                 measured.push(take(contestant, callers, lasts).await?);
             }
         }
@@ -134,10 +138,14 @@ async fn others(
     Ok(others)
 }
 
-async fn take(one: &Contestant, callers: usize, lasts: Duration) -> anyhow::Result<Measured> {
+async fn take(
+    one: &Contestant,
+    callers: &[Arc<Caller>],
+    lasts: Duration,
+) -> anyhow::Result<Measured> {
     let all = || family(one.pid).into_iter().map(cpu_time).sum::<Duration>();
     let before = (all(), cpu_time(one.pid));
-    let samples = closed(&one.target, callers, lasts).await.context(one.name)?;
+    let samples = closed(callers, lasts).await.context(one.name)?;
     let of = |spent: Duration| spent.as_secs_f64() * 1e3 / samples.calls() as f64;
     let cpu = of(all().saturating_sub(before.0));
     let alone = of(cpu_time(one.pid).saturating_sub(before.1));

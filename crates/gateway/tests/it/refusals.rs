@@ -52,6 +52,9 @@ async fn what_is_not_there_is_refused_in_the_form_of_its_surface() {
     for (method, path, status, code, kind) in [
         ("POST", "/v1/chat/completion", 404, "not_found", openai),
         ("GET", "/v1/v1/models", 404, "not_found", openai),
+        ("GET", "/v1", 404, "not_found", openai),
+        ("GET", "/v1/", 404, "not_found", openai),
+        ("OPTIONS", CHAT, 405, "method_not_allowed", openai),
         ("POST", "/v1/messages/batches", 404, "not_found", "not_found_error"),
         ("GET", CHAT, 405, "method_not_allowed", openai),
         ("DELETE", "/v1/models/m", 405, "method_not_allowed", openai),

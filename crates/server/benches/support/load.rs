@@ -1,8 +1,10 @@
 //! Callers on the thread of the benchmark, which cost the machine little: it is shared with what is
 //! measured. Each has a connection of its own, as callers have.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -72,12 +74,15 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn new(target: &Target) -> Self {
+    /// Opens the connection, by a first call.
+    async fn connect(target: Target) -> anyhow::Result<Arc<Self>> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         #[expect(clippy::disallowed_methods, reason = "reaches loopback only")]
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { client, target: target.clone() }
+        let caller = Self { client, target };
+        caller.ask().await.context("the first call, which opens the connection")?;
+        Ok(Arc::new(caller))
     }
 
     /// Asks and reads the answer, which has to be the right one.
@@ -92,12 +97,21 @@ impl Caller {
     }
 }
 
+/// So many callers of one target, with open connections.
+pub async fn connect(target: &Target, callers: usize) -> anyhow::Result<Vec<Arc<Caller>>> {
+    let mut connected = Vec::with_capacity(callers);
+    for _ in 0..callers {
+        connected.push(Caller::connect(target.clone()).await?);
+    }
+    Ok(connected)
+}
+
 /// Calls for `lasts`; each caller asks again as soon as it is answered.
-pub async fn closed(target: &Target, callers: usize, lasts: Duration) -> anyhow::Result<Samples> {
+pub async fn closed(callers: &[Arc<Caller>], lasts: Duration) -> anyhow::Result<Samples> {
     let started = Instant::now();
     let mut running = JoinSet::new();
-    for _ in 0..callers {
-        let caller = Caller::new(target);
+    for caller in callers {
+        let caller = caller.clone();
         running.spawn(async move {
             let mut samples = Vec::new();
             while started.elapsed() < lasts {

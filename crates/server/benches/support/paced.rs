@@ -1,29 +1,23 @@
 //! Calls at a fixed rate.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{iter, thread};
 
-use anyhow::Context as _;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use super::load::{Caller, Samples, Target};
+use super::load::{Caller, Samples};
 
 /// Calls that arrive evenly, `rate` a second, whose times count from when they were due, also where
 /// their caller was still busy with the one before.
-pub async fn paced(
-    target: &Target,
-    callers: usize,
-    rate: f64,
-    lasts: Duration,
-) -> anyhow::Result<Samples> {
+pub async fn paced(callers: &[Arc<Caller>], rate: f64, lasts: Duration) -> anyhow::Result<Samples> {
     let mut running = JoinSet::new();
     let mut queues = Vec::new();
-    for _ in 0..callers {
+    for caller in callers {
+        let caller = caller.clone();
         let (queue, mut due) = unbounded_channel::<Instant>();
         queues.push(queue);
-        let caller = Caller::new(target);
-        caller.ask().await.context("the first call, which opens the connection")?;
         running.spawn(async move {
             let mut samples = Vec::new();
             while let Some(due) = due.recv().await {

@@ -12,7 +12,6 @@ import { CallDetails } from './call-details';
 import styles from './gateway.module.css';
 import { purposeKey, statusKey, STATUSES } from './usage-data';
 
-
 function callTone(status: string): Tone {
   if (status === 'completed') return 'ok';
   return status === 'failed' ? 'bad' : 'off';
