@@ -17,26 +17,28 @@ export function isTwice({ tiers = [] }: Prices, place: number): boolean {
   return above != null && tiers.some((other, at) => at !== place && other?.above === above);
 }
 
+/** What prompts that are too short for a tier pay, where that is known. */
+function ofShorter({ tiers = [], ...base }: Prices, place: number, name: TierPrice) {
+  const above = (row: Row) => row?.above ?? 0;
+  const shorter = tiers.filter((other) => other?.[name] && above(other) < above(tiers[place]));
+  const [next] = shorter.sort((one, other) => above(other) - above(one));
+  return next?.[name] ?? base[name];
+}
+
 /**
  * What counts where a tier leaves a price out: its price of the whole, or what shorter prompts cost.
  * Nothing where the server refuses that: part of a call would cost too little.
  */
-export function instead({ tiers = [], ...base }: Prices, place: number, name: TierPrice): TierPrice | 'shorter' | 'nothing' {
-  const row = tiers[place];
+export function instead(prices: Prices, place: number, name: TierPrice): TierPrice | 'shorter' | 'nothing' {
   const whole = USUAL[name];
-  if (!whole || !row?.[whole]) return 'shorter';
-  const isKnown = Boolean(base[name]) || tiers.some((other) => other?.[name] && (other.above ?? 0) < (row.above ?? 0));
-  return isKnown ? 'nothing' : whole;
+  if (!whole || !prices.tiers?.[place]?.[whole]) return 'shorter';
+  return ofShorter(prices, place, name) ? 'nothing' : whole;
 }
 
 /** Whether a tier's price is lower than that of shorter prompts, which is allowed and seldom meant. */
-export function isCheaper({ tiers = [], ...base }: Prices, place: number, name: TierPrice): boolean {
-  const above = (row: Row) => row?.above ?? 0;
-  const row = tiers[place];
-  const shorter = tiers.filter((other) => other?.[name] && above(other) < above(row));
-  const [before] = shorter.sort((one, other) => above(other) - above(one));
-  const own = row?.[name];
-  const usual = before?.[name] ?? base[name];
+export function isCheaper(prices: Prices, place: number, name: TierPrice): boolean {
+  const own = prices.tiers?.[place]?.[name];
+  const usual = ofShorter(prices, place, name);
   return Boolean(own && usual) && Number(own) < Number(usual);
 }
 
