@@ -13,6 +13,10 @@ const LONG: usize = 400;
 const GENERATED: &[&str] =
     &["Cargo.lock", "api/openapi.json", "web/package-lock.json", "web/src/api/schema.d.ts"];
 
+/// How a source has the path of its package compiled in. Build products are shared by all checkouts,
+/// so a test that was compiled in one may run when that one is gone.
+const COMPILED_CHECKOUT: &str = concat!("env!(\"CARGO_MANIFEST", "_DIR\")");
+
 /// Words that start a statement, as they are written in this repository: in capitals.
 const STATEMENTS: &[&str] = &[
     "ALTER ",
@@ -69,6 +73,11 @@ fn check_text(name: &str, text: &str) -> Vec<(usize, String)> {
         }
         if let Some(word) = unfinished(line) {
             found.push((number + 1, format!("{word}: do it, or open an issue")));
+        }
+        if line.contains(COMPILED_CHECKOUT) {
+            let rule = "compiles in where this checkout lies, and what is compiled outlives it: \
+                        tests run in the folder of their package";
+            found.push((number + 1, rule.to_owned()));
         }
     }
     if static_sql_only(name) {
@@ -185,6 +194,13 @@ mod tests {
         ] {
             assert!(rules("a.md", good).is_empty(), "{good}");
         }
+    }
+
+    #[test]
+    fn paths_of_this_checkout_are_not_compiled_in() {
+        let path = "std::path::Path::new(env!(\"CARGO_MANIFEST";
+        assert_eq!(rules("a.rs", &format!("{path}_DIR\"))")), [1]);
+        assert!(rules("a.rs", "std::env::var(\"CARGO_MANIFEST_DIR\")").is_empty());
     }
 
     #[test]
