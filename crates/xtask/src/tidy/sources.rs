@@ -91,6 +91,11 @@ fn check_text(name: &str, text: &str) -> Vec<(usize, String)> {
             (number + 1, "AssertSqlSafe: use parameters or QueryBuilder".to_owned())
         }));
     }
+    if name.ends_with(".rs") {
+        found.extend(undocumented_queries(text).map(|(line, query)| {
+            (line, format!("{query} is read, but not in params(...): the program would refuse it"))
+        }));
+    }
     found
 }
 
@@ -138,6 +143,20 @@ fn formatted_sql(text: &str) -> impl Iterator<Item = usize> {
         let inner = literal.trim_start_matches(['r', '#']).strip_prefix('"')?.trim_start();
         let begins = STATEMENTS.iter().any(|word| inner.starts_with(word));
         begins.then(|| text[..at].matches('\n').count() + 1)
+    })
+}
+
+/// What handlers read of their query that the document of their operation does not name.
+fn undocumented_queries(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    const READ: &str = concat!(": Api", "Query<");
+    text.match_indices(READ).filter_map(|(at, read)| {
+        let query = text[at + read.len()..].split('>').next()?;
+        let (_, operation) = text[..at].rsplit_once("#[utoipa::path(")?;
+        let (document, _) = operation.split_once(")]")?;
+        let (_, parameters) = document.split_once("params(").unwrap_or_default();
+        let mut named = parameters.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let is_named = named.any(|name| name == query);
+        (!is_named).then(|| (text[..at].matches('\n').count() + 1, query))
     })
 }
 
@@ -201,6 +220,20 @@ mod tests {
         let path = "std::path::Path::new(env!(\"CARGO_MANIFEST";
         assert_eq!(rules("a.rs", &format!("{path}_DIR\"))")), [1]);
         assert!(rules("a.rs", "std::env::var(\"CARGO_MANIFEST_DIR\")").is_empty());
+    }
+
+    #[test]
+    fn queries_that_no_document_names_are_found() {
+        let handler = |parameters: &str| {
+            let read = concat!("Api", "Query");
+            format!(
+                "#[utoipa::path(get, path = \"/things\"{parameters}\n)]\nasync fn list({read}(page): \
+                 {read}<PageQuery>) {{}}"
+            )
+        };
+        assert_eq!(rules("a.rs", &handler("")), [3]);
+        assert_eq!(rules("a.rs", &handler(", params(MyPageQuery)")), [3]);
+        assert!(rules("a.rs", &handler(", params((\"id\" = Uuid, Path), PageQuery)")).is_empty());
     }
 
     #[test]
