@@ -29,7 +29,6 @@ mod paced;
 mod provision;
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -211,7 +210,7 @@ async fn compare(
     Ok(median)
 }
 
-async fn run(callers: &[Arc<Caller>], arrival: Arrival) -> anyhow::Result<Samples> {
+async fn run(callers: &[Caller], arrival: Arrival) -> anyhow::Result<Samples> {
     match arrival {
         Arrival::Closed => closed(callers, CLOSED_FOR).await,
         Arrival::Paced(rate) => paced(callers, rate, PACED_FOR).await,

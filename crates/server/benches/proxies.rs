@@ -22,7 +22,6 @@ mod provision;
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -138,11 +137,7 @@ async fn others(
     Ok(others)
 }
 
-async fn take(
-    one: &Contestant,
-    callers: &[Arc<Caller>],
-    lasts: Duration,
-) -> anyhow::Result<Measured> {
+async fn take(one: &Contestant, callers: &[Caller], lasts: Duration) -> anyhow::Result<Measured> {
     let all = || family(one.pid).into_iter().map(cpu_time).sum::<Duration>();
     let before = (all(), cpu_time(one.pid));
     let samples = closed(callers, lasts).await.context(one.name)?;

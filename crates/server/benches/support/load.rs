@@ -1,7 +1,6 @@
 //! Callers on the thread of the benchmark, which cost the machine little: it is shared with what is
 //! measured. Each has a connection of its own, as callers have.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -68,6 +67,7 @@ impl Samples {
 }
 
 /// One of those who ask.
+#[derive(Clone)]
 pub struct Caller {
     client: Client<HttpConnector, Full<Bytes>>,
     target: Target,
@@ -75,14 +75,14 @@ pub struct Caller {
 
 impl Caller {
     /// Opens the connection, by a first call.
-    async fn connect(target: Target) -> anyhow::Result<Arc<Self>> {
+    async fn connect(target: Target) -> anyhow::Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         #[expect(clippy::disallowed_methods, reason = "reaches loopback only")]
         let client = Client::builder(TokioExecutor::new()).build(connector);
         let caller = Self { client, target };
         caller.ask().await.context("the first call, which opens the connection")?;
-        Ok(Arc::new(caller))
+        Ok(caller)
     }
 
     /// Asks and reads the answer, which has to be the right one.
@@ -98,7 +98,7 @@ impl Caller {
 }
 
 /// So many callers of one target, with open connections.
-pub async fn connect(target: &Target, callers: usize) -> anyhow::Result<Vec<Arc<Caller>>> {
+pub async fn connect(target: &Target, callers: usize) -> anyhow::Result<Vec<Caller>> {
     let mut connected = Vec::with_capacity(callers);
     for _ in 0..callers {
         connected.push(Caller::connect(target.clone()).await?);
@@ -107,7 +107,7 @@ pub async fn connect(target: &Target, callers: usize) -> anyhow::Result<Vec<Arc<
 }
 
 /// Calls for `lasts`; each caller asks again as soon as it is answered.
-pub async fn closed(callers: &[Arc<Caller>], lasts: Duration) -> anyhow::Result<Samples> {
+pub async fn closed(callers: &[Caller], lasts: Duration) -> anyhow::Result<Samples> {
     let started = Instant::now();
     let mut running = JoinSet::new();
     for caller in callers {

@@ -1,6 +1,5 @@
 //! Calls at a fixed rate.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{iter, thread};
 
@@ -11,7 +10,7 @@ use super::load::{Caller, Samples};
 
 /// Calls that arrive evenly, `rate` a second, whose times count from when they were due, also where
 /// their caller was still busy with the one before.
-pub async fn paced(callers: &[Arc<Caller>], rate: f64, lasts: Duration) -> anyhow::Result<Samples> {
+pub async fn paced(callers: &[Caller], rate: f64, lasts: Duration) -> anyhow::Result<Samples> {
     let mut running = JoinSet::new();
     let mut queues = Vec::new();
     for caller in callers {
