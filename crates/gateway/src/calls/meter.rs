@@ -79,7 +79,8 @@ impl Meter {
         }
     }
 
-    /// Waits for something of the provider, but not longer than the route does.
+    /// Waits for something of the provider, but not longer than the route does. What is waited for is
+    /// put in a place of its own: each wrapping would copy it, twice the size each time.
     pub(crate) fn in_time<T, F>(
         &self,
         future: F,
@@ -88,6 +89,7 @@ impl Meter {
         F: Future<Output = Result<T, LlmError>>,
     {
         let attempt = self.attempt.clone();
+        let future = Box::pin(future);
         self.span.around(async move { attempt.in_time(future).await })
     }
 
