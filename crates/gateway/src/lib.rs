@@ -59,6 +59,7 @@ pub use payloads::{ForgetPayloads, LogPayloads};
 pub use quotas::QuotaRefusal;
 pub use rollups::FoldUsage;
 pub use routes::Attempt;
+pub use v1::astray;
 
 use cache::Answers;
 use calls::Http;

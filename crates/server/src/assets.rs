@@ -19,14 +19,19 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; \
     frame-ancestors 'none'; form-action 'self'";
 
 /// Answers everything that is not an API: a file of the web app, or its page for any of the
-/// app's own addresses.
+/// app's own addresses. Whoever does more than read there is a program that went astray.
 pub async fn serve(request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/').to_owned();
-    if ["api/", "v1/", "scim/"].iter().any(|area| path.starts_with(area)) {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let areas = match reads {
+        true => ["api/", "v1/", "scim/"],
+        false => ["api/v1/", "v1/", "scim/v2/"],
+    };
+    if areas.iter().any(|area| path.starts_with(area)) {
         return ApiError::not_found("address").into_response();
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    if !reads {
+        return lyceum_gateway::astray(request.method(), request.uri(), request.headers());
     }
     match Assets::get(&path).filter(|_| !path.is_empty()) {
         Some(file) => answer(file, &path, &request),

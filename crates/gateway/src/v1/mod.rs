@@ -51,6 +51,7 @@ use call::{Ask, Call};
 use failure::Failure;
 pub(crate) use request::receive;
 use routed::{Question, routed};
+pub use unknown::astray;
 
 pub(crate) fn router() -> OpenApiRouter<Gateway> {
     let (router, document) = OpenApiRouter::<Gateway>::new()
