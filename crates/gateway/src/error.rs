@@ -53,7 +53,7 @@ pub enum GatewayError {
     /// No target of a route takes what the request brings.
     #[error("no target of the route {0} takes the request's tools or images")]
     RouteIncapable(String),
-    /// A built-in model whose file is missing.
+    /// A built-in model whose file is missing, by its name in the catalogue.
     #[error("the model {0} is not installed")]
     NotInstalled(String),
     /// The provider did not answer.
@@ -228,9 +228,11 @@ impl Problem for GatewayError {
             GatewayError::RouteIncapable(route) => {
                 format!("No model behind '{route}' takes the tools or the images of this request.")
             }
-            GatewayError::NotInstalled(model) => {
-                format!("The file of the built-in model '{model}' is not installed.")
-            }
+            GatewayError::NotInstalled(model) => format!(
+                "The file of the built-in model '{model}' is not installed. Whoever runs the server \
+                 fetches it by script/fetch.py, with 'models {model}', or brings it in by 'lyceum models \
+                 import', and then starts the program again."
+            ),
             GatewayError::Llm(error) => error.detail(),
             GatewayError::Ledger { storage_full: true } => {
                 "The disk is full, so the call cannot be recorded; it was ended.".to_owned()

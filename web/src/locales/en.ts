@@ -529,7 +529,7 @@ export const en = {
     last_administrator: "The last administrator can't be changed.",
     ledger_unavailable: "The ledger can't be written, so no call is made.",
     model_not_found: 'There is no such model.',
-    model_not_installed: 'This model is not installed.',
+    model_not_installed: 'This model is not installed; whoever runs Lyceum can fetch it.',
     name_taken: 'The name is in use; choose another.',
     no_model: 'No model can do this.',
     not_explained_yet: 'This answer is not far enough to be explained.',

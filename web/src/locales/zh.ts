@@ -519,7 +519,7 @@ export const zh = {
     last_administrator: '不能更改最后一位管理员。',
     ledger_unavailable: '无法写入账本，因此未进行调用。',
     model_not_found: '模型不存在。',
-    model_not_installed: '该模型尚未安装。',
+    model_not_installed: '该模型尚未安装；运行 Lyceum 的人员可以获取它。',
     name_taken: '名称已被使用，请另选一个。',
     no_model: '没有可用的模型。',
     not_explained_yet: '该回答尚未进行到可以解释的程度。',

@@ -145,7 +145,7 @@ impl ModelConfig {
         }
         match self.available {
             true => Ok(()),
-            false => Err(GatewayError::NotInstalled(self.name.clone())),
+            false => Err(GatewayError::NotInstalled(self.model.clone())),
         }
     }
 

@@ -171,7 +171,7 @@ async fn reasoning_costs_as_the_answer_or_by_a_price_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_built_in_model_that_is_not_installed_says_so() {
+async fn a_built_in_model_that_is_not_installed_says_so_and_how_it_is() {
     let world = World::new().await;
     world.user("ada").await;
     let (_, models) = world.send("ada", "GET", "/api/v1/models", Value::Null).await;
@@ -190,6 +190,9 @@ async fn a_built_in_model_that_is_not_installed_says_so() {
     let (status, answer) = world.send("ada", "POST", "/v1/chat/completions", body).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer["error"]["code"], "model_not_installed");
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("script/fetch.py, with 'models local-missing'"), "{message}");
+    assert!(message.contains("starts the program again"), "{message}");
     assert!(world.ledger().await.is_empty());
 }
 
