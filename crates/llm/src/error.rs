@@ -63,6 +63,18 @@ pub enum LlmError {
 }
 
 impl LlmError {
+    /// The same with the name of the provider, where it was not reached.
+    pub fn of_provider(self, name: &str) -> Self {
+        let named = |reason: String| {
+            format!("{reason} (the provider is '{name}'; 'Test connection' on its page says more)")
+        };
+        match self {
+            LlmError::Connect(reason) => LlmError::Connect(named(reason)),
+            LlmError::Tls(reason) => LlmError::Tls(named(reason)),
+            other => other,
+        }
+    }
+
     /// Whether the same request may succeed if it is sent again.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -8,7 +8,7 @@ use super::span::CallSpan;
 use super::{Admission, CallContext, Notice, tokens_of};
 use crate::GatewayError;
 use crate::cache::{Kept, Recording, Told};
-use crate::ledger::{CallStatus, Ledger, Receipt, storable};
+use crate::ledger::{CallStatus, Ledger, Purpose, Receipt, storable};
 use crate::live::{Ended, Entry};
 use crate::payloads::Capture;
 use crate::routes::{Attempt, Unopened};
@@ -251,11 +251,44 @@ impl Meter {
     /// The call failed. Returns the error to report once the failure's row will not be lost.
     pub(crate) async fn fail(mut self, error: GatewayError) -> GatewayError {
         self.attempt.failed(&error);
+        self.log(&error);
+        let error = match (error, self.entry.account.as_deref()) {
+            // Whoever tests a provider knows which it is.
+            (GatewayError::Llm(error), Some(name)) if self.entry.purpose != Purpose::Test => {
+                error.of_provider(name).into()
+            }
+            (error, _) => error,
+        };
         if let Some(receipt) = self.close(CallStatus::Failed, Some(&error)) {
             // The caller is told of a failure in any case; the ledger keeps the row and logs.
             drop(receipt.kept().await);
         }
         error
+    }
+
+    /// Tells the log of a provider that is not reached or fails, once for each call. Not of what it
+    /// refuses: that is between it and the caller.
+    fn log(&self, error: &GatewayError) {
+        let GatewayError::Llm(error) = error else { return };
+        let reason = match error {
+            LlmError::Connect(_)
+            | LlmError::Tls(_)
+            | LlmError::Timeout(_)
+            | LlmError::BrokenStream(_) => error.to_string(),
+            // Its words may repeat what was asked.
+            LlmError::Provider { status, .. } if *status >= 500 => format!("status {status}"),
+            _ => return,
+        };
+        let entry = &self.entry;
+        let provider = entry.account.as_deref().unwrap_or(&entry.provider);
+        tracing::warn!(
+            code = error.code(),
+            reason,
+            provider,
+            model = entry.model,
+            request_id = %entry.request_id,
+            "a provider failed a call"
+        );
     }
 
     fn close(&mut self, status: CallStatus, error: Option<&GatewayError>) -> Option<Receipt> {

@@ -24,6 +24,8 @@ pub(crate) struct Running {
     pub(super) user_id: Uuid,
     api_key_id: Option<Uuid>,
     provider_config_id: Option<Uuid>,
+    /// The name here of the account that is asked.
+    pub(crate) account: Option<Arc<str>>,
     model_config_id: Uuid,
     pub(crate) provider: String,
     /// What the caller named.
@@ -69,6 +71,7 @@ impl Running {
             user_id: context.user_id,
             api_key_id: context.api_key_id,
             provider_config_id: model.provider_config_id,
+            account: model.provider_config_name.clone(),
             model_config_id: model.id,
             provider: model.provider.clone(),
             requested: storable(attempt.requested(model), 200),

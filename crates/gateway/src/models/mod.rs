@@ -46,6 +46,8 @@ pub struct ModelConfig {
     pub provider: String,
     /// The account at the provider; `None` for a built-in model.
     pub provider_config_id: Option<Uuid>,
+    /// Its name here.
+    pub(crate) provider_config_name: Option<Arc<str>>,
     /// The provider's own name of the model.
     pub model: String,
     /// What it is for.

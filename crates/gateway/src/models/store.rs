@@ -13,6 +13,7 @@ pub(super) struct UsableRow {
     pub(super) id: Uuid,
     pub(super) provider: String,
     pub(super) provider_config_id: Option<Uuid>,
+    pub(super) provider_config_name: Option<String>,
     pub(super) name: String,
     pub(super) model: String,
     pub(super) kind: String,
@@ -51,9 +52,9 @@ pub(super) async fn usable(
 ) -> Result<Vec<UsableRow>, StoreError> {
     let rows = sqlx::query_as!(
         UsableRow,
-        r#"SELECT m.id, m.provider, m.provider_config_id, m.name, m.model, m.kind, m.max_tokens,
-                  m.temperature, m.context_length, m.dimensions, m.options, m.log_payloads,
-                  m.cache, m.cache_seconds, m.updated_at,
+        r#"SELECT m.id, m.provider, m.provider_config_id, pc.name AS "provider_config_name?",
+                  m.name, m.model, m.kind, m.max_tokens, m.temperature, m.context_length,
+                  m.dimensions, m.options, m.log_payloads, m.cache, m.cache_seconds, m.updated_at,
                   pc.updated_at AS "provider_updated_at?",
                   m.is_default, d.user_id IS NOT NULL AS "chosen!",
                   pc.base_url AS "base_url?", pc.encrypted_key AS "encrypted_key?",

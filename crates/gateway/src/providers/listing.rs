@@ -88,12 +88,12 @@ impl Gateway {
         caller: &Caller,
         id: Uuid,
     ) -> Result<Vec<ListedModel>, GatewayError> {
-        let (_, account) = self.account(caller, id).await?;
+        let (ConfigRow { name, .. }, account) = self.account(caller, id).await?;
         let models = account.models().await.map_err(|error| match error {
             LlmError::UnknownModel(_) if account.may_list_none() => GatewayError::NoModelList,
             // Its fault or the base URL's, not an unknown object here.
             LlmError::UnknownModel(message) => LlmError::Provider { status: 404, message }.into(),
-            error => error.into(),
+            error => error.of_provider(&name).into(),
         })?;
         let user = caller.user_id;
         let mut tx = self.inner.db.begin_as(user).await?;

@@ -6,13 +6,12 @@ use futures::StreamExt as _;
 use lyceum_core::Problem as _;
 use lyceum_http::Caller;
 use lyceum_llm::{ChatMessage, ChatRequest, LlmError, ModelKind, Role};
-use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
 use super::account::Account;
 use super::http::TestView;
-use super::store;
+use super::store::{self, ConfigRow};
 use crate::models::Target;
 use crate::{CallContext, Gateway, GatewayError, ModelConfig, Purpose};
 
@@ -67,7 +66,7 @@ impl Gateway {
         caller: &Caller,
         id: Uuid,
     ) -> Result<TestView, GatewayError> {
-        let (provider, account) = self.account(caller, id).await?;
+        let (ConfigRow { provider, .. }, account) = self.account(caller, id).await?;
         let started = Instant::now();
         let models: Result<Vec<String>, LlmError> =
             account.models().await.map(|models| models.into_iter().map(|model| model.id).collect());
@@ -141,25 +140,23 @@ impl Gateway {
         }
     }
 
+    /// A provider, and what asks it while a person waits.
     pub(super) async fn account(
         &self,
         caller: &Caller,
         id: Uuid,
-    ) -> Result<(String, Account), GatewayError> {
+    ) -> Result<(ConfigRow, Account), GatewayError> {
         let mut tx = self.inner.db.begin_as(caller.user_id).await?;
         let row = store::find(&mut tx, caller.user_id, id).await?;
         tx.commit().await?;
         let credentials = row.credentials(&self.inner.keyring)?;
         let url = Url::parse(&row.base_url)
             .map_err(|_| GatewayError::invalid("base_url", "is not an address"))?;
-        let mut config = match row.config {
-            Value::Object(config) => config,
-            _ => Map::new(),
-        };
+        let mut config = row.config.as_object().cloned().unwrap_or_default();
         config.extend(PATIENCE.map(|(name, seconds)| (name.to_owned(), seconds.into())));
         let http = self.inner.http.clone();
         let account = Account::new(&row.provider, http, url, credentials, Some(&config));
-        Ok((row.provider, account))
+        Ok((row, account))
     }
 }
 

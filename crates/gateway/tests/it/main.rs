@@ -41,6 +41,7 @@ mod shared;
 mod surfaces;
 mod tiers;
 mod unpriced;
+mod unreached;
 mod usage;
 mod v1;
 mod world;
