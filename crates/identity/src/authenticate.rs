@@ -41,7 +41,7 @@ impl Authenticator for Identity {
             }
         }
         .filter(|(standing, _)| standing.expires_at.is_none_or(|end| now < end))
-        .ok_or_else(|| ApiError::unauthenticated("The credential is not valid or not any more."))?;
+        .ok_or_else(|| self.refusal(token(parts)))?;
         let client = client_info(parts, self.config().trust_proxy);
         if !standing.admits(client.ip) {
             return Err(IdentityError::AddressNotAllowed.into());
@@ -71,7 +71,22 @@ fn token(parts: &Parts) -> Option<&str> {
 
 const API_KEY: header::HeaderName = header::HeaderName::from_static("x-api-key");
 
+/// What is said of a key that opens nothing. The same whatever the cause: which it is, only the key's
+/// owner is told.
+const NO_KEY: &str = "The API key is not valid, or not any more: it may have been revoked or have run \
+                      out. The page 'API keys' makes a new one.";
+/// The same of a session.
+const NO_SESSION: &str = "The session is not valid, or not any more; sign in again.";
+
 impl Identity {
+    /// The refusal of a credential: the token of a header or, without one, a cookie. What is no token
+    /// of a session was meant as a key.
+    fn refusal(&self, token: Option<&str>) -> ApiError {
+        let is_session =
+            token.is_none_or(|token| self.tokens().read_access_even_expired(token).is_some());
+        ApiError::unauthenticated(if is_session { NO_SESSION } else { NO_KEY })
+    }
+
     async fn session(
         &self,
         token: &str,

@@ -45,6 +45,29 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_that_opens_nothing_is_called_one_whatever_the_cause_and_a_session_is_not() {
+    let app = App::new().await;
+    let mut root = app.set_up().await;
+    let session = root.cookies["lyceum_access"].clone();
+    let (made, revoked) = create(&mut root, json!({ "name": "ci" })).await;
+    root.delete(&format!("/api/v1/api-keys/{}", id(&made))).await.expect(204);
+    for wrong in [revoked.as_str(), "lyc_wrong", "sk-of-another-provider"] {
+        let refused = program(&app, wrong).get("/api/v1/me").await;
+        let detail = refused.refused(401, "unauthenticated")["detail"].clone();
+        let words = "The API key is not valid, or not any more: it may have been revoked or have run \
+                     out. The page 'API keys' makes a new one.";
+        assert_eq!(detail, words, "{wrong}");
+    }
+    let mut copy = root.clone();
+    root.post("/api/v1/auth/sign-out", json!({})).await.expect(204);
+    let mut by_header = program(&app, &session);
+    for ended in [copy.get("/api/v1/me").await, by_header.get("/api/v1/me").await] {
+        let detail = ended.refused(401, "unauthenticated")["detail"].clone();
+        assert_eq!(detail, "The session is not valid, or not any more; sign in again.");
+    }
+}
+
+#[tokio::test]
 async fn a_key_comes_in_the_header_of_anthropics_clients_too() {
     let app = App::new().await;
     let mut root = app.set_up().await;
