@@ -66,7 +66,7 @@ pub struct Settings {
     /// The program's folder: database, files, keys.
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// Address and port to listen on.
+    /// Address and port to listen on, such as 127.0.0.1:8080.
     #[arg(long)]
     listen: Option<SocketAddr>,
 }

@@ -54,6 +54,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "sources::socket_address")]
     pub listen: SocketAddr,
     /// The address that people open, `http://localhost:<port>` by default. Cookies are marked
     /// `Secure` where it is https, passkeys are bound to its host, and OpenID issuers send people

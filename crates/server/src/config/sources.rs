@@ -1,11 +1,14 @@
 //! Where settings come from.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::Serialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use super::Config;
 
@@ -63,6 +66,28 @@ fn with_text(figment: Figment, variable: &str, setting: &str) -> Figment {
     }
 }
 
+/// Reads an address with its port; what is none, such as a port alone, is told how one looks.
+pub(super) fn socket_address<'de, D>(deserializer: D) -> Result<SocketAddr, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct Address;
+
+    impl Visitor<'_> for Address {
+        type Value = SocketAddr;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an IP address and a port such as 127.0.0.1:8080")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<SocketAddr, E> {
+            text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+        }
+    }
+
+    deserializer.deserialize_str(Address)
+}
+
 /// A setting and what it is said to come from.
 pub fn stated<T: Serialize>(source: impl Into<String>, setting: &str, value: T) -> impl Provider {
     Stated { source: source.into(), of: Serialized::default(setting, value) }
@@ -86,8 +111,6 @@ impl<T: Serialize> Provider for Stated<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use super::*;
 
     #[test]
