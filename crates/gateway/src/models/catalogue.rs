@@ -272,6 +272,7 @@ fn config_of(
         provider: row.provider,
         log_payloads: LogPayloads::of(&row.log_payloads),
         cache,
+        created_at: row.created_at,
         available,
         target,
     }
@@ -304,6 +305,7 @@ fn route_config(row: UsableRow, route: Route) -> ModelConfig {
         price: Price::default(),
         log_payloads: LogPayloads::Off,
         cache: None,
+        created_at: row.created_at,
         available: true,
         target: Target::Route(Arc::new(route)),
     }

@@ -70,6 +70,8 @@ pub struct ModelConfig {
     pub log_payloads: LogPayloads,
     /// How its answers are kept, if they are.
     pub(crate) cache: Option<Caching>,
+    /// Since when it is here.
+    pub(crate) created_at: DateTime<Utc>,
     pub(crate) target: Target,
 }
 

@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
+use chrono::SecondsFormat;
 use http::HeaderMap;
 use lyceum_http::{AllowedModels, misread_query};
 use lyceum_llm::openai::{ModelEntry, ModelList};
@@ -17,7 +18,7 @@ fn openai(model: &ModelConfig) -> ModelEntry {
     ModelEntry {
         id: model.name.clone(),
         object: "model".into(),
-        created: 0,
+        created: model.created_at.timestamp(),
         owned_by: model.provider.clone(),
     }
 }
@@ -27,8 +28,7 @@ fn anthropic(model: &ModelConfig) -> Value {
         "type": "model",
         "id": model.name,
         "display_name": model.name,
-        // Anthropic's own word where a date is not known.
-        "created_at": "1970-01-01T00:00:00Z",
+        "created_at": model.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),
         "lifecycle": "active",
         "max_input_tokens": model.context_length,
         "max_tokens": model.max_tokens,

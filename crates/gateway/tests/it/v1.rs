@@ -1,4 +1,6 @@
+use axum::body::to_bytes;
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use lyceum_gateway::GatewaySettings;
 use serde_json::{Value, json};
@@ -261,6 +263,26 @@ async fn the_list_of_models_is_what_can_be_called() {
         (status, &none["error"]["code"]),
         (StatusCode::NOT_FOUND, &json!("model_not_found"))
     );
+}
+
+#[tokio::test]
+async fn the_list_of_models_says_since_when_each_is_here() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let provider = world.provider("ada", "mock").await;
+    let model = world.model("ada", &provider, "ok", "chat").await;
+    let path = format!("/api/v1/models/{model}");
+    let (_, shown) = world.send("ada", "GET", &path, Value::Null).await;
+    let since: DateTime<Utc> = shown["created_at"].as_str().unwrap().parse().unwrap();
+    let (_, list) = world.send("ada", "GET", "/v1/models", Value::Null).await;
+    assert_eq!(list["data"][0]["created"], since.timestamp());
+    let (_, built_in) = world.send("ada", "GET", "/v1/models/local-chat", Value::Null).await;
+    assert!(built_in["created"].as_i64().unwrap() > 0, "{built_in}");
+    let response = world.open_as_anthropic("ada", "/v1/models/ok").await;
+    let answer = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let told: DateTime<Utc> = answer["created_at"].as_str().unwrap().parse().unwrap();
+    assert_eq!(told.timestamp(), since.timestamp());
 }
 
 #[tokio::test]
