@@ -57,14 +57,15 @@ impl Body {
         let Some(raw) = self.0.get(name) else { return Ok(None) };
         serde_json::from_str::<Option<T>>(raw.get()).map_err(|error| {
             let misread = Misread::of(&error);
-            Failure::bad_request("invalid_field", format!("'{name}' is not valid: {misread}."))
+            let message = format!("'{name}' is not valid: {misread}.");
+            Failure::bad_request("invalid_field", message).about(name)
         })
     }
 
     /// The model asked for.
     pub(super) fn model(&self) -> Result<String, Failure> {
-        let model = self.get::<String>("model")?;
-        model.ok_or_else(|| Failure::bad_request("missing_field", "'model' is required."))
+        let missing = || Failure::bad_request("missing_field", "'model' is required.");
+        self.get::<String>("model")?.ok_or_else(|| missing().about("model"))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -186,8 +187,9 @@ impl Body {
 
 fn read_as<T: DeserializeOwned>(members: &impl Serialize) -> Result<T, Failure> {
     let refuse = |error: serde_json::Error| {
-        let message = format!("The request is not valid: {}.", Misread::of(&error));
-        Failure::bad_request("invalid_request", message)
+        let misread = Misread::of(&error);
+        let message = format!("The request is not valid: {misread}.");
+        Failure::bad_request("invalid_request", message).about(&misread.member)
     };
     serde_json::from_slice(&serde_json::to_vec(members).map_err(refuse)?).map_err(refuse)
 }

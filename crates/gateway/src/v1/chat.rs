@@ -42,7 +42,7 @@ pub(super) async fn create_chat_completion(
     let form = Form::Chat { with_usage: with_usage(&body)? };
     if !body.has_items("messages") {
         let message = "'messages' must be a list of at least one message.";
-        return Err(Failure::bad_request("invalid_field", message));
+        return Err(Failure::bad_request("invalid_field", message).about("messages"));
     }
     let ask = Ask { form, body, streamed, headers: Vec::new() };
     answer(&gateway, asker, Dialect::OpenAi, ask).await

@@ -29,7 +29,8 @@ pub(super) async fn create_completion(
     let streamed = body.get::<bool>("stream")?.unwrap_or(false);
     let form = Form::Completions { with_usage: with_usage(&body)? };
     if !body.has("prompt") {
-        return Err(Failure::bad_request("missing_field", "'prompt' is required."));
+        let missing = Failure::bad_request("missing_field", "'prompt' is required.");
+        return Err(missing.about("prompt"));
     }
     let ask = Ask { form, body, streamed, headers: Vec::new() };
     answer(&gateway, asker, Dialect::OpenAi, ask).await

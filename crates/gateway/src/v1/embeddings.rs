@@ -48,7 +48,7 @@ pub(super) async fn create_embedding(
     let (asker, body) = read_request(&gateway, Dialect::OpenAi, request).await?;
     let model = body.model()?;
     if !body.has("input") {
-        return Err(Failure::bad_request("missing_field", "'input' is required."));
+        return Err(Failure::bad_request("missing_field", "'input' is required.").about("input"));
     }
     let catalogue = gateway.catalogue(asker.caller.user_id).await?;
     let model = catalogue.by_name(&model, ModelKind::Embedding, &asker.caller.models)?;
@@ -107,7 +107,7 @@ async fn translated(call: Call<'_>, body: &Body) -> Result<Response, Failure> {
         Some("base64") => true,
         Some(_) => {
             let message = "'encoding_format' must be 'float' or 'base64'.";
-            return Err(Failure::bad_request("invalid_field", message));
+            return Err(Failure::bad_request("invalid_field", message).about("encoding_format"));
         }
     };
     // Not OpenAI's: models trained with prefixes tell questions from passages.
@@ -120,7 +120,7 @@ async fn translated(call: Call<'_>, body: &Body) -> Result<Response, Failure> {
         && wanted != own
     {
         let message = format!("'{}' gives vectors of {own} dimensions only.", model.name);
-        return Err(Failure::bad_request("invalid_field", message));
+        return Err(Failure::bad_request("invalid_field", message).about("dimensions"));
     }
     let request_id = context.request_id;
     let request = EmbeddingRequest { model: model.model.clone(), input, task, dimensions };
@@ -145,7 +145,7 @@ async fn translated(call: Call<'_>, body: &Body) -> Result<Response, Failure> {
 }
 
 fn texts(body: &Body) -> Result<Vec<String>, Failure> {
-    let refuse = |message: &str| Err(Failure::bad_request("invalid_input", message));
+    let refuse = |message: &str| Err(Failure::bad_request("invalid_input", message).about("input"));
     let texts = match body.get::<Input>("input")? {
         Some(Input::One(text)) => vec![text],
         Some(Input::Many(texts)) => texts,

@@ -27,6 +27,8 @@ pub(super) struct Failure {
     status: StatusCode,
     code: String,
     message: String,
+    /// The member of the request that is at fault.
+    param: Option<Box<str>>,
     retry_after: Option<Duration>,
     /// Whether the same request fails again until somebody changes something.
     in_vain: bool,
@@ -51,6 +53,7 @@ impl Failure {
             status,
             code: code.to_owned(),
             message: message.into(),
+            param: None,
             retry_after: None,
             in_vain: false,
             rate: None,
@@ -58,9 +61,19 @@ impl Failure {
         }
     }
 
+    /// The same with the member of the request that is at fault; an empty name is none.
+    pub(super) fn about(self, member: &str) -> Self {
+        Self { param: (!member.is_empty()).then(|| member.into()), ..self }
+    }
+
     /// The same for whoever writes it down.
     pub(super) fn fault(&self) -> Fault<'_> {
-        Fault { status: self.status, code: &self.code, message: &self.message }
+        Fault {
+            status: self.status,
+            code: &self.code,
+            message: &self.message,
+            param: self.param.as_deref(),
+        }
     }
 
     /// The last event of a stream that has already begun.
@@ -120,11 +133,19 @@ impl From<GatewayError> for Failure {
             error => error.code(),
         };
         let detail = error.detail();
+        let param = match &error {
+            GatewayError::UnknownModel { .. }
+            | GatewayError::ModelNotAllowed { .. }
+            | GatewayError::WrongKind { .. }
+            | GatewayError::NotInstalled(_) => Some("model".into()),
+            GatewayError::Invalid { field, .. } => Some(field.as_str().into()),
+            _ => None,
+        };
         let rate = match error {
             GatewayError::Limited { rate, .. } => Some(rate),
             _ => None,
         };
-        Self { retry_after, in_vain, rate, verdict, ..Self::new(status, code, detail) }
+        Self { param, retry_after, in_vain, rate, verdict, ..Self::new(status, code, detail) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The surfaces' forms: how each is aimed at a model, translated and written.
 
+use lyceum_core::Misread;
 use lyceum_llm::ChatRequest;
 use lyceum_llm::surface::chat::{self, Chat};
 use lyceum_llm::surface::completions::{self, Completions};
@@ -60,7 +61,9 @@ const OF_RESPONSES: [&str; 10] = [
 
 impl From<BadRequest> for Failure {
     fn from(error: BadRequest) -> Self {
-        Failure::bad_request("invalid_request", error.to_string())
+        // The place of the fault stands before the words.
+        let member = Misread::of(&error).member;
+        Failure::bad_request("invalid_request", error.to_string()).about(&member)
     }
 }
 
@@ -134,7 +137,7 @@ impl Form {
             Form::Chat { .. } => {
                 if body.get::<u32>("n")?.is_some_and(|answers| answers != 1) {
                     let message = "This model gives one answer; leave 'n' out or set it to 1.";
-                    return Err(Failure::bad_request("invalid_field", message));
+                    return Err(Failure::bad_request("invalid_field", message).about("n"));
                 }
                 chat::request(body.chat_request()?)?
             }

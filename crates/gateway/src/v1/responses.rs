@@ -32,7 +32,7 @@ pub(super) async fn create_response(
     let said = body.raw("input").is_some_and(|input| input.trim_start().starts_with('"'));
     if !said && !body.has_items("input") {
         let message = "'input' must be a string, or a list of at least one item.";
-        return Err(Failure::bad_request("invalid_field", message));
+        return Err(Failure::bad_request("invalid_field", message).about("input"));
     }
     let ask = Ask { form: Form::Responses, body, streamed, headers: Vec::new() };
     answer(&gateway, asker, Dialect::OpenAi, ask).await

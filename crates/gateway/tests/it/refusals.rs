@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::quotas::limit;
-use crate::said::{MESSAGES, SURFACES, question};
+use crate::said::{COMPLETIONS, MESSAGES, RESPONSES, SURFACES, question};
 use crate::world::World;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -73,4 +73,37 @@ async fn what_is_not_there_is_refused_in_the_form_of_its_surface() {
     let response = world.open_as_anthropic("nobody", "/v1/v1/messages").await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     assert!(response.headers().contains_key("request-id"));
+}
+
+#[tokio::test]
+async fn the_member_that_is_at_fault_is_named_in_openais_form() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let hi = json!([{"role": "user", "content": "hi"}]);
+    let embeddings = "/v1/embeddings";
+    for (path, body, param) in [
+        (CHAT, json!({"messages": hi}), "model"),
+        (CHAT, json!({"model": 7, "messages": hi}), "model"),
+        (CHAT, json!({"model": "nobody", "messages": hi}), "model"),
+        (CHAT, json!({"model": "local-embedding", "messages": hi}), "model"),
+        (CHAT, json!({"model": "local-missing", "messages": hi}), "model"),
+        (CHAT, json!({"model": "local-chat", "messages": []}), "messages"),
+        (CHAT, json!({"model": "local-chat", "messages": hi, "stream": "yes"}), "stream"),
+        (CHAT, json!({"model": "local-chat", "messages": hi, "n": 3}), "n"),
+        (COMPLETIONS, json!({"model": "local-chat"}), "prompt"),
+        (RESPONSES, json!({"model": "local-chat"}), "input"),
+        (
+            RESPONSES,
+            json!({"model": "local-chat", "input": "hi", "tools": [{"type": "web_search"}]}),
+            "tools.0",
+        ),
+        (embeddings, json!({"model": "local-embedding"}), "input"),
+        (embeddings, json!({"model": "local-embedding", "input": [""]}), "input"),
+    ] {
+        let (status, answer) = world.send("ada", "POST", path, body.clone()).await;
+        assert!(!status.is_success(), "{body}");
+        assert_eq!(answer["error"]["param"], param, "{body}: {answer}");
+    }
+    let (_, answer) = world.send("nobody", "POST", CHAT, json!({"model": "m"})).await;
+    assert_eq!(answer["error"]["param"], Value::Null, "{answer}");
 }

@@ -13,6 +13,8 @@ pub struct Fault<'a> {
     pub code: &'a str,
     /// For people.
     pub message: &'a str,
+    /// The member of the request that is at fault, where one is: `model`, `tools.0`.
+    pub param: Option<&'a str>,
 }
 
 impl Fault<'_> {
@@ -27,11 +29,12 @@ impl Fault<'_> {
             _ => "invalid_request_error",
         };
         json!({ "error": {
-            "message": self.message, "type": kind, "param": null, "code": self.code,
+            "message": self.message, "type": kind, "param": self.param, "code": self.code,
         }})
     }
 
     /// The document in Anthropic's form. The code is no member of theirs; their clients ignore it.
+    /// Theirs has no place for the member at fault.
     pub fn anthropic(&self) -> Value {
         let kind = match self.status.as_u16() {
             401 => "authentication_error",

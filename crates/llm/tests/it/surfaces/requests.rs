@@ -320,7 +320,10 @@ fn failures_have_the_form_of_the_surface() {
         status: http::StatusCode::from_u16(status).unwrap(),
         code: "some_code",
         message: "Words.",
+        param: Some("tools.0"),
     };
+    assert_eq!(fault(400).openai()["error"]["param"], "tools.0");
+    assert_eq!(Fault { param: None, ..fault(400) }.openai()["error"]["param"], json!(null));
     for (status, kind) in [
         (400, "invalid_request_error"),
         (401, "authentication_error"),
