@@ -14,6 +14,9 @@ pub enum LlmError {
     /// The provider finds the request wrong (400, 422); its words.
     #[error("the provider refused the request: {0}")]
     Rejected(String),
+    /// A local model cannot do what the request wants, or the request is wrong; what it is.
+    #[error("the request does not fit the local model: {0}")]
+    Unfit(String),
     /// The prompt is longer than the model's context.
     #[error("the prompt is longer than the model's context: {0}")]
     ContextLength(String),
@@ -99,9 +102,10 @@ impl Problem for LlmError {
             | LlmError::BrokenStream(_)
             | LlmError::Malformed(_) => ErrorKind::Upstream,
             LlmError::UnknownModel(_) => ErrorKind::NotFound,
-            LlmError::Rejected(_) | LlmError::ContextLength(_) | LlmError::ContentPolicy(_) => {
-                ErrorKind::BadRequest
-            }
+            LlmError::Rejected(_)
+            | LlmError::Unfit(_)
+            | LlmError::ContextLength(_)
+            | LlmError::ContentPolicy(_) => ErrorKind::BadRequest,
             LlmError::NoCredit(_) | LlmError::RateLimited { .. } => ErrorKind::TooManyRequests,
             LlmError::Timeout(_) => ErrorKind::UpstreamTimeout,
             LlmError::EngineUnavailable(_) => ErrorKind::Unavailable,
@@ -114,6 +118,7 @@ impl Problem for LlmError {
             LlmError::Unauthorized(_) => "provider_unauthorized",
             LlmError::UnknownModel(_) => "provider_unknown_model",
             LlmError::Rejected(_) => "provider_rejected",
+            LlmError::Unfit(_) => "invalid_request",
             LlmError::ContextLength(_) => "context_length_exceeded",
             LlmError::ContentPolicy(_) => "content_policy",
             LlmError::NoCredit(_) => "provider_no_credit",

@@ -268,6 +268,8 @@ impl LocalEngine {
                 LlmError::EngineUnavailable(reason)
             }
             LlmError::Provider { status: 503, message } => LlmError::EngineUnavailable(message),
+            // Nobody else was asked.
+            LlmError::Rejected(reason) => LlmError::Unfit(reason),
             other => other,
         })
     }

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use futures::future::join_all;
+use lyceum_core::Problem as _;
 use lyceum_llm::{ChatMessage, ChatModel, ChatRequest, FinishReason, LlmError, Role};
 use serde_json::json;
 
@@ -126,7 +127,7 @@ async fn unknown_and_unfit_models_are_told_apart() {
     let unknown = engine.chat(ChatRequest { model: "nobody".into(), ..ask("hi", 1) }).await;
     assert!(matches!(unknown.err().unwrap(), LlmError::UnknownModel(_)));
     let unfit = engine.chat(ChatRequest { model: EMBEDDING.into(), ..ask("hi", 1) }).await;
-    assert!(matches!(unfit.err().unwrap(), LlmError::Rejected(_)));
+    assert!(matches!(unfit.err().unwrap(), LlmError::Unfit(_)));
 }
 
 #[tokio::test]
@@ -158,10 +159,13 @@ async fn what_local_models_cannot_do_is_refused() {
         let mut request = ask("hi", 1);
         request.extra.insert(member.to_owned(), value);
         let error = engine.chat(request).await.err().unwrap();
-        assert!(matches!(error, LlmError::Rejected(_)), "{member}: {error}");
+        assert!(matches!(error, LlmError::Unfit(_)), "{member}: {error}");
     }
     let hot = ChatRequest { temperature: Some(9.0), ..ask("hi", 1) };
-    assert!(matches!(engine.chat(hot).await.err().unwrap(), LlmError::Rejected(_)));
+    let error = engine.chat(hot).await.err().unwrap();
+    assert_eq!(error.code(), "invalid_request");
+    let words = "the request does not fit the local model: temperature must be within 0 and 2";
+    assert!(error.detail().starts_with(words), "{error}");
 }
 
 #[tokio::test]

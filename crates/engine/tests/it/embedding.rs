@@ -113,7 +113,7 @@ async fn wrong_models_and_dimensions_are_refused() {
         EmbeddingRequest { model: "nobody".into(), ..request(&["a"], EmbeddingTask::Raw) };
     assert!(matches!(engine.embed(unknown).await.unwrap_err(), LlmError::UnknownModel(_)));
     let unfit = EmbeddingRequest { model: CHAT.into(), ..request(&["a"], EmbeddingTask::Raw) };
-    assert!(matches!(engine.embed(unfit).await.unwrap_err(), LlmError::Rejected(_)));
+    assert!(matches!(engine.embed(unfit).await.unwrap_err(), LlmError::Unfit(_)));
     let short = EmbeddingRequest { dimensions: Some(64), ..request(&["a"], EmbeddingTask::Raw) };
-    assert!(matches!(engine.embed(short).await.unwrap_err(), LlmError::Rejected(_)));
+    assert!(matches!(engine.embed(short).await.unwrap_err(), LlmError::Unfit(_)));
 }

@@ -80,7 +80,7 @@ impl Verdict {
             LlmError::Timeout(_) => Self { blames: true, ..elsewhere(Cause::Timeout) },
             LlmError::ContextLength(_) => elsewhere(Cause::ContextLength),
             LlmError::ContentPolicy(_) => elsewhere(Cause::ContentPolicy),
-            LlmError::Rejected(_) | LlmError::Internal(_) => asked,
+            LlmError::Rejected(_) | LlmError::Unfit(_) | LlmError::Internal(_) => asked,
             _ => Self { again: error.is_retryable(), ..broken },
         }
     }
@@ -113,9 +113,11 @@ mod tests {
 
     #[test]
     fn what_the_request_is_at_fault_for_goes_nowhere_else() {
-        for error in
-            [LlmError::Rejected("no such parameter".into()), LlmError::Internal("x".into())]
-        {
+        for error in [
+            LlmError::Rejected("no such parameter".into()),
+            LlmError::Unfit("no tools".into()),
+            LlmError::Internal("x".into()),
+        ] {
             let verdict = GatewayError::from(error).verdict();
             assert_eq!((verdict.cause, verdict.again, verdict.blames), (None, false, false));
         }

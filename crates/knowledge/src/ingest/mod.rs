@@ -82,7 +82,10 @@ impl From<KnowledgeError> for Stop {
             KnowledgeError::Gateway(lyceum_gateway::GatewayError::Llm(error)) => {
                 matches!(
                     error,
-                    LlmError::Rejected(_) | LlmError::ContextLength(_) | LlmError::ContentPolicy(_)
+                    LlmError::Rejected(_)
+                        | LlmError::Unfit(_)
+                        | LlmError::ContextLength(_)
+                        | LlmError::ContentPolicy(_)
                 )
             }
             // Somebody has to enter it first.
