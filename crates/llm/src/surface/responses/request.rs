@@ -95,14 +95,33 @@ fn tools(at: &At<'_>, extra: &mut Map<String, Value>) -> Result<(), BadRequest> 
         Some(word @ ("auto" | "none" | "required")) => json!(word),
         Some(other) => return Err(choice.refuse(&format!("there is no choice '{other}'"))),
         None => match choice.text("type")? {
-            "function" => {
-                json!({ "type": "function", "function": { "name": choice.text("name")? } })
-            }
+            "function" => named(&choice)?,
+            "allowed_tools" => allowed(&choice)?,
             other => return Err(choice.refuse(&absent(other))),
         },
     };
     extra.insert("tool_choice".to_owned(), wanted);
     Ok(())
+}
+
+/// A function by its name.
+fn named(choice: &At<'_>) -> Result<Value, BadRequest> {
+    Ok(json!({ "type": "function", "function": { "name": choice.text("name")? } }))
+}
+
+/// Some of the tools, with an object around them as chat completions have it.
+fn allowed(choice: &At<'_>) -> Result<Value, BadRequest> {
+    let mode = match choice.text("mode")? {
+        word @ ("auto" | "required") => word,
+        other => return Err(choice.need("mode")?.refuse(&format!("there is no mode '{other}'"))),
+    };
+    let list = choice.need("tools")?.items()?;
+    let tools = list.iter().map(|tool| match tool.text("type")? {
+        "function" => named(tool),
+        other => Err(tool.refuse(&absent(other))),
+    });
+    let tools = tools.collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({ "type": "allowed_tools", "allowed_tools": { "mode": mode, "tools": tools } }))
 }
 
 fn absent(tool: &str) -> String {

@@ -191,6 +191,27 @@ fn the_thinking_of_others_is_not_shown_to_the_provider_itself() {
     assert!(!input.to_string().contains("lyceum:") && input.as_array().unwrap().len() == 8);
 }
 
+/// Of `allowed_tools` the model sees those that it may call, whoever serves it.
+#[tokio::test]
+async fn of_all_tools_a_response_may_allow_some() {
+    let function = |name: &str| json!({"type": "function", "name": name});
+    for (mode, chosen) in [("auto", Value::Null), ("required", json!("any"))] {
+        let body = json!({"model": "m", "input": "hi", "tools": [function("f"), function("g")],
+            "tool_choice": {"type": "allowed_tools", "mode": mode, "tools": [function("g")]}});
+        let request = read("responses", &body).unwrap();
+        let named = json!({"type": "function", "function": {"name": "g"}});
+        let choice = json!({"type": "allowed_tools",
+            "allowed_tools": {"mode": mode, "tools": [named]}});
+        assert_eq!(request.extra["tool_choice"], choice);
+        let wire = Wire::start().await;
+        drop(AnthropicClient::at(wire.at("")).chat(request).await);
+        let sent = wire.last().json();
+        let names: Vec<_> =
+            sent["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+        assert_eq!((names, &sent["tool_choice"]["type"]), (vec![&json!("g")], &chosen));
+    }
+}
+
 #[test]
 fn what_cannot_be_had_is_named_with_its_place() {
     let turn = |content: Value| {
@@ -252,6 +273,11 @@ fn what_cannot_be_had_is_named_with_its_place() {
         body[name] = value;
         body
     };
+    let choosing = |choice: Value| {
+        let mut body = with("tools", json!([{"type": "function", "name": "f"}]));
+        body["tool_choice"] = choice;
+        body
+    };
     for (body, words) in [
         (json!({"model": "m"}), "input: is required."),
         (
@@ -271,6 +297,19 @@ fn what_cannot_be_had_is_named_with_its_place() {
             "tools.0: this model's provider has no tool 'web_search', only functions.",
         ),
         (with("tool_choice", json!("maybe")), ""),
+        (
+            choosing(json!({"type": "allowed_tools", "mode": "any", "tools": []})),
+            "tool_choice.mode: there is no mode 'any'.",
+        ),
+        (
+            choosing(json!({"type": "allowed_tools", "mode": "auto"})),
+            "tool_choice.tools: is required.",
+        ),
+        (
+            choosing(json!({"type": "allowed_tools", "mode": "auto",
+                "tools": [{"type": "mcp", "server_label": "s"}]})),
+            "tool_choice.tools.0: this model's provider has no tool 'mcp', only functions.",
+        ),
     ] {
         match read("responses", &body) {
             Err(error) => assert_eq!(error.0, words),
