@@ -154,7 +154,7 @@ async fn a_refusal_of_the_model_is_told_on_every_surface() {
     let end = json!({"id": "c", "model": "m",
         "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
     Scripted::saying(stream_of(&[piece, end])).await.model(&world, "refuses").await;
-    for (surface, reason) in [(MESSAGES, "refusal"), (RESPONSES, "incomplete")] {
+    for (surface, reason) in [(MESSAGES, "refusal"), (RESPONSES, "completed")] {
         for stream in [false, true] {
             let body = said::question(surface, "refuses", stream);
             let (status, answer) = world.send("ada", "POST", surface, body).await;
@@ -162,6 +162,7 @@ async fn a_refusal_of_the_model_is_told_on_every_surface() {
             let said =
                 if stream { of_stream(surface, &answer) } else { of_document(surface, &answer) };
             assert_eq!((said.text.as_str(), said.end.as_str()), ("No.", reason), "{surface}");
+            assert!(answer.to_string().contains("refusal"), "{surface}: {answer}");
         }
     }
 }

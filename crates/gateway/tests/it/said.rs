@@ -60,7 +60,11 @@ pub fn of_document(surface: &str, answer: &Value) -> Said {
                 match item["type"].as_str().unwrap() {
                     "reasoning" if item["summary"] == json!([]) => {}
                     "reasoning" => said.reasoning.push_str(&text(&item["summary"][0]["text"])),
-                    "message" => said.text.push_str(&text(&item["content"][0]["text"])),
+                    "message" => {
+                        let part = &item["content"][0];
+                        said.text.push_str(&text(&part["text"]));
+                        said.text.push_str(&text(&part["refusal"]));
+                    }
                     _ => {
                         let arguments = serde_json::from_str(&text(&item["arguments"])).unwrap();
                         said.calls.push((text(&item["name"]), arguments));

@@ -226,8 +226,11 @@ pub(super) fn whole(endpoint: &Endpoint, body: &[u8]) -> Result<Vec<ChatEvent>, 
     for WholeItem { arguments, content, summary } in output {
         called |= arguments.is_some();
         said.extend(summary.into_iter().map(|part| ChatEvent::Reasoning(part.text)));
-        refused |= content.iter().any(|part| !part.refusal.is_empty());
-        said.extend(content.into_iter().map(|part| ChatEvent::Text(part.text + &part.refusal)));
+        for WholePart { text, refusal } in content {
+            refused |= !refusal.is_empty();
+            said.push(ChatEvent::Text(text));
+            said.extend((!refusal.is_empty()).then_some(ChatEvent::Refusal(refusal)));
+        }
         said.extend(arguments.map(|arguments| {
             ChatEvent::ToolCall(ToolCallDelta { arguments, ..ToolCallDelta::default() })
         }));

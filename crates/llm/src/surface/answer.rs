@@ -9,6 +9,8 @@ use crate::{ChatEvent, FinishReason, ToolCallDelta, Usage};
 pub enum Part {
     /// What the model says.
     Text(String),
+    /// The words with which it refuses.
+    Refusal(String),
     /// What it thinks.
     Reasoning(String),
     /// What the provider wants back with the call that follows, packed.
@@ -28,8 +30,6 @@ pub struct Answer {
     pub reason: FinishReason,
     /// The provider's count.
     pub usage: Option<Usage>,
-    /// Whether its text are words with which the model refuses.
-    pub(super) refused: bool,
     seed: String,
 }
 
@@ -48,7 +48,6 @@ impl Answer {
             parts: Vec::new(),
             reason: FinishReason::Stop,
             usage: None,
-            refused: false,
             seed: seed.into(),
         }
     }
@@ -58,7 +57,6 @@ impl Answer {
         self.place(&event);
         match event {
             ChatEvent::Started { model, .. } => self.model = model,
-            ChatEvent::Refusal(_) => self.refused = true,
             ChatEvent::Finished { reason, usage } => (self.reason, self.usage) = (reason, usage),
             _ => {}
         }
@@ -73,14 +71,14 @@ impl Answer {
             {
                 None
             }
-            (ChatEvent::Text(more) | ChatEvent::Refusal(more), Some(Part::Text(text)))
+            (ChatEvent::Text(more), Some(Part::Text(text)))
+            | (ChatEvent::Refusal(more), Some(Part::Refusal(text)))
             | (ChatEvent::Reasoning(more), Some(Part::Reasoning(text))) => {
                 text.push_str(more);
                 last.map(|index| Place { index, begins: false })
             }
-            (ChatEvent::Text(text) | ChatEvent::Refusal(text), _) => {
-                Some(self.begin(Part::Text(text.clone())))
-            }
+            (ChatEvent::Text(text), _) => Some(self.begin(Part::Text(text.clone()))),
+            (ChatEvent::Refusal(text), _) => Some(self.begin(Part::Refusal(text.clone()))),
             (ChatEvent::Reasoning(text), _) => Some(self.begin(Part::Reasoning(text.clone()))),
             (ChatEvent::ToolCall(call), _) => Some(self.call(call)),
             (ChatEvent::Started { .. } | ChatEvent::Finished { .. }, _) => None,
@@ -127,10 +125,15 @@ impl Answer {
         self.parts.iter().any(|part| matches!(part, Part::Call(_)))
     }
 
-    /// All text.
+    /// Whether the model refuses in words.
+    pub(super) fn refuses(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Refusal(_)))
+    }
+
+    /// All text, also that with which the model refuses.
     pub(super) fn text(&self) -> String {
         let texts = self.parts.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text.as_str()),
+            Part::Text(text) | Part::Refusal(text) => Some(text.as_str()),
             _ => None,
         });
         texts.collect()
@@ -180,6 +183,8 @@ mod tests {
             piece(1, None, "{}"),
             piece(0, None, "}"),
             ChatEvent::Text("d".to_owned()),
+            ChatEvent::Refusal("e".to_owned()),
+            ChatEvent::Refusal("f".to_owned()),
         ] {
             answer.take(event);
         }
@@ -188,6 +193,7 @@ mod tests {
             .iter()
             .map(|part| match part {
                 Part::Text(text) => format!("text {text}"),
+                Part::Refusal(text) => format!("refusal {text}"),
                 Part::Reasoning(text) => format!("reasoning {text}"),
                 Part::Carried(_) => "carried".to_owned(),
                 Part::Call(call) => {
@@ -195,8 +201,10 @@ mod tests {
                 }
             })
             .collect();
-        assert_eq!(kinds, ["reasoning ab", "text c", "call x {}", "call call_s1 {}", "text d"]);
-        assert_eq!(answer.text(), "cd");
+        let expected =
+            ["reasoning ab", "text c", "call x {}", "call call_s1 {}", "text d", "refusal ef"];
+        assert_eq!(kinds, expected);
+        assert_eq!((answer.text().as_str(), answer.refuses()), ("cdef", true));
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Writer for Chat {
 
     fn document(&mut self, answer: Answer) -> Value {
         let (text, reasoning) = (answer.text(), answer.reasoning());
+        let refuses = answer.refuses();
         let calls = answer.parts.into_iter().filter_map(|part| match part {
             Part::Call(call) => Some(call),
             _ => None,
@@ -142,11 +143,11 @@ impl Writer for Chat {
             false => (calls.map(whole).collect(), None),
         };
         let calls = !tool_calls.is_empty() || function_call.is_some();
-        let (content, refusal) = match answer.refused {
+        let (content, refusal) = match refuses {
             true => (None, Some(text)),
             false => ((!text.is_empty() || !calls).then_some(text), None),
         };
-        let reason = self.told(answer.reason, answer.refused);
+        let reason = self.told(answer.reason, refuses);
         let message = CompletionMessage {
             role: "assistant".into(),
             content,

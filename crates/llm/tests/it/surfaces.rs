@@ -126,6 +126,9 @@ fn accumulated(stream: &str) -> (Value, Value) {
             "response.output_text.delta" => {
                 push(&mut output[at(event)]["content"][0]["text"], &event["delta"]);
             }
+            "response.refusal.delta" => {
+                push(&mut output[at(event)]["content"][0]["refusal"], &event["delta"]);
+            }
             "response.reasoning_summary_text.delta" => {
                 push(&mut output[at(event)]["summary"][0]["text"], &event["delta"]);
             }
@@ -259,7 +262,7 @@ fn calls_that_come_in_turns_are_whole() {
     assert_eq!(steps, expected);
 }
 
-/// Chat completions have a place for what a model says when it refuses.
+/// OpenAI's surfaces have a place for what a model says when it refuses.
 #[test]
 fn a_refusal_of_the_model_has_its_place() {
     let events = [
@@ -268,6 +271,7 @@ fn a_refusal_of_the_model_has_its_place() {
         ChatEvent::Refusal(".".to_owned()),
         ChatEvent::Finished { reason: FinishReason::ContentFilter, usage: None },
     ];
+    let done = json!("completed");
     let mut answer = Answer::new("0");
     events.iter().for_each(|event| answer.take(event.clone()));
     let choice = Chat::new(head(), false).document(answer.clone())["choices"][0].clone();
@@ -277,6 +281,17 @@ fn a_refusal_of_the_model_has_its_place() {
     let stream: String = events.iter().map(|event| writer.write(event.clone())).collect();
     assert!(stream.contains(r#""delta":{"refusal":"No"}"#), "{stream}");
     assert!(stream.contains(r#""delta":{},"finish_reason":"stop""#), "{stream}");
+    let response = Responses::new(head(), &json!({})).document(answer.clone());
+    let part = json!({"type": "refusal", "refusal": "No."});
+    assert_eq!(response["output"][0]["content"], json!([part]));
+    assert_eq!((&response["status"], &response["output"][0]["status"]), (&done, &done));
+    assert_eq!(response["incomplete_details"], Value::Null);
+    let mut writer = Responses::new(head(), &json!({}));
+    let stream: String = events.iter().map(|event| writer.write(event.clone())).collect();
+    let (items, last) = accumulated(&stream);
+    assert_eq!((&items, &last), (&response["output"], &response));
+    let ends = parsed(&stream).into_iter().filter(|(name, _)| name == "response.refusal.done");
+    assert_eq!(ends.map(|(_, event)| event["refusal"].clone()).collect::<Vec<_>>(), ["No."]);
     // Elsewhere it is a text, and the reason to end.
     let message = Messages::new(head()).document(answer);
     assert_eq!(message["content"], json!([{"type": "text", "text": "No."}]));

@@ -148,7 +148,7 @@ fn event(out: &mut String, value: &Value) {
 /// The whole block of a part.
 fn block(part: &Part) -> Value {
     match part {
-        Part::Text(text) => json!({ "type": "text", "text": text }),
+        Part::Text(text) | Part::Refusal(text) => json!({ "type": "text", "text": text }),
         Part::Reasoning(text) => {
             json!({ "type": "thinking", "thinking": text, "signature": UNSIGNED })
         }
@@ -163,7 +163,7 @@ fn block(part: &Part) -> Value {
 /// The block of a part as it begins.
 fn empty(part: &Part) -> Value {
     match part {
-        Part::Text(_) => json!({ "type": "text", "text": "" }),
+        Part::Text(_) | Part::Refusal(_) => json!({ "type": "text", "text": "" }),
         Part::Reasoning(_) => json!({ "type": "thinking", "thinking": "", "signature": "" }),
         Part::Carried(_) => block(part),
         Part::Call(call) => {

@@ -81,7 +81,7 @@ impl Responses {
 
     fn item_id(&self, part: &Part, index: usize) -> String {
         let kind = match part {
-            Part::Text(_) => "msg",
+            Part::Text(_) | Part::Refusal(_) => "msg",
             Part::Reasoning(_) | Part::Carried(_) => "rs",
             Part::Call(_) => "fc",
         };
@@ -91,9 +91,13 @@ impl Responses {
     fn item(&self, answer: &Answer, index: usize, status: &str) -> Value {
         let Some(part) = answer.parts.get(index) else { return Value::Null };
         let id = self.item_id(part, index);
+        let message = |part: Value| {
+            json!({ "id": id, "type": "message", "status": status, "role": "assistant",
+                "content": [part] })
+        };
         match part {
-            Part::Text(text) => json!({ "id": id, "type": "message", "status": status,
-                "role": "assistant", "content": [said(text)] }),
+            Part::Text(text) => message(said(text)),
+            Part::Refusal(text) => message(refused(text)),
             Part::Reasoning(text) => json!({ "id": id, "type": "reasoning",
                 "summary": [thought(text)], "encrypted_content": MARK }),
             Part::Carried(sealed) => json!({ "id": id, "type": "reasoning", "summary": [],
@@ -134,10 +138,13 @@ impl Responses {
         let Some(part) = self.answer.parts.get(index) else { return };
         let at = json!({ "item_id": self.item_id(part, index), "output_index": index });
         let (kind, more) = match piece {
-            ChatEvent::Text(text) | ChatEvent::Refusal(text) => (
+            ChatEvent::Text(text) => (
                 "response.output_text.delta",
                 json!({ "content_index": 0, "delta": text, "logprobs": [] }),
             ),
+            ChatEvent::Refusal(text) => {
+                ("response.refusal.delta", json!({ "content_index": 0, "delta": text }))
+            }
             ChatEvent::Reasoning(text) => (
                 "response.reasoning_summary_text.delta",
                 json!({ "summary_index": 0, "delta": text }),
@@ -157,9 +164,13 @@ impl Responses {
         let mut item = self.item(&self.answer, index, "in_progress");
         // It begins empty; what is there of it comes as its first delta.
         let inner = match part {
-            Part::Text(_) => {
+            Part::Text(_) | Part::Refusal(_) => {
                 item["content"] = json!([]);
-                let part = json!({ "content_index": 0, "part": said("") });
+                let empty = match part {
+                    Part::Refusal(_) => refused(""),
+                    _ => said(""),
+                };
+                let part = json!({ "content_index": 0, "part": empty });
                 Some(("response.content_part.added", merged(at, part)))
             }
             Part::Reasoning(_) => {
@@ -202,6 +213,14 @@ impl Responses {
                     ("response.content_part.done", merged(at(), part)),
                 ]
             }
+            Part::Refusal(text) => {
+                let whole = json!({ "content_index": 0, "refusal": text });
+                let part = json!({ "content_index": 0, "part": refused(text) });
+                vec![
+                    ("response.refusal.done", merged(at(), whole)),
+                    ("response.content_part.done", merged(at(), part)),
+                ]
+            }
             Part::Reasoning(text) => {
                 let whole = json!({ "summary_index": 0, "text": text });
                 let part = json!({ "summary_index": 0, "part": thought(text) });
@@ -240,7 +259,7 @@ impl Writer for Responses {
             }
             ChatEvent::Finished { reason, usage } => {
                 self.begin(&mut out);
-                let status = status(&reason);
+                let status = status(&reason, self.answer.refuses());
                 self.close(&mut out, Some(status));
                 self.answer.reason = reason;
                 // The form has no answer without counts.
@@ -268,12 +287,14 @@ impl Writer for Responses {
     fn document(&mut self, mut answer: Answer) -> Value {
         self.head.served_by(answer.model.clone());
         answer.usage = Some(answer.usage.unwrap_or_default());
-        self.response(status(&answer.reason), &answer)
+        self.response(status(&answer.reason, answer.refuses()), &answer)
     }
 }
 
-fn status(reason: &FinishReason) -> &'static str {
+/// A refusal in words is a whole answer.
+fn status(reason: &FinishReason, refuses: bool) -> &'static str {
     match reason {
+        FinishReason::ContentFilter if refuses => "completed",
         FinishReason::Length | FinishReason::ContentFilter => "incomplete",
         _ => "completed",
     }
@@ -289,6 +310,10 @@ fn of_item(answer: &Answer, index: usize, status: &str) -> &'static str {
 
 fn said(text: &str) -> Value {
     json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
+}
+
+fn refused(text: &str) -> Value {
+    json!({ "type": "refusal", "refusal": text })
 }
 
 fn thought(text: &str) -> Value {
