@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use crate::listing::{self, AnthropicModel};
 use crate::{
-    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, ListedModel, LlmError, Native,
-    PassedStream, convert, native, stream,
+    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, ListedModel, LlmError, Members,
+    Native, PassedStream, Taken, convert, native, stream,
 };
 
 /// The version of the protocol that is spoken.
@@ -116,11 +116,13 @@ impl Native for AnthropicClient {
     async fn send(
         &self,
         headers: &[(HeaderName, HeaderValue)],
-        body: Bytes,
+        sent: Bytes,
+        _members: &mut Members,
         streamed: bool,
-    ) -> Result<reqwest::Response, LlmError> {
+    ) -> Result<Taken, LlmError> {
         let endpoint = self.endpoint.with_headers(headers).streaming(streamed);
-        endpoint.post("messages", &[], body).await
+        let response = endpoint.post("messages", &[], sent).await?;
+        Ok(Taken { response, left_out: Vec::new() })
     }
 
     fn pass(&self, response: reqwest::Response) -> PassedStream {

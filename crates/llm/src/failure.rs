@@ -39,6 +39,7 @@ pub(crate) fn from_answer(
         400 | 403 | 429 if said.is_used_up() => LlmError::NoCredit(message),
         401 | 403 => LlmError::Unauthorized(message),
         402 if !said.is_for_a_minute() => LlmError::NoCredit(message),
+        404 if said.misses_a_thing() => LlmError::Rejected(message),
         404 => LlmError::UnknownModel(message),
         // What a proxy on the way says of a call that is not encrypted.
         407 => LlmError::Connect(PROXY_REFUSED.to_owned()),
@@ -310,6 +311,14 @@ impl Said {
 
     fn refuses_key(&self) -> bool {
         self.message.starts_with("API key not valid") || self.message.contains("API key expired")
+    }
+
+    /// Whether what was not found is something that the request refers to, and not its model: all of
+    /// OpenAI's.
+    fn misses_a_thing(&self) -> bool {
+        const WORDS: [&str; 3] =
+            ["Item with id", "Previous response with id", "No such File object"];
+        WORDS.iter().any(|words| self.message.starts_with(words))
     }
 
     fn is_used_up(&self) -> bool {

@@ -62,7 +62,8 @@ impl Fitter {
     /// The members that have no effect in a request to which `lesson` was applied. Where the provider's
     /// switch is left out, so is the effort that it stands for.
     fn without_effect(&self, lesson: &Lesson, members: &Members) -> Vec<String> {
-        let left_out = lesson.change.leaves_out();
+        // Of a list a part may be left.
+        let left_out = lesson.change.leaves_out().filter(|name| !members.contains_key(*name));
         let is_switch = left_out.is_some() && left_out == self.server.switches().first().copied();
         let effort = (is_switch && !members.contains_key(EFFORT)).then_some(EFFORT);
         left_out.into_iter().chain(effort).map(str::to_owned).collect()

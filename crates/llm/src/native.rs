@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::pieces::Pieces;
 use crate::stream::{Reader, speaks};
-use crate::{ChatEvent, LlmError};
+use crate::{ChatEvent, LlmError, Members, Taken};
 
 /// Pieces of an answer that are passed on as they came, and what they say. The last one says
 /// [`ChatEvent::Finished`] and has everything since the model ended its answer.
@@ -27,15 +27,22 @@ pub type PassedStream = BoxStream<'static, Result<Passed, LlmError>>;
 /// A provider whose own form is that of a surface.
 #[async_trait]
 pub trait Native: Send + Sync {
-    /// Sends a request for an answer that is `streamed`, or comes in one piece, with these headers
-    /// beside the account's own, and waits for the answer's head. An answer other than 2xx is an
-    /// error.
+    /// Changes what `model` is known to take otherwise. Gives the members that have no effect.
+    fn fit(&self, _model: &str, _members: &mut Members) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Sends a request, in `sent` as JSON, for an answer that is `streamed`, or comes in one piece,
+    /// with these headers beside the account's own, and waits for the answer's head. An answer other
+    /// than 2xx is an error; a client that fits requests then first changes what the model refuses in
+    /// words that are known, in `members` as well.
     async fn send(
         &self,
         headers: &[(HeaderName, HeaderValue)],
-        body: Bytes,
+        sent: Bytes,
+        members: &mut Members,
         streamed: bool,
-    ) -> Result<reqwest::Response, LlmError>;
+    ) -> Result<Taken, LlmError>;
 
     /// An answer that is streamed.
     fn pass(&self, response: reqwest::Response) -> PassedStream;

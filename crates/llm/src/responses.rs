@@ -10,9 +10,12 @@ use http::{HeaderName, HeaderValue};
 
 use crate::fit::{Fitter, bytes_of, members_of};
 use crate::{
-    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, Lessons, LlmError, Native,
-    PassedStream, convert, native, stops, stream,
+    ChatEvent, ChatModel, ChatRequest, ChatStream, Endpoint, Lessons, LlmError, Members, Native,
+    PassedStream, Taken, convert, native, stops, stream,
 };
+
+/// What `include` has to ask for where a model's reasoning is to be given back to it.
+pub const SEALED: &str = "reasoning.encrypted_content";
 
 /// Members of OpenAI's chat completions that are translated. Others are the same in both.
 const TRANSLATED: [&str; 10] = [
@@ -46,6 +49,11 @@ impl ResponsesClient {
         self.fitter.lessons = lessons;
         self
     }
+
+    /// The members of a request that was not fitted yet of which `model` is known to take nothing.
+    pub fn left_out_from(&self, model: &str, members: &Members) -> Vec<String> {
+        self.fitter.left_out_from(model, members)
+    }
 }
 
 #[async_trait]
@@ -73,14 +81,19 @@ impl ChatModel for ResponsesClient {
 
 #[async_trait]
 impl Native for ResponsesClient {
+    fn fit(&self, model: &str, members: &mut Members) -> Vec<String> {
+        self.fitter.fit(model, members)
+    }
+
     async fn send(
         &self,
         headers: &[(HeaderName, HeaderValue)],
-        body: Bytes,
+        sent: Bytes,
+        members: &mut Members,
         streamed: bool,
-    ) -> Result<reqwest::Response, LlmError> {
+    ) -> Result<Taken, LlmError> {
         let endpoint = self.endpoint.with_headers(headers).streaming(streamed);
-        endpoint.post("responses", &[], body).await
+        self.fitter.send(&endpoint, "responses", sent, members).await
     }
 
     fn pass(&self, response: reqwest::Response) -> PassedStream {

@@ -77,15 +77,16 @@ impl<'a> Call<'a> {
     /// it as well.
     fn ignored_of(&self, ask: &Ask) -> Ignored {
         let Ask { form, body, .. } = ask;
-        match &self.model.target {
-            target if !form.is_spoken_at(target) => form.ignored(body, self.model),
-            Target::OpenAi(client) => {
-                let mut ignored = Ignored::default();
-                ignored.add(client.left_out_from(&self.model.model, body.as_members()));
-                ignored
-            }
-            _ => Ignored::default(),
-        }
+        let (model, members) = (&self.model.model, body.as_members());
+        let left_out = match &self.model.target {
+            target if !form.is_spoken_at(target) => return form.ignored(body, self.model),
+            Target::OpenAi(client) => client.left_out_from(model, members),
+            Target::Responses(client) => client.left_out_from(model, members),
+            _ => Vec::new(),
+        };
+        let mut ignored = Ignored::default();
+        ignored.add(left_out);
+        ignored
     }
 
     /// Asks: the request is passed on as it came where the provider speaks the surface's own form,

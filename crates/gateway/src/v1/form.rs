@@ -2,6 +2,7 @@
 
 use lyceum_core::Misread;
 use lyceum_llm::ChatRequest;
+use lyceum_llm::responses::SEALED;
 use lyceum_llm::surface::chat::{self, Chat};
 use lyceum_llm::surface::completions::{self, Completions};
 use lyceum_llm::surface::messages::{self, Messages};
@@ -94,9 +95,7 @@ impl Form {
                     body.set_absent("reasoning", json!({ "effort": effort }))?;
                 }
                 fill(body, model, &OF_RESPONSES)?;
-                clean(body, "input", responses::without_foreign)?;
-                // One account serves many people, who must not find each other's answers there.
-                body.set("store", false)?;
+                stand_alone(body)?;
                 body.set("model", &model.model)
             }
         }
@@ -169,18 +168,36 @@ fn fill(body: &mut Body, model: &ModelConfig, known: &[&str]) -> Result<(), Fail
     Ok(())
 }
 
-/// Takes out of Anthropic's messages what only this program understands.
-pub(super) fn without_foreign(body: &mut Body) -> Result<(), Failure> {
-    clean(body, "messages", messages::without_foreign)
+/// Makes a request of the Responses API stand alone: one account serves many people, who must not find
+/// each other's answers there, so that nothing of them is kept.
+fn stand_alone(body: &mut Body) -> Result<(), Failure> {
+    // Without reading an input that has nothing of it.
+    let words = ["\"reasoning\"", "\"item_reference\""];
+    if body.raw("input").is_some_and(|raw| words.iter().any(|word| raw.contains(word))) {
+        let mut input = body.get::<Value>("input")?.unwrap_or_default();
+        if responses::stand_alone(&mut input)? {
+            body.set("input", input)?;
+        }
+    }
+    // The reasoning that led to a call has to come back with the call's result.
+    if body.has_items("tools") {
+        let sealed = json!(SEALED);
+        let mut include = body.get::<Vec<Value>>("include")?.unwrap_or_default();
+        if !include.contains(&sealed) {
+            include.push(sealed);
+            body.set("include", include)?;
+        }
+    }
+    body.set("store", false)
 }
 
-/// Takes out of a member what only this program understands; without reading it where there is no
-/// mark of such, which is nearly always.
-fn clean(body: &mut Body, name: &str, clean: impl Fn(&mut Value)) -> Result<(), Failure> {
-    if body.raw(name).is_some_and(|raw| raw.contains(MARK)) {
-        let mut value = body.get::<Value>(name)?.unwrap_or_default();
-        clean(&mut value);
-        body.set(name, value)?;
+/// Takes out of Anthropic's messages what only this program understands; without reading them where
+/// there is no mark of such, which is nearly always.
+pub(super) fn without_foreign(body: &mut Body) -> Result<(), Failure> {
+    if body.raw("messages").is_some_and(|raw| raw.contains(MARK)) {
+        let mut turns = body.get::<Value>("messages")?.unwrap_or_default();
+        messages::without_foreign(&mut turns);
+        body.set("messages", turns)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use lyceum_llm::surface::Writer;
-use lyceum_llm::{ChatEvent, LlmError, Native, Passed, PassedStream, sse};
+use lyceum_llm::{ChatEvent, LlmError, Native, Passed, PassedStream, Taken, sse};
 use serde::Deserialize;
 
 use super::Failure;
@@ -17,18 +17,26 @@ use crate::routes::Glimpse;
 
 impl Call<'_> {
     /// Passes on a request that has the form of the provider.
-    pub(super) async fn relay(self, client: &dyn Native, ask: Ask) -> Result<Response, Failure> {
+    pub(super) async fn relay(
+        mut self,
+        client: &dyn Native,
+        ask: Ask,
+    ) -> Result<Response, Failure> {
         let Ask { form, mut body, streamed, headers } = ask;
+        self.ignored.only_of(&body);
         form.aim(&mut body, self.model)?;
+        self.ignored.add(client.fit(&self.model.model, body.members_mut()));
         let writer = form.writer(self.head(), &body)?;
         let sent = body.to_bytes()?;
         let mut meter = self.begin(&sent).await?;
         let notice = meter.notice();
-        let attempt = &self.context.attempt;
-        let response = match meter.in_time(client.send(&headers, sent, streamed)).await {
-            Ok(response) => response,
+        let asking = client.send(&headers, sent, body.members_mut(), streamed);
+        let Taken { response, left_out } = match meter.in_time(asking).await {
+            Ok(taken) => taken,
             Err(error) => return Err(failed(meter, error).await),
         };
+        self.ignored.add(left_out);
+        let attempt = &self.context.attempt;
         if streamed {
             let look = |passed: &Passed| Ok(Glimpse::of_all(&passed.events));
             return match attempt.open(client.pass(response), look).await {

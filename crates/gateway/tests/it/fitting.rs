@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::kinds::Kind;
 use crate::passing::Scripted;
 use crate::routes::{CHAT, question};
-use crate::said::{MESSAGES, events};
+use crate::said::{MESSAGES, RESPONSES, events};
 use crate::world::World;
 
 /// A question with everything that the model `strict` refuses.
@@ -49,6 +49,35 @@ async fn what_a_model_refuses_costs_one_more_request_once() {
     let rows = world.ledger().await;
     assert_eq!(rows.len(), 4, "one call, one row: {rows:?}");
     assert!(rows.iter().all(|row| row.status == "completed"), "{rows:?}");
+}
+
+#[tokio::test]
+async fn responses_that_are_passed_on_are_fitted_too() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let kind = Kind { config: json!({"api": "responses"}), ..Kind::new("openai", "") };
+    let provider = world.at_kind(&kind, "r").await;
+    world.model_at(&provider, "r", "strict").await;
+    let (own, sealed) = ("message.output_text.logprobs", "reasoning.encrypted_content");
+    let mut asked = 0;
+    for (include, requests, sent, ignored) in [
+        // It is our own wish that reasoning is sealed.
+        (Value::Null, 2, Value::Null, None),
+        (Value::Null, 1, Value::Null, None),
+        (json!([own]), 1, json!([own]), None),
+        (json!([sealed]), 1, Value::Null, Some("include")),
+    ] {
+        let body = json!({"model": "r", "input": "one two three", "include": include,
+            "tools": [{"type": "function", "name": "f", "parameters": {}}]});
+        let response = world.open("ada", "POST", RESPONSES, body).await;
+        assert_eq!(response.status(), StatusCode::OK, "{include}");
+        let told = response.headers().get("x-lyceum-ignored");
+        assert_eq!(told.map(|names| names.to_str().unwrap()), ignored, "{include}");
+        to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        asked += requests;
+        let all = world.upstream.requests();
+        assert_eq!((all.len(), &all[asked - 1].body["include"]), (asked, &sent), "{include}");
+    }
 }
 
 #[tokio::test]

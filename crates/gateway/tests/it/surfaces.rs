@@ -206,6 +206,7 @@ async fn where_the_form_is_the_providers_own_it_is_passed_on() {
         body["model"] = json!("ok");
         if surface == RESPONSES {
             body["store"] = json!(false);
+            body["include"] = json!(["reasoning.encrypted_content"]);
         }
         // Options that the surface does not know are left out where the form is another one.
         if surface == COMPLETIONS {
@@ -224,6 +225,44 @@ async fn where_the_form_is_the_providers_own_it_is_passed_on() {
     assert_eq!(world.send("ada", "POST", MESSAGES, body).await.0, StatusCode::OK);
     let sent = world.upstream.requests().pop().unwrap().body;
     assert_eq!(sent["messages"][1]["content"], json!([{"type": "text", "text": "b"}]));
+}
+
+#[tokio::test]
+async fn a_program_that_sends_back_what_it_got_has_nothing_to_do_where_nothing_is_kept() {
+    let world = World::new().await;
+    world.user("ada").await;
+    let responses = Kind { config: json!({"api": "responses"}), ..Kind::new("openai", "") };
+    let provider = world.at_kind(&responses, "r").await;
+    world.model_at(&provider, "r", "tools").await;
+    let (own, sealed) = ("message.output_text.logprobs", "reasoning.encrypted_content");
+    let mut body = question(RESPONSES, "r", false);
+    body["tools"] = json!([{"type": "function", "name": "look_up", "parameters": {}}]);
+    for (asked, sent) in [(Value::Null, json!([sealed])), (json!([own]), json!([own, sealed]))] {
+        body["include"] = asked;
+        body["input"] = json!([{"role": "user", "content": "one two three"}]);
+        let (status, answer) = world.send("ada", "POST", RESPONSES, body.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(world.upstream.requests().pop().unwrap().body["include"], sent);
+        let output = answer["output"].as_array().unwrap();
+        assert_eq!((&output[0]["type"], output.len()), (&json!("reasoning"), 2), "{answer}");
+        let mut turns = body["input"].as_array().unwrap().clone();
+        turns.extend(output.clone());
+        turns.push(json!({"type": "function_call_output", "call_id": "call_1", "output": "found"}));
+        let all = turns.len();
+        // That of an answer from before, which nobody sealed.
+        turns.insert(1, json!({"type": "reasoning", "id": "rs_0", "summary": []}));
+        body["input"] = json!(turns);
+        let (status, answer) = world.send("ada", "POST", RESPONSES, body.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let sent = world.upstream.requests().pop().unwrap().body;
+        assert_eq!(sent["input"].as_array().unwrap().len(), all, "{sent}");
+        assert_eq!(&sent["input"][1], &output[0]);
+    }
+    body["input"] = json!([{"type": "item_reference", "id": "msg_1"}]);
+    let (status, answer) = world.send("ada", "POST", RESPONSES, body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    let words = "input.0: answers are not kept here; send the item itself.";
+    assert_eq!(answer["error"]["message"], words);
 }
 
 #[tokio::test]

@@ -314,3 +314,20 @@ fn a_list_of_faults_is_told_without_what_stood_there() {
         assert!(words.contains("seed") && !words.contains('汉'), "{words}");
     }
 }
+
+#[test]
+fn what_a_request_refers_to_is_no_model() {
+    for (words, code) in [
+        (
+            "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.",
+            "provider_rejected",
+        ),
+        ("Previous response with id 'resp_1' not found.", "provider_rejected"),
+        ("No such File object: file-1", "provider_rejected"),
+        ("The model 'gpt-9' does not exist", "provider_unknown_model"),
+    ] {
+        let document = serde_json::json!({ "message": words, "type": "invalid_request_error" });
+        let error = map(404, &serde_json::json!({ "error": document }).to_string());
+        assert_eq!(lyceum_core::Problem::code(&error), code, "{error}");
+    }
+}

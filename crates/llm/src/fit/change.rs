@@ -3,6 +3,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use super::Members;
+use crate::responses::SEALED;
 
 /// The present name of the limit of an answer, and that which older servers know.
 pub(super) const NEWER: &str = "max_completion_tokens";
@@ -27,6 +28,8 @@ pub(super) enum Change {
     ListCalls,
     /// Reasoning that another account sealed is left out.
     LeaveOutSealed,
+    /// No reasoning is asked for that could be given back: there is none.
+    NeverSeal,
 }
 
 /// How a provider is told whether its models think.
@@ -58,6 +61,7 @@ impl Change {
                 has_tools && put_absent(members, "tool_calls_switch", true)
             }
             Change::LeaveOutSealed => leave_out_sealed(members),
+            Change::NeverSeal => never_seal(members),
         }
     }
 
@@ -65,6 +69,7 @@ impl Change {
     pub(super) fn leaves_out(&self) -> Option<&'static str> {
         match self {
             Change::LeaveOut(name) => Some(name),
+            Change::NeverSeal => Some("include"),
             _ => None,
         }
     }
@@ -176,4 +181,16 @@ fn leave_out_sealed(members: &mut Members) -> bool {
         items.retain(|item| item.get("encrypted_content").is_none());
         items.len() < before
     })
+}
+
+fn never_seal(members: &mut Members) -> bool {
+    let changed = in_list(members, "include", SEALED, |asked| {
+        let before = asked.len();
+        asked.retain(|one| *one != SEALED);
+        asked.len() < before
+    });
+    if changed && members.get("include").is_some_and(|raw| raw.get() == "[]") {
+        members.remove("include");
+    }
+    changed
 }

@@ -3,6 +3,7 @@
 use super::Members;
 use super::change::{Change, EFFORT, NEWER, OLDER};
 use super::lessons::{Lesson, Stated};
+use crate::responses::SEALED;
 
 /// Members that an answer can be had without; it is then not what was asked for in every way, and
 /// whoever asked is told. Tools, formats, limits and stop sequences are none of them.
@@ -97,13 +98,18 @@ pub(super) fn answer(words: &str, members: &Members) -> Option<Lesson> {
     if words.contains("encrypted content") && words.contains("could not be") {
         return Some(Lesson { lasts: false, ..Lesson::of(Change::LeaveOutSealed) });
     }
+    // OpenAI's words for a model that does not think, and those of servers that know no such thing.
+    let sealing = words.contains(SEALED) || (refuses && words.contains("encrypted content"));
+    if sealing && asks("include") {
+        return Some(Lesson::of(Change::NeverSeal));
+    }
     let of_answers = OF_ANSWERS.iter().filter(|name| refuses && says(name));
     let of_answers = of_answers.filter_map(|&name| {
         Some((names(&words, name)?, Lesson::of(Change::LeaveOutOfMessages(name))))
     });
     let dispensable = DISPENSABLE.iter().filter(|name| asks(name));
     let dispensable = dispensable.filter_map(|&name| {
-        let place = names(&words, name).or_else(|| encrypted(&words, name))?;
+        let place = names(&words, name)?;
         let mentioned = MENTIONED.contains(&name);
         (refuses || mentioned).then(|| (place, left_out(name, &words, refuses, members)))
     });
@@ -130,11 +136,6 @@ fn left_out(name: &'static str, words: &str, refuses: bool, members: &Members) -
 /// Whether words say of a member, and not of its value, that it is not known.
 fn is_unknown(words: &str) -> bool {
     UNKNOWN.iter().any(|phrase| words.contains(phrase)) && !words.contains("unknown variant")
-}
-
-/// OpenAI's words where a model keeps no reasoning that `include` could ask for.
-fn encrypted(words: &str, name: &str) -> Option<usize> {
-    words.find("encrypted content").filter(|_| name == "include")
 }
 
 /// What stands before a name that is a word of everyday language as well.

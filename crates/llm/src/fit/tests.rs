@@ -262,6 +262,27 @@ fn an_effort_has_no_effect_where_its_switch_is_refused() {
 }
 
 #[test]
+fn a_model_without_reasoning_seals_none() {
+    let own = "message.output_text.logprobs";
+    let sealed = crate::responses::SEALED;
+    for words in [
+        "Encrypted content is not supported with this model.",
+        "Invalid value: 'reasoning.encrypted_content'. Supported values are: 'a'.",
+    ] {
+        let fitter = fitter("openai");
+        let mut asked = members(&json!({"include": [own, sealed], "reasoning": {}}));
+        let lesson = refusal::answer(words, &asked).unwrap();
+        assert_eq!(lesson, Lesson::of(Change::NeverSeal), "{words}");
+        fitter.lessons.learn("m", vec![lesson]);
+        assert_eq!(fitter.fit("m", &mut asked), Vec::<String>::new());
+        assert_eq!(document(&asked)["include"], json!([own]));
+        let mut asked = members(&json!({"include": [sealed]}));
+        assert_eq!(fitter.fit("m", &mut asked), ["include"]);
+        assert_eq!(document(&asked), json!({}));
+    }
+}
+
+#[test]
 fn nothing_was_left_out_where_nothing_was_sealed() {
     for (input, changed) in [
         (json!([{"role": "user", "content": "the \"encrypted_content\" of it"}]), false),

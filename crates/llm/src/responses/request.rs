@@ -2,13 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::SEALED;
 use crate::convert::{
     self, Format, Media, Part, ToolCall, ToolChoice, effort, own_members, tool_call_id, tool_calls,
 };
 use crate::{ChatMessage, ChatRequest, Content, ContentPart, LlmError, Role};
-
-/// What has to be asked for where a model's reasoning is to be given back to it.
-const SEALED: &str = "reasoning.encrypted_content";
 
 /// Members that mean the same in both.
 pub(super) const SAME: [&str; 8] = [

@@ -13,7 +13,7 @@ use lyceum_llm::surface::completions::{self, Completions};
 use lyceum_llm::surface::messages::{self, Messages};
 use lyceum_llm::surface::responses::{self, Responses};
 use lyceum_llm::surface::{Answer, BadRequest, Fault, Head, Writer};
-use lyceum_llm::{ChatEvent, ChatModel, ChatRequest, FinishReason, Native, ToolCallDelta};
+use lyceum_llm::{ChatEvent, ChatModel, ChatRequest, FinishReason, Members, Native, ToolCallDelta};
 use serde_json::{Value, json};
 
 use crate::wire::{Reply, Wire, golden, golden_json, question};
@@ -339,6 +339,11 @@ async fn calls_that_are_badly_numbered_stay_apart_on_every_surface() {
     }
 }
 
+/// The answer to a request that says nothing.
+async fn send(client: &dyn Native, streamed: bool) -> reqwest::Response {
+    client.send(&[], "{}".into(), &mut Members::new(), streamed).await.unwrap().response
+}
+
 /// What is passed on is what came, and what it says is what the port would have said.
 #[tokio::test]
 async fn a_providers_own_form_is_passed_on_as_it_came() {
@@ -353,7 +358,7 @@ async fn a_providers_own_form_is_passed_on_as_it_came() {
             stream.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
         let events = said(&wire, port, name).await;
         wire.will(Reply::byte_by_byte(&stream));
-        let response = native.send(&[], "{}".into(), true).await.unwrap();
+        let response = send(native, true).await;
         let passed: Vec<_> = native.pass(response).map(Result::unwrap).collect().await;
         let data: Vec<&String> = passed.iter().flat_map(|piece| &piece.data).collect();
         assert_eq!(data, lines, "{name}");
@@ -362,7 +367,7 @@ async fn a_providers_own_form_is_passed_on_as_it_came() {
         // Wherever it is cut, it is never taken for whole that is not.
         for cut in (0..stream.len()).step_by(7) {
             wire.will(Reply::breaking_after(&stream.as_bytes()[..cut]));
-            let response = native.send(&[], "{}".into(), true).await.unwrap();
+            let response = send(native, true).await;
             let passed: Vec<_> = native.pass(response).collect().await;
             let said: Vec<_> =
                 passed.iter().flatten().flat_map(|piece| piece.events.clone()).collect();
@@ -374,7 +379,7 @@ async fn a_providers_own_form_is_passed_on_as_it_came() {
     }
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "no"}});
     wire.will(Reply::of(error.to_string()));
-    let response = anthropic.send(&[], "{}".into(), false).await.unwrap();
+    let response = send(&anthropic, false).await;
     let error = anthropic.whole(response).await.unwrap_err();
     assert_eq!(error.to_string(), "the provider failed with status 529: no");
 }

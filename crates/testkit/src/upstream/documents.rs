@@ -43,8 +43,12 @@ pub(super) fn response(reply: &Reply, status: &str) -> Value {
 pub(super) fn output(reply: &Reply) -> Vec<Value> {
     let mut items = Vec::new();
     if reply.reasoning_tokens > 0 {
-        items.push(json!({"type": "reasoning", "id": "rs_1",
-            "summary": [{"type": "summary_text", "text": REASONING}]}));
+        let mut thought = json!({"type": "reasoning", "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": REASONING}]});
+        if reply.sealed {
+            thought["encrypted_content"] = json!("gAAAAsealed");
+        }
+        items.push(thought);
     }
     items.push(match reply.finish_reason {
         "tool_calls" => json!({"type": "function_call", "id": "fc_1", "call_id": "call_1",

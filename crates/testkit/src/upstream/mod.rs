@@ -54,12 +54,14 @@ use running::Running;
 /// | `wrong-length` | the body is shorter than announced (not streamed, OpenAI only) |
 /// | `chat-only` | has no older completions |
 /// | `stream-only` | refuses to answer in one piece (OpenAI only) |
-/// | `strict` | refuses `developer`, `max_tokens`, `temperature` and `reasoning_content`, one at a time (OpenAI's chat only) |
+/// | `strict` | refuses `developer`, `max_tokens`, `temperature` and `reasoning_content`, one at a time (OpenAI's chat), and sealed reasoning (OpenAI's responses) |
 /// | `think` | reasons before it answers, serves as `think-001`, has one token cached |
 /// | `tools` | reasons, then calls the tool `look_up` in pieces |
 ///
 /// Tokens are words: those of all messages together, and those answered. `max_tokens` cuts the
-/// answer. As with OpenAI, a stream tells its usage only when asked by `stream_options`.
+/// answer. As with OpenAI, a stream tells its usage only when asked by `stream_options`; by the Responses
+/// API reasoning is sealed only when asked by `include`, and not found again where it is not sealed and
+/// `store` is false.
 pub struct MockUpstream {
     /// Such as `http://127.0.0.1:40123/v1`.
     pub base_url: String,

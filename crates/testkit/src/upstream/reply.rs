@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::Stream;
 use serde_json::{Value, json};
 
-use super::State;
 use super::dialect::Dialect;
+use super::{State, strict};
 
 /// Between the chunks of the model `slow`.
 pub(super) const SLOW: Duration = Duration::from_millis(50);
@@ -29,6 +29,8 @@ pub(super) struct Reply {
     pub(super) prompt_tokens: u64,
     pub(super) cached_tokens: u64,
     pub(super) reasoning_tokens: u64,
+    /// Whether its reasoning can be given back, as OpenAI's responses have it.
+    pub(super) sealed: bool,
 }
 
 impl Reply {
@@ -60,6 +62,7 @@ impl Reply {
             prompt_tokens,
             cached_tokens: u64::from(model == "think" && prompt_tokens > 0),
             reasoning_tokens: if thinks { self::words(REASONING) } else { 0 },
+            sealed: strict::seals(body),
         }
     }
 

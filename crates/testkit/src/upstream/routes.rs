@@ -180,6 +180,11 @@ async fn either(state: Arc<State>, dialect: Dialect, request: Request) -> Respon
         let words = "This is a chat model and not supported in the v1/completions endpoint.";
         return error(dialect, StatusCode::NOT_FOUND, words);
     }
+    if dialect == Dialect::Responses
+        && let Some((status, words)) = strict::refusal_of_response(&model, &body)
+    {
+        return error(dialect, status, &words);
+    }
     if body["stream"] == true {
         return answer(state, dialect, &model, &body).await;
     }

@@ -8,6 +8,9 @@ use super::super::read::At;
 use super::super::{BadRequest, carry};
 use crate::{ChatMessage, Content, ContentPart, Role};
 
+/// What is said of a reference to an item.
+pub(super) const NOT_KEPT: &str = "answers are not kept here; send the item itself";
+
 /// Adds the messages of an input.
 pub(super) fn input<'a>(input: &At<'a>, out: &mut Vec<ChatMessage>) -> Result<(), BadRequest> {
     if let Value::String(text) = input.value {
@@ -46,7 +49,7 @@ pub(super) fn input<'a>(input: &At<'a>, out: &mut Vec<ChatMessage>) -> Result<()
                 output(&item, id, out)?;
             }
             ("item_reference", _) => {
-                return Err(item.refuse("answers are not kept here; send the item itself"));
+                return Err(item.refuse(NOT_KEPT));
             }
             (other, _) => {
                 let words = format!("this model's provider takes no items of type '{other}'");

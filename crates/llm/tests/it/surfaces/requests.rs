@@ -187,8 +187,34 @@ fn the_thinking_of_others_is_not_shown_to_the_provider_itself() {
     messages::without_foreign(&mut same);
     assert_eq!(same, own);
     let mut input = everything("responses")["input"].clone();
-    responses::without_foreign(&mut input);
+    assert_eq!(responses::stand_alone(&mut input), Ok(true));
     assert!(!input.to_string().contains("lyceum:") && input.as_array().unwrap().len() == 8);
+}
+
+#[test]
+fn an_input_stands_alone_where_nothing_is_kept() {
+    let thought = |sealed: Value, content: Value| {
+        json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed,
+            "content": content})
+    };
+    let written = json!([{"type": "reasoning_text", "text": "hm"}]);
+    for (item, stays) in [
+        (thought(json!("gAAA"), Value::Null), true),
+        (thought(Value::Null, Value::Null), false),
+        (thought(Value::Null, json!([])), false),
+        // A model that is open, at a server of its own.
+        (thought(Value::Null, written.clone()), true),
+        (thought(json!("lyceum:"), written), false),
+        (json!({"role": "user", "content": "the \"reasoning\""}), true),
+    ] {
+        let mut input = json!([item]);
+        assert_eq!(responses::stand_alone(&mut input), Ok(!stays), "{item}");
+        assert_eq!(input.as_array().unwrap().len(), usize::from(stays), "{item}");
+    }
+    let mut input = json!([{"role": "user", "content": "hi"},
+        {"type": "item_reference", "id": "msg_1"}]);
+    let error = responses::stand_alone(&mut input).unwrap_err();
+    assert_eq!(error.0, "input.1: answers are not kept here; send the item itself.");
 }
 
 /// Of `allowed_tools` the model sees those that it may call, whoever serves it.
