@@ -72,8 +72,8 @@ impl Collected {
         Self { whole }
     }
 
-    /// Adds the answer to a request of `texts` texts. One answer without a count makes the whole
-    /// unknown.
+    /// Adds the answer to a request of `texts` texts. One answer without a count, or with one of
+    /// nothing, makes the whole unknown.
     pub(crate) fn add(
         &mut self,
         texts: usize,
@@ -90,7 +90,7 @@ impl Collected {
         if vectors.iter().any(broken) {
             return Err(LlmError::Malformed("a vector is empty or not finite".to_owned()));
         }
-        self.whole.usage = match (self.whole.usage, prompt_tokens) {
+        self.whole.usage = match (self.whole.usage, prompt_tokens.filter(|tokens| *tokens > 0)) {
             (Some(sum), Some(tokens)) => Some(Usage {
                 prompt_tokens: sum.prompt_tokens.saturating_add(tokens),
                 ..Usage::default()

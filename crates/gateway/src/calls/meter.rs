@@ -4,6 +4,7 @@ use bytes::Bytes;
 use lyceum_core::Problem as _;
 use lyceum_llm::{ChatEvent, FinishReason, LlmError, ModelKind, Usage};
 
+use super::counts::Counts;
 use super::span::CallSpan;
 use super::{Admission, CallContext, Notice, tokens_of};
 use crate::GatewayError;
@@ -23,8 +24,7 @@ pub(crate) struct Meter {
     entry: Entry,
     /// The model that serves, in the provider's words.
     served_model: Option<String>,
-    estimate: Usage,
-    usage: Option<Usage>,
+    counts: Counts,
     /// What it leaves for finding faults, where its model keeps that.
     capture: Option<Box<Capture>>,
     attempt: Attempt,
@@ -48,8 +48,7 @@ impl Meter {
             admission: Some(admission),
             entry,
             served_model: None,
-            estimate: Usage::default(),
-            usage: None,
+            counts: Counts::default(),
             capture: None,
             attempt: context.attempt,
             recording: context.recall.recording,
@@ -137,7 +136,7 @@ impl Meter {
             self.entry.begun();
             self.attempt.begun();
         }
-        let tokens = &mut self.estimate.completion_tokens;
+        let tokens = &mut self.counts.came.completion_tokens;
         *tokens = tokens.saturating_add(tokens_of(text));
         self.entry.answered(*tokens);
     }
@@ -148,7 +147,7 @@ impl Meter {
             capture.reasoning(text);
         }
         self.count(text);
-        let tokens = &mut self.estimate.reasoning_tokens;
+        let tokens = &mut self.counts.came.reasoning_tokens;
         *tokens = tokens.saturating_add(tokens_of(text));
         self.entry.reasoned(*tokens);
     }
@@ -162,7 +161,7 @@ impl Meter {
             ChatEvent::ToolCall(call) => self.text(&call.arguments),
             ChatEvent::Finished { reason, usage } => {
                 self.finished(reason);
-                self.usage = usage.or(self.usage);
+                self.counts.tell(*usage);
             }
         }
     }
@@ -186,10 +185,7 @@ impl Meter {
     /// there is the call that it was made for.
     pub(crate) fn recalled(&mut self, kept: &Kept) {
         let Told { usage, estimated, served_model } = &kept.told;
-        match estimated {
-            true => self.estimate = *usage,
-            false => self.usage = Some(*usage),
-        }
+        self.counts.fix(*usage, *estimated);
         self.entry.recall();
         self.served_model.clone_from(served_model);
         self.capture = None;
@@ -197,24 +193,23 @@ impl Meter {
 
     /// The provider's own count, as soon as it is known.
     pub(crate) fn counted(&mut self, usage: Usage) {
-        self.usage = Some(usage);
+        self.counts.tell(Some(usage));
+    }
+
+    /// The call takes no tokens.
+    pub(crate) fn free(&mut self) {
+        self.counts.fix(Usage::default(), false);
     }
 
     /// No answer came. Where the provider refused the request or was not reached, it cost nothing;
     /// otherwise it may have worked on it.
     pub(crate) fn refused(&mut self, error: &LlmError) {
-        let unknown = matches!(
-            error,
-            LlmError::Timeout(_) | LlmError::BrokenStream(_) | LlmError::Malformed(_)
-        );
-        if !unknown {
-            self.usage = Some(Usage::default());
-        }
+        self.refused_after(error, 0);
     }
 
     /// No token came before the route gave up waiting for the answer.
     pub(crate) async fn unopened(mut self, unopened: Unopened) -> GatewayError {
-        match unopened.usage {
+        match unopened.usage.filter(|usage| usage.total_tokens() > 0) {
             Some(usage) => self.counted(usage),
             None => self.refused(&unopened.error),
         }
@@ -224,15 +219,19 @@ impl Meter {
     /// The same for the last of several requests: the ones before it were answered and took
     /// about `spent` tokens.
     pub(crate) fn refused_after(&mut self, error: &LlmError, spent: u64) {
-        self.refused(error);
-        if spent > 0 && self.usage.take().is_some() {
-            self.estimate.prompt_tokens = spent;
+        let unknown = matches!(
+            error,
+            LlmError::Timeout(_) | LlmError::BrokenStream(_) | LlmError::Malformed(_)
+        );
+        if !unknown {
+            let usage = Usage { prompt_tokens: spent, ..Usage::default() };
+            self.counts.fix(usage.bounded(), spent > 0);
         }
     }
 
     /// The answer is whole. Returns when its row will not be lost.
     pub(crate) async fn complete(mut self, usage: Option<Usage>) -> Result<(), GatewayError> {
-        self.usage = usage.or(self.usage);
+        self.counts.tell(usage);
         let first_token = self.entry.first_token_ms().and_then(|millis| u64::try_from(millis).ok());
         let latency =
             first_token.map_or_else(|| self.entry.started.elapsed(), Duration::from_millis);
@@ -293,14 +292,11 @@ impl Meter {
 
     fn close(&mut self, status: CallStatus, error: Option<&GatewayError>) -> Option<Receipt> {
         let admission = self.admission.take()?;
-        if self.usage.is_none() && self.estimate.prompt_tokens == 0 {
-            self.estimate.prompt_tokens = self.entry.prompt_tokens();
-        }
-        let usage = self.usage.unwrap_or(self.estimate).bounded();
+        let (usage, is_estimated) = self.counts.settle(|| self.entry.prompt_tokens());
         let mut row = self.entry.row();
         row.status = status;
         row.error_code = error.map(|error| storable(error.code(), 50));
-        row.estimated = self.usage.is_none();
+        row.estimated = is_estimated;
         row.spend(&usage, &self.entry.price, self.entry.kind);
         row.latency_ms = self.entry.millis();
         row.served_model = self.served_model.take();

@@ -2,6 +2,7 @@
 
 mod admission;
 mod ask;
+mod counts;
 pub(crate) mod genai;
 mod meter;
 mod span;

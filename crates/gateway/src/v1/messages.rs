@@ -2,8 +2,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use lyceum_llm::ModelKind;
 use lyceum_llm::anthropic::AnthropicClient;
-use lyceum_llm::{ModelKind, Usage};
 use serde_json::json;
 
 use super::body::Body;
@@ -118,11 +118,13 @@ impl Call<'_> {
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
     ) -> Result<Response, Failure> {
-        let meter = self.gateway.begin(self.context.clone(), self.model, || Forecast::FREE).await?;
+        let free = || Forecast::FREE;
+        let mut meter = self.gateway.begin(self.context.clone(), self.model, free).await?;
         let notice = meter.notice();
         match client.count_tokens(headers, body).await {
             Ok(count) => {
-                meter.complete(Some(Usage::default())).await?;
+                meter.free();
+                meter.complete(None).await?;
                 Ok(self.document(count, &notice))
             }
             Err(error) => Err(failed(meter, error).await),

@@ -5,6 +5,7 @@
 mod caching;
 mod caching_rules;
 mod calls;
+mod counts;
 mod distributions;
 mod end_users;
 mod fitting;

@@ -18,7 +18,7 @@ use crate::world::World;
 
 /// A provider that gives every request the same answer.
 pub struct Scripted {
-    base_url: String,
+    pub base_url: String,
     asked: Arc<Mutex<usize>>,
 }
 
@@ -69,7 +69,7 @@ async fn answer(State(script): State<Script>) -> Response {
     response
 }
 
-fn stream_of(chunks: &[Value]) -> String {
+pub fn stream_of(chunks: &[Value]) -> String {
     let data: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
     data + "data: [DONE]\n\n"
 }

@@ -7,7 +7,7 @@ use super::client::OpenAiClient;
 use super::wire::{EmbeddingList, EmbeddingVector};
 use crate::embedding::Collected;
 use crate::endpoint::decode;
-use crate::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, LlmError};
+use crate::{EmbeddingModel, EmbeddingRequest, EmbeddingResponse, LlmError, Usage};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -43,7 +43,7 @@ impl EmbeddingModel for OpenAiClient {
             let answer = self.endpoint.read(response).await?;
             *answered += input.len();
             let list: EmbeddingList = decode(&answer)?;
-            let tokens = list.usage.as_ref().map(|usage| usage.prompt_tokens);
+            let tokens = list.usage.as_ref().map(|usage| Usage::from(usage).prompt_tokens);
             let model = list.model.clone();
             collected.add(input.len(), Some(model), vectors(list, input.len())?, tokens)?;
         }

@@ -54,9 +54,17 @@ pub struct CompletionTokensDetails {
 }
 
 impl WireUsage {
+    /// The prompt's. Voyage and others that embed tell the sum alone.
+    fn asked(&self) -> u64 {
+        match self.prompt_tokens {
+            0 => self.total_tokens.saturating_sub(self.completion_tokens),
+            told => told,
+        }
+    }
+
     /// All that was generated. xAI counts the reasoning beside the answer, and both in the sum.
     fn generated(&self, reasoning: u64) -> u64 {
-        let told = self.prompt_tokens.saturating_add(self.completion_tokens);
+        let told = self.asked().saturating_add(self.completion_tokens);
         let beside = self.total_tokens.saturating_sub(told).min(reasoning);
         self.completion_tokens.saturating_add(beside)
     }
@@ -69,7 +77,7 @@ impl From<&WireUsage> for Usage {
         let cached = [prompt.cached_tokens, wire.prompt_cache_hit_tokens, wire.cached_tokens];
         let written = prompt.cache_write_tokens.max(prompt.cache_creation_input_tokens);
         Self {
-            prompt_tokens: wire.prompt_tokens,
+            prompt_tokens: wire.asked(),
             completion_tokens: wire.generated(reasoning),
             cached_tokens: cached.into_iter().max().unwrap_or_default(),
             cache_write_tokens: written,
@@ -134,6 +142,18 @@ mod tests {
                 r#"{"prompt_tokens":32,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":5}}"#,
                 (32, 0, 0, 9, 5),
             ),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sum_alone_tells_the_prompt() {
+        for (text, expected) in [
+            (r#"{"total_tokens":12}"#, (12, 0, 0, 0, 0)),
+            (r#"{"prompt_tokens":0,"completion_tokens":5,"total_tokens":12}"#, (7, 0, 0, 5, 0)),
+            (r#"{"completion_tokens":5,"total_tokens":3}"#, (0, 0, 0, 5, 0)),
+            ("{}", (0, 0, 0, 0, 0)),
         ] {
             assert_eq!(read(text), expected, "{text}");
         }
