@@ -296,6 +296,8 @@ pub enum ChatEvent {
     Reasoning(String),
     /// More of a tool call.
     ToolCall(ToolCallDelta),
+    /// What the provider has counted so far, where it counts before the end.
+    Counted(Usage),
     /// The end.
     Finished {
         /// Why it ended.

@@ -32,6 +32,8 @@ pub(crate) fn cut(mut events: ChatStream, stops: Vec<String>) -> ChatStream {
                         yield Ok(ChatEvent::Text(held.drain(..ready).collect()));
                     }
                 }
+                // Of what is cut they would count too little, and they are no end of what is held.
+                Ok(ChatEvent::Counted(_)) => {}
                 other => {
                     if !held.is_empty() {
                         yield Ok(ChatEvent::Text(std::mem::take(&mut held)));

@@ -25,8 +25,10 @@ pub(crate) trait Reader: Send + 'static {
 /// Whether there is a word of the answer itself among `events`. Reasoning is none: where a provider
 /// sums it up, it comes in bursts, minutes apart.
 pub(crate) fn speaks(events: &[ChatEvent]) -> bool {
-    let is_before =
-        |event: &ChatEvent| matches!(event, ChatEvent::Started { .. } | ChatEvent::Reasoning(_));
+    let is_before = |event: &ChatEvent| {
+        use ChatEvent::{Counted, Reasoning, Started};
+        matches!(event, Started { .. } | Reasoning(_) | Counted(_))
+    };
     !events.iter().all(is_before)
 }
 

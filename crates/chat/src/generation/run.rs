@@ -295,7 +295,7 @@ async fn ask(
                 }
             }
             ChatEvent::Reasoning(text) => generation.say(Kind::Reasoning, &text),
-            ChatEvent::Started { .. } | ChatEvent::ToolCall(_) => {}
+            ChatEvent::Started { .. } | ChatEvent::ToolCall(_) | ChatEvent::Counted(_) => {}
             ChatEvent::Finished { reason, .. } => return Ok(finished(generation, &reason)),
         }
         if generation.is_full() {

@@ -159,9 +159,10 @@ impl Meter {
             ChatEvent::Text(text) | ChatEvent::Refusal(text) => self.text(text),
             ChatEvent::Reasoning(text) => self.reasoning(text),
             ChatEvent::ToolCall(call) => self.text(&call.arguments),
+            ChatEvent::Counted(usage) => self.counted(*usage),
             ChatEvent::Finished { reason, usage } => {
                 self.finished(reason);
-                self.counts.tell(*usage);
+                self.counts.end(*usage);
             }
         }
     }
@@ -191,7 +192,7 @@ impl Meter {
         self.capture = None;
     }
 
-    /// The provider's own count, as soon as it is known.
+    /// The provider's own count so far.
     pub(crate) fn counted(&mut self, usage: Usage) {
         self.counts.tell(Some(usage));
     }
@@ -210,7 +211,7 @@ impl Meter {
     /// No token came before the route gave up waiting for the answer.
     pub(crate) async fn unopened(mut self, unopened: Unopened) -> GatewayError {
         match unopened.usage.filter(|usage| usage.total_tokens() > 0) {
-            Some(usage) => self.counted(usage),
+            Some(usage) => self.counts.end(Some(usage)),
             None => self.refused(&unopened.error),
         }
         self.fail(unopened.error.into()).await
@@ -231,7 +232,7 @@ impl Meter {
 
     /// The answer is whole. Returns when its row will not be lost.
     pub(crate) async fn complete(mut self, usage: Option<Usage>) -> Result<(), GatewayError> {
-        self.counts.tell(usage);
+        self.counts.end(usage);
         let first_token = self.entry.first_token_ms().and_then(|millis| u64::try_from(millis).ok());
         let latency =
             first_token.map_or_else(|| self.entry.started.elapsed(), Duration::from_millis);

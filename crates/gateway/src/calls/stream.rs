@@ -49,7 +49,10 @@ fn metered(
                 Ok(event) => {
                     begun = true;
                     meter.observe(&event);
-                    yield Ok(event);
+                    // Counts so far are for the ledger alone.
+                    if !matches!(event, ChatEvent::Counted(_)) {
+                        yield Ok(event);
+                    }
                 }
                 Err(error) => {
                     drop(events);

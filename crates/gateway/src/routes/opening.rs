@@ -117,7 +117,7 @@ impl Glimpse {
     /// Of an event of a port.
     pub(crate) fn of(event: &ChatEvent) -> Self {
         match event {
-            ChatEvent::Started { .. } => Self::Silence,
+            ChatEvent::Started { .. } | ChatEvent::Counted(_) => Self::Silence,
             ChatEvent::Finished { reason: FinishReason::ContentFilter, usage } => {
                 Self::Withheld(*usage)
             }

@@ -313,7 +313,9 @@ impl Reader for Events {
         let event = match decode_piece(piece)? {
             Event::MessageStart { message } => {
                 self.counts.update(message.usage);
-                Some(ChatEvent::Started { id: message.id, model: message.model })
+                let started = ChatEvent::Started { id: message.id, model: message.model };
+                let counted = self.counts.usage().map(ChatEvent::Counted);
+                return Ok([started].into_iter().chain(counted).collect());
             }
             Event::ContentBlockStart { content_block } => self.block(content_block),
             Event::ContentBlockDelta { delta } => self.delta(delta),

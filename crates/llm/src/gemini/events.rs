@@ -176,7 +176,9 @@ impl Reader for Events {
                 model: chunk.model_version.unwrap_or_else(|| self.model.clone()),
             });
         }
-        self.usage = chunk.usage_metadata.map(Usage::from).or(self.usage);
+        let usage = chunk.usage_metadata.map(Usage::from);
+        events.extend(usage.map(ChatEvent::Counted));
+        self.usage = usage.or(self.usage);
         // The prompt itself was withheld: there is no candidate.
         if chunk.prompt_feedback.and_then(|feedback| feedback.block_reason).is_some() {
             self.reason = Some(FinishReason::ContentFilter);

@@ -61,7 +61,9 @@ impl Progress {
             events.push(ChatEvent::Started { id: chunk.id, model: chunk.model });
         }
         if let Some(usage) = &chunk.usage {
-            self.usage = Some(usage.into());
+            let usage = Usage::from(usage);
+            self.usage = Some(usage);
+            events.push(ChatEvent::Counted(usage));
         }
         for choice in chunk.choices {
             if choice.index == 0 {
@@ -189,6 +191,7 @@ mod tests {
         let expected = [
             Ok(ChatEvent::Started { id: "c".to_owned(), model: "m".to_owned() }),
             Ok(ChatEvent::Text("a".to_owned())),
+            Ok(ChatEvent::Counted(usage)),
             Ok(ChatEvent::Finished { reason: FinishReason::Length, usage: Some(usage) }),
         ];
         assert_eq!(events, expected);

@@ -81,7 +81,9 @@ impl Answer {
             (ChatEvent::Refusal(text), _) => Some(self.begin(Part::Refusal(text.clone()))),
             (ChatEvent::Reasoning(text), _) => Some(self.begin(Part::Reasoning(text.clone()))),
             (ChatEvent::ToolCall(call), _) => Some(self.call(call)),
-            (ChatEvent::Started { .. } | ChatEvent::Finished { .. }, _) => None,
+            (ChatEvent::Started { .. } | ChatEvent::Counted(_) | ChatEvent::Finished { .. }, _) => {
+                None
+            }
         }
     }
 

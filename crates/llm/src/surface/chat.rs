@@ -115,6 +115,7 @@ impl Writer for Chat {
                 let tool_calls = vec![piece(call)];
                 self.chunk(ChunkDelta { tool_calls, ..ChunkDelta::default() }, None)
             }
+            ChatEvent::Counted(_) => String::new(),
             ChatEvent::Finished { reason, usage } => {
                 let reason = self.told(reason, self.refused);
                 let mut end = self.chunk(ChunkDelta::default(), Some(reason));

@@ -128,7 +128,9 @@ impl Writer for Completions {
                 sse::event(None, &self.value(&text, None).to_string())
             }
             // There is no place for them.
-            ChatEvent::Reasoning(_) | ChatEvent::ToolCall(_) => String::new(),
+            ChatEvent::Reasoning(_) | ChatEvent::ToolCall(_) | ChatEvent::Counted(_) => {
+                String::new()
+            }
             ChatEvent::Finished { reason, usage } => self.end(&reason, usage),
         }
     }

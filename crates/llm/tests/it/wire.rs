@@ -225,6 +225,8 @@ pub async fn ask(client: &dyn ChatModel, request: ChatRequest) -> (String, Optio
                 let (index, name, arguments) = (call.index, call.name, call.arguments);
                 write!(line, "call {index} {id:?} {name:?} {arguments:?} {extra}")
             }
+            // What it says comes again with the end.
+            Ok(ChatEvent::Counted(_)) => continue,
             Ok(ChatEvent::Finished { reason, usage }) => {
                 let usage = usage.map(|u| {
                     (u.prompt_tokens, u.cached_tokens, u.completion_tokens, u.reasoning_tokens)

@@ -109,6 +109,7 @@ impl Writer for Messages {
                 self.head.served_by(model);
                 self.begin(&mut out);
             }
+            ChatEvent::Counted(_) => {}
             ChatEvent::Finished { reason, usage } => {
                 self.begin(&mut out);
                 self.close(&mut out, true);

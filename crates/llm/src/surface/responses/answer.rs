@@ -257,6 +257,7 @@ impl Writer for Responses {
                 self.head.served_by(model);
                 self.begin(&mut out);
             }
+            ChatEvent::Counted(_) => {}
             ChatEvent::Finished { reason, usage } => {
                 self.begin(&mut out);
                 let status = status(&reason, self.answer.refuses());
