@@ -1,13 +1,13 @@
 //! Estimates of token counts, for calls whose provider sent none. Deliberately on the high side.
 
 use lyceum_llm::{ChatMessage, ChatRequest, Content, ContentPart};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::quotas::Forecast;
 
 /// Tokens that a message costs beside its text.
 const PER_MESSAGE: u64 = 4;
-/// Tokens taken for an image or a file.
+/// Tokens taken for an image, or for a file without its text in the request, as a PDF.
 const PER_ATTACHMENT: u64 = 1000;
 
 /// About as many tokens as a text has: four ASCII characters make one, any other character is one.
@@ -26,7 +26,7 @@ pub(crate) fn prompt_of_request(request: &ChatRequest) -> u64 {
 fn of_message(message: &ChatMessage) -> u64 {
     let of_part = |part: &ContentPart| match part {
         ContentPart::Text { text, .. } => tokens_of(text),
-        ContentPart::Other(_) => PER_ATTACHMENT,
+        ContentPart::Other(part) => of_value(part),
     };
     let of_content: u64 = match &message.content {
         None => 0,
@@ -81,22 +81,55 @@ fn of_value(value: &Value) -> u64 {
     match value {
         Value::String(text) => tokens_of(text),
         Value::Array(items) => items.iter().map(of_value).sum(),
-        Value::Object(part) => {
-            let said = ["text", "content", "thinking", "arguments", "output", "summary"];
-            match said.iter().find_map(|name| part.get(*name)) {
-                Some(text) => of_value(text),
-                // A call in Anthropic's form.
-                None => part.get("input").map_or(PER_ATTACHMENT, |i| tokens_of(&i.to_string())),
-            }
-        }
+        Value::Object(part) => of_part(part),
         // A token of an embedding request that was tokenised by the caller.
         Value::Number(_) => 1,
         _ => 0,
     }
 }
 
+fn of_part(part: &Map<String, Value>) -> u64 {
+    let said = ["text", "content", "thinking", "arguments", "output", "summary", "refusal"];
+    if let Some(text) = said.iter().find_map(|name| part.get(*name)) {
+        return of_value(text);
+    }
+    let tokens = match (part.get("input"), part.get("source")) {
+        // A call in Anthropic's form.
+        (Some(input), _) => Some(tokens_of(&input.to_string())),
+        (None, Some(source)) => of_source(part, source),
+        (None, None) => of_file(part),
+    };
+    tokens.unwrap_or(PER_ATTACHMENT)
+}
+
+/// Of a document in Anthropic's form, if its text is in the request.
+fn of_source(document: &Map<String, Value>, source: &Value) -> Option<u64> {
+    let text = match source.get("type")?.as_str()? {
+        "text" => source.get("data")?,
+        "content" => source.get("content")?,
+        _ => return None,
+    };
+    let about = ["title", "context"].iter().filter_map(|name| document.get(*name));
+    Some(of_value(text) + about.map(of_value).sum::<u64>())
+}
+
+/// Of a file in OpenAI's forms, if its text is in the request. What is encoded is not decoded for
+/// that: three bytes, which make no more than one character that is not ASCII, count as a token.
+fn of_file(part: &Map<String, Value>) -> Option<u64> {
+    let file = part.get("file").and_then(Value::as_object).unwrap_or(part);
+    let (kind, data) = file.get("file_data")?.as_str()?.strip_prefix("data:")?.split_once(',')?;
+    let texts = ["text/", "application/json", "application/xml"];
+    let is_text = texts.iter().any(|prefix| kind.starts_with(prefix));
+    is_text.then(|| match kind.ends_with(";base64") {
+        true => data.len().div_ceil(4) as u64,
+        false => tokens_of(data),
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -119,6 +152,61 @@ mod tests {
             {"role":"assistant","content":[{"type":"tool_use","input":{"a":1}}]}]}"#;
         assert_eq!(prompt_of_body(turns), 2 * PER_MESSAGE + 1 + 2);
         assert_eq!(prompt_of_body(b"not json"), 0);
+    }
+
+    #[test]
+    fn the_text_of_documents_counts_and_what_else_is_attached_is_flat() {
+        let text = "abcd".repeat(100_000);
+        let block = |kind: &str, source: Value| json!({"type": kind, "source": source});
+        let plain = json!({"type": "text", "media_type": "text/plain", "data": text});
+        let part = json!({"type": "text", "text": text});
+        let pdf = json!({"type": "base64", "media_type": "application/pdf", "data": text});
+        let url = json!({"type": "url", "url": "https://example.com/a.pdf"});
+        let found = json!({"type": "search_result", "source": "https://example.com/a",
+            "title": "A", "content": [part]});
+        let result = |content: Value| json!({"type": "tool_result", "content": [content]});
+        let mut titled = block("document", plain.clone());
+        titled["title"] = json!("abcd");
+        titled["context"] = json!("abcdefgh");
+        for (name, block, expected) in [
+            ("plain", block("document", plain.clone()), 100_000),
+            ("titled", titled, 100_003),
+            ("parts", block("document", json!({"type": "content", "content": [part]})), 100_000),
+            ("content", block("document", json!({"type": "content", "content": text})), 100_000),
+            ("found", found.clone(), 100_000),
+            ("document in a result", result(block("document", plain)), 100_000),
+            ("found in a result", result(found), 100_000),
+            ("pdf", block("document", pdf.clone()), PER_ATTACHMENT),
+            ("pdf in a result", result(block("document", pdf.clone())), PER_ATTACHMENT),
+            ("image", block("image", pdf), PER_ATTACHMENT),
+            ("url", block("document", url), PER_ATTACHMENT),
+            ("broken", block("document", json!({"type": "text"})), PER_ATTACHMENT),
+        ] {
+            let body = json!({"messages": [{"role": "user", "content": [block]}]}).to_string();
+            assert_eq!(prompt_of_body(body.as_bytes()), PER_MESSAGE + expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_files_counts_in_both_of_openais_forms() {
+        for (data, expected) in [
+            ("data:text/plain;base64,YWJjZGVmZ2hpamts", 4),
+            ("data:text/markdown;charset=utf-8,abcdefgh", 2),
+            ("data:application/json;base64,e30=", 1),
+            ("data:application/pdf;base64,YWJjZGVmZ2hpamts", PER_ATTACHMENT),
+            ("YWJjZGVmZ2hpamts", PER_ATTACHMENT),
+        ] {
+            let part = json!({"type": "file", "file": {"filename": "a", "file_data": data}});
+            let messages = json!([{"role": "user", "content": [part]}]);
+            let body = json!({"model": "m", "messages": messages});
+            let request: ChatRequest = serde_json::from_value(body.clone()).unwrap();
+            assert_eq!(prompt_of_request(&request), PER_MESSAGE + expected, "{data}");
+            let body = body.to_string();
+            assert_eq!(prompt_of_body(body.as_bytes()), PER_MESSAGE + expected, "{data}");
+            let part = json!({"type": "input_file", "filename": "a", "file_data": data});
+            let body = json!({"input": [{"role": "user", "content": [part]}]}).to_string();
+            assert_eq!(prompt_of_body(body.as_bytes()), expected, "{data}");
+        }
     }
 
     #[test]

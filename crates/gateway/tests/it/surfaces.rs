@@ -384,6 +384,12 @@ async fn tokens_are_counted_by_anthropic_or_estimated() {
     assert_eq!((rows[0].status.as_str(), rows[0].prompt_tokens), ("completed", 0));
     let (status, count) = world.send("ada", "POST", COUNT, body("local-chat")).await;
     assert_eq!((status, count), (StatusCode::OK, json!({"input_tokens": 10})));
+    let source = json!({"type": "text", "media_type": "text/plain", "data": "abcd".repeat(2000)});
+    let document = json!({"type": "document", "source": source});
+    let mut long = body("local-chat");
+    long["messages"][0]["content"] = json!([document]);
+    let (status, count) = world.send("ada", "POST", COUNT, long).await;
+    assert_eq!((status, count), (StatusCode::OK, json!({"input_tokens": 2006})));
     assert_eq!(world.ledger().await.len(), 1, "nobody was asked");
     let (status, answer) = world.send("ada", "POST", COUNT, json!({"model": "claude"})).await;
     assert_eq!((status.as_u16(), &answer["type"]), (400, &json!("error")));
