@@ -106,12 +106,11 @@ impl Reader for Events {
                 Some("stop") | None => FinishReason::Stop,
                 Some(other) => FinishReason::Other(other.to_owned()),
             };
-            let usage = match (line.prompt_eval_count, line.eval_count) {
-                (Some(prompt_tokens), Some(completion_tokens)) => {
-                    Some(Usage { prompt_tokens, completion_tokens, ..Usage::default() }.bounded())
-                }
-                _ => None,
-            };
+            // Of a prompt that it still had from an earlier request, older versions tell nothing.
+            let prompt_tokens = line.prompt_eval_count.unwrap_or_default();
+            let usage = line.eval_count.map(|completion_tokens| {
+                Usage { prompt_tokens, completion_tokens, ..Usage::default() }.bounded()
+            });
             self.end = Some((reason, usage));
         }
         Ok(events)

@@ -44,6 +44,24 @@ async fn a_line_may_say_that_it_failed() {
     assert!(matches!(failure, Some(LlmError::UnknownModel(_))), "{failure:?}");
 }
 
+#[tokio::test]
+async fn an_answer_is_counted_even_where_its_prompt_is_not() {
+    let wire = Wire::start().await;
+    let client = OllamaClient::at(wire.at(""));
+    for (counts, usage) in [
+        (json!({"prompt_eval_count": 5, "eval_count": 7}), "Some((5, 0, 7, 0))"),
+        (json!({"eval_count": 7}), "Some((0, 0, 7, 0))"),
+        (json!({"prompt_eval_count": 5}), "None"),
+    ] {
+        let mut line: Value = serde_json::from_str(ANSWER).unwrap();
+        line.as_object_mut().unwrap().extend(counts.as_object().unwrap().clone());
+        wire.will(Reply::of(format!("{line}\n")));
+        let (events, failure) = ask(&client, question("m")).await;
+        assert!(failure.is_none(), "{failure:?}");
+        assert!(events.ends_with(&format!("finished Stop {usage}")), "{events}");
+    }
+}
+
 fn with_effort(model: &str, effort: &str) -> ChatRequest {
     let mut request = question(model);
     request.extra.insert("reasoning_effort".to_owned(), json!(effort));
