@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::to_bytes;
 use axum::http::StatusCode;
 use serde_json::Value;
+use sqlx::ConnectOptions as _;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
